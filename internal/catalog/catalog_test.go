@@ -1,0 +1,212 @@
+package catalog_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+
+	"modeldispatch/internal/catalog"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func TestSamplesCompile(t *testing.T) {
+	t.Parallel()
+	for _, environment := range []string{"local", "prod"} {
+		c, warnings, err := catalog.Compile("../..", catalog.Options{Environment: environment})
+		if err != nil || len(warnings) > 0 {
+			t.Fatalf("%s: %v %v", environment, err, warnings)
+		}
+		if len(c.Models) != 4 {
+			t.Errorf("%s: %d models", environment, len(c.Models))
+		}
+		again, _, err := catalog.Compile("../..", catalog.Options{Environment: environment})
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _ := json.Marshal(c)
+		second, _ := json.Marshal(again)
+		if !bytes.Equal(first, second) {
+			t.Errorf("%s: compiling twice gives different catalogs", environment)
+		}
+	}
+}
+
+func TestTheSchemaFileIsTheSchema(t *testing.T) {
+	t.Parallel()
+	file, err := os.ReadFile("../../model.schema.json")
+	if err != nil || !bytes.Equal(file, catalog.Schema()) {
+		t.Errorf("model.schema.json is not what `check --schema` prints (%v): write it with `go run . check --schema >model.schema.json`", err)
+	}
+}
+
+// problems are what is wrong with a project, a line each.
+func problems(t *testing.T, dir string) string {
+	t.Helper()
+	_, warnings, err := catalog.Compile(dir, catalog.Options{Environment: "local"})
+	var all []string
+	for _, w := range warnings {
+		all = append(all, w.String())
+	}
+	var errs catalog.Problems
+	if errors.As(err, &errs) {
+		all = append(all, errs.Error())
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Join(all, "\n") + "\n"
+}
+
+// TestBad compiles one bad project for each rule, each with the text that it must get.
+func TestBad(t *testing.T) {
+	t.Parallel()
+	projects, err := filepath.Glob("testdata/bad/*")
+	if err != nil || len(projects) == 0 {
+		t.Fatalf("no bad projects: %v", err)
+	}
+	for _, dir := range projects {
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			t.Parallel()
+			project := unpack(t, dir)
+			got := problems(t, project)
+			golden := filepath.Join(dir, "expected.txt")
+			if *update {
+				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(golden)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+			if !strings.Contains(got, ":") {
+				t.Error("nothing is wrong with it")
+			}
+		})
+	}
+}
+
+// unpack makes a project of a bad model.yaml (and what lies beside it) and a good task definition.
+func unpack(t *testing.T, dir string) string {
+	t.Helper()
+	project := t.TempDir()
+	write := func(name string, text []byte) {
+		file := filepath.Join(project, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	read := func(name, otherwise string) []byte {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if errors.Is(err, fs.ErrNotExist) {
+			text, err = os.ReadFile(filepath.Join("testdata", otherwise))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	write("modeldispatch.yaml", read("modeldispatch.yaml", "modeldispatch.yaml"))
+	write("models/forecast/model.yaml", read("model.yaml", "model.yaml"))
+	write("models/forecast/task-definition.json", read("task-definition.json", "task-definition.json"))
+	return project
+}
+
+func TestSchemaTakesWhatTheCatalogTakes(t *testing.T) {
+	t.Parallel()
+	schema := compileSchema(t)
+	files, err := filepath.Glob("../../models/*/model.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatal(err)
+	}
+	for _, file := range append(files, "testdata/model.yaml", "testdata/whole.yaml") {
+		if err := schema.Validate(decode(t, file)); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	unknown := decode(t, "testdata/model.yaml").(map[string]any)
+	unknown["tigers"] = []any{}
+	if err := schema.Validate(unknown); err == nil {
+		t.Error("the schema takes an unknown field")
+	}
+}
+
+func compileSchema(t *testing.T) *jsonschema.Schema {
+	t.Helper()
+	text, err := jsonschema.UnmarshalJSON(bytes.NewReader(catalog.Schema()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := jsonschema.NewCompiler()
+	if err := c.AddResource("model.schema.json", text); err != nil {
+		t.Fatal(err)
+	}
+	schema, err := c.Compile("model.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+func decode(t *testing.T, file string) any {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain, err := yaml.YAMLToJSON(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := jsonschema.UnmarshalJSON(bytes.NewReader(plain))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func FuzzModel(f *testing.F) {
+	files, _ := filepath.Glob("../../models/*/model.yaml")
+	bad, _ := filepath.Glob("testdata/bad/*/model.yaml")
+	for _, file := range append(append(files, bad...), "testdata/whole.yaml") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(text)
+	}
+	definition, err := os.ReadFile("testdata/task-definition.json")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		dir := t.TempDir()
+		folder := filepath.Join(dir, "models", "forecast")
+		if err := errors.Join(
+			os.MkdirAll(folder, 0o755),
+			os.WriteFile(filepath.Join(dir, catalog.ProjectFile), []byte("environments: { local: {} }\n"), 0o644),
+			os.WriteFile(filepath.Join(folder, "model.yaml"), text, 0o644),
+			os.WriteFile(filepath.Join(folder, "task-definition.json"), definition, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+		c, _, err := catalog.Compile(dir, catalog.Options{})
+		if err == nil && len(c.Models) != 1 {
+			t.Fatalf("no error, and %d models", len(c.Models))
+		}
+	})
+}

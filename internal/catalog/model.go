@@ -1,0 +1,397 @@
+package catalog
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/model"
+)
+
+// draft is a model that is being read.
+type draft struct {
+	*document
+	project    *project
+	model      model.Model
+	folder     string // relative
+	dir        string // of the project
+	root       value
+	image      *member // task.image
+	definition *member
+	local      []model.Template
+	timezone   string
+	inputs     map[string]position
+	triggers   []member
+	envNames   map[string]bool
+}
+
+func (p *project) readModel(dir, name, file string) {
+	d := &draft{
+		document: &document{report: p.report, file: filepath.ToSlash(file), model: name, variables: p.variables, defined: true},
+		project:  p, folder: filepath.Dir(file), dir: dir, inputs: map[string]position{}, envNames: map[string]bool{},
+	}
+	root, ok := d.read(dir)
+	if !ok {
+		return
+	}
+	d.root = root
+	d.model.Folder = filepath.Join(dir, d.folder)
+	d.model.Policy = model.Policy{Timeout: model.DefaultTimeout, Retry: model.Retry{Attempts: 1}}
+	d.readFields(name)
+	d.readTask()
+	d.readTriggers()
+	d.checkWhole(name)
+	p.models = append(p.models, d.model)
+}
+
+// readFields reads the file, the parts that others refer to first.
+func (d *draft) readFields(name string) {
+	given := map[string]member{}
+	readers := map[string]func(member){}
+	for _, field := range fields {
+		readers[field] = func(m member) { given[field] = m }
+	}
+	d.root.fields("a model", readers)
+	for _, m := range d.project.defaults {
+		if !slices.Contains(defaultable, m.name) {
+			m.doc.problem(m.key, false, "defaults cannot have %q; %s", m.name, meant(m.name, slices.Clone(defaultable)))
+			continue
+		}
+		if _, own := given[m.name]; !own {
+			given[m.name] = m
+		}
+	}
+	if _, named := given["name"]; !named {
+		d.root.errorf("a model needs a name: write name: %s", name)
+	}
+	for _, field := range fields {
+		if m, has := given[field]; has {
+			d.readField(field, m, name)
+		}
+	}
+}
+
+// fields are the fields of a model, in the order in which they are read.
+var fields = []string{
+	"name", "description", "owner", "tags", "timezone", "inputs", "outputs", "task", "command", "environment", "local",
+	"timeout", "retry", "exit-codes", "concurrency", "debounce", "wait-for", "expect", "triggers",
+}
+
+// defaultable are the fields that modeldispatch.yaml may give for all models.
+var defaultable = []string{"owner", "tags", "timezone", "timeout", "retry", "exit-codes", "concurrency", "debounce", "wait-for", "expect"}
+
+func (d *draft) readField(field string, m member, name string) {
+	switch field {
+	case "name":
+		d.readName(m, name)
+	case "description":
+		d.model.Description, _ = m.text(field)
+	case "owner":
+		d.model.Owner, _ = m.text(field)
+	case "tags":
+		d.readTags(m)
+	case "timezone":
+		d.timezone, _ = m.zone()
+	case "inputs":
+		list, _ := m.members("inputs")
+		for _, one := range list {
+			d.readInput(one)
+		}
+	case "outputs":
+		list, _ := m.members("outputs")
+		for _, one := range list {
+			d.readOutput(one)
+		}
+	case "task":
+		d.readTaskFields(m)
+	case "command":
+		d.model.Command = d.templates(m, "command")
+	case "environment":
+		d.readEnvironment(m)
+	case "local":
+		m.fields("local", map[string]func(member){"command": func(f member) { d.local = d.templates(f, "local.command") }})
+	case "triggers":
+		for _, v := range m.list() {
+			d.triggers = append(d.triggers, member{name: "trigger", key: v.at, value: v})
+		}
+	default:
+		d.readPolicy(field, m)
+	}
+}
+
+func (d *draft) readName(m member, folder string) {
+	name, ok := m.text("name")
+	switch {
+	case !ok:
+	case !nameForm.MatchString(name):
+		m.errorf("%q is no name of a model: small letters, digits and hyphens are, at most 40, the first a letter", name)
+	case name != folder:
+		m.errorf("the name is %q and the folder's %q: they must be equal", name, folder)
+	}
+	d.model.Name = folder
+}
+
+func (d *draft) readTags(m member) {
+	list, _ := m.members("tags")
+	d.model.Tags = map[string]string{}
+	for _, one := range list {
+		text, ok := one.text("tag " + one.name)
+		if ok && (len(one.name) > 128 || len(text) > 256 || strings.HasPrefix(strings.ToLower(one.name), "aws:")) {
+			one.errorf("tag %q: a key has at most 128 characters and does not begin with aws:, a value at most 256", one.name)
+		}
+		d.model.Tags[one.name] = text
+	}
+	if len(list) > 40 {
+		m.errorf("there are %d tags, and a task takes at most 40 beside ours", len(list))
+	}
+}
+
+var inputForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,39}$`)
+
+func (d *draft) readInput(m member) {
+	in := model.Input{Name: m.name, Type: model.String}
+	if !inputForm.MatchString(m.name) {
+		d.problem(m.key, false, "%q is no name of an input: small letters, digits, hyphens and _ are, at most 40, the first a letter", m.name)
+	}
+	var enum, format, fallback, file *member
+	ok := m.fields(fmt.Sprintf("input %q", m.name), map[string]func(member){
+		"type": func(f member) {
+			words := []string{}
+			for _, t := range model.Types() {
+				words = append(words, string(t))
+			}
+			if word, ok := f.word("type", words...); ok {
+				in.Type = model.Type(word)
+			}
+		},
+		"description": func(f member) { in.Description, _ = f.text("description") },
+		"optional":    func(f member) { in.Optional, _ = f.boolean("optional") },
+		"enum":        func(f member) { enum = &f },
+		"format":      func(f member) { format = &f },
+		"default":     func(f member) { fallback = &f },
+		"as":          func(f member) { file = &f },
+	})
+	if !ok {
+		return
+	}
+	d.readFormat(&in, format)
+	d.readEnum(&in, enum)
+	if file != nil {
+		_, in.AsFile = file.word("as", "file")
+	}
+	d.readDefault(&in, fallback)
+	d.inputs[m.name] = m.key
+	d.model.Inputs = append(d.model.Inputs, in)
+}
+
+func (d *draft) readFormat(in *model.Input, m *member) {
+	if m == nil {
+		return
+	}
+	text, ok := m.text("format")
+	if ok && in.Type != model.Date && in.Type != model.DateTime {
+		m.errorf("input %q is a %s, and only a date or datetime has a format", in.Name, in.Type)
+		return
+	}
+	if err := model.CheckFormat(text); err != nil {
+		m.errorf("%v", err)
+		return
+	}
+	in.Format = text
+}
+
+func (d *draft) readEnum(in *model.Input, m *member) {
+	if m == nil {
+		return
+	}
+	plain := *in
+	for _, v := range m.list() {
+		text, ok := v.text("a value of enum")
+		if !ok {
+			continue
+		}
+		canonical, err := plain.Parse(model.Text(text))
+		if err != nil {
+			v.errorf("input %q: %v", in.Name, err)
+			continue
+		}
+		if slices.Contains(in.Enum, canonical) {
+			v.errorf("input %q: %q is there twice", in.Name, text)
+			continue
+		}
+		in.Enum = append(in.Enum, canonical)
+	}
+}
+
+func (d *draft) readDefault(in *model.Input, m *member) {
+	if m == nil {
+		return
+	}
+	t, ok := d.template(m.value, "default")
+	if !ok {
+		return
+	}
+	for _, p := range t.Placeholders() {
+		if _, above := d.model.Input(p.Name); !above {
+			m.errorf("the default of %q mentions {%s}, which is no input above it; %s", in.Name, p.Name, meant(p.Name, d.inputNames()))
+			return
+		}
+	}
+	if len(t.Placeholders()) == 0 {
+		v, _ := t.Expand(nil)
+		if _, err := in.Parse(v); err != nil {
+			m.errorf("the default of %q: %v", in.Name, err)
+			return
+		}
+	}
+	in.Default = &t
+}
+
+func (d *draft) inputNames() []string {
+	var names []string
+	for _, in := range d.model.Inputs {
+		names = append(names, in.Name)
+	}
+	return names
+}
+
+func (d *draft) readOutput(m member) {
+	if !inputForm.MatchString(m.name) {
+		d.problem(m.key, false, "%q is no name of an output: small letters, digits, hyphens and _ are, at most 40, the first a letter", m.name)
+	}
+	t, ok := d.template(m.value, "an output")
+	if !ok {
+		return
+	}
+	if !strings.HasPrefix(t.String(), "s3://") {
+		m.errorf("output %q is %q, and an S3 URI s3://bucket/key is expected", m.name, t)
+	}
+	d.checkInputs(m.value, t, true)
+	d.model.Outputs = append(d.model.Outputs, model.Output{Name: m.name, URI: t})
+}
+
+// template reads text with placeholders.
+func (d *draft) template(v value, what string) (model.Template, bool) {
+	text, ok := v.text(what)
+	if !ok {
+		return model.Template{}, false
+	}
+	t, err := model.ParseTemplate(text)
+	if err != nil {
+		v.errorf("%v", err)
+		return model.Template{}, false
+	}
+	return t, true
+}
+
+func (d *draft) templates(m member, what string) []model.Template {
+	if !m.isList() {
+		m.errorf("%s is %s, and a list is expected: [program, argument]", what, m.kind())
+		return nil
+	}
+	var all []model.Template
+	for _, v := range m.list() {
+		t, ok := d.template(v, "an argument of "+what)
+		if !ok {
+			continue
+		}
+		d.checkInputs(v, t, false)
+		all = append(all, t)
+	}
+	return all
+}
+
+// checkInputs checks that a template mentions inputs of the model. Where it must be complete, it
+// cannot mention one that may be unset.
+func (d *draft) checkInputs(v value, t model.Template, complete bool) {
+	for _, p := range t.Placeholders() {
+		in, known := d.model.Input(p.Name)
+		switch {
+		case !known:
+			v.errorf("{%s} is no input of the model; %s", p.Name, meant(p.Name, d.inputNames()))
+		case p.Format != "" && in.Type != model.Date && in.Type != model.DateTime:
+			v.errorf("{%s:%s} formats a date, and input %q is a %s", p.Name, p.Format, p.Name, in.Type)
+		case complete && in.Optional && in.Default == nil:
+			v.errorf("{%s} may be unset: give input %q a default, or leave it out here", p.Name, p.Name)
+		}
+	}
+}
+
+func (d *draft) readEnvironment(m member) {
+	list, _ := m.members("environment")
+	for _, one := range list {
+		switch {
+		case !variableNameForm.MatchString(one.name):
+			d.problem(one.key, false, "%q is no name of a variable", one.name)
+		case reserved(one.name):
+			d.problem(one.key, false, "variable %s is set by modeldispatch: choose another name", one.name)
+		}
+		t, ok := d.template(one.value, "variable "+one.name)
+		if !ok {
+			continue
+		}
+		d.checkInputs(one.value, t, false)
+		d.model.Environment = append(d.model.Environment, model.Variable{Name: one.name, Value: t})
+	}
+}
+
+func reserved(name string) bool {
+	return name == "MODEL_NAME" || name == "RUN_ID" || name == "RUN_ATTEMPT" || strings.HasPrefix(name, "INPUT_") || strings.HasPrefix(name, "OUTPUT_")
+}
+
+// checkWhole checks what the parts of a model get wrong together.
+func (d *draft) checkWhole(name string) {
+	if len(d.local) > 0 && d.project.options.Processes {
+		d.model.Command = d.local
+	}
+	seen := map[string]string{}
+	for _, in := range d.model.Inputs {
+		d.checkName(seen, model.EnvironmentName("INPUT", in.Name), in.Name, d.inputs[in.Name])
+	}
+	d.checkLoop()
+	rendered := model.Rendered{Container: d.model.Task.Container}
+	for _, t := range d.model.Command {
+		rendered.Command = append(rendered.Command, t.String())
+	}
+	for _, v := range d.model.Environment {
+		rendered.Environment = append(rendered.Environment, model.EnvironmentPair{Name: v.Name, Value: v.Value.String()})
+	}
+	if err := fargate.NewRequest(rendered, fargate.Launch{Deployment: d.project.deployment, Run: name, Attempt: 1}).Check(); err != nil {
+		d.root.errorf("command and environment do not fit into one RunTask call: %v", err)
+	}
+}
+
+func (d *draft) checkName(seen map[string]string, variable, name string, at position) {
+	if other, twice := seen[variable]; twice {
+		d.problem(at, false, "inputs %q and %q would both be variable %s", other, name, variable)
+	}
+	seen[variable] = name
+}
+
+// checkLoop finds a model that would start itself: an output under its own arrival prefix.
+func (d *draft) checkLoop() {
+	for _, t := range d.model.Triggers {
+		for _, pattern := range t.Arrival {
+			prefix, _, _ := strings.Cut(pattern, "{")
+			prefix, _, _ = strings.Cut(prefix, "*")
+			for _, out := range d.model.Outputs {
+				literal, _, _ := strings.Cut(out.URI.String(), "{")
+				if strings.HasPrefix(literal, prefix) {
+					d.root.errorf("output %q (%s) lies under the model's own arrival %s: it would start itself for ever; write elsewhere", out.Name, out.URI, pattern)
+				}
+			}
+		}
+	}
+}
+
+func rawJSON(v any) json.RawMessage {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return nil
+	}
+	return text
+}

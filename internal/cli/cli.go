@@ -1,0 +1,181 @@
+// Package cli is the command line: one file for each command, and one place where a project, its
+// catalog and its local data are found. A command prints a table for people, or JSON with --json.
+//
+// Exit codes: 0 all is well; 1 the command says what is not (errors in models, a run that failed,
+// a play that went otherwise than declared); 2 the command line itself is wrong.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/alecthomas/kong"
+
+	"modeldispatch/internal/catalog"
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/store/sqlite"
+)
+
+// Streams are what a command reads and writes.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+}
+
+// commands is the command line. Its fields are the commands and the flags that all of them have.
+type commands struct {
+	Project     string `help:"Folder with modeldispatch.yaml (default: this one, or its nearest parent that has one)." placeholder:"DIR"`
+	Environment string `short:"e" help:"Environment of modeldispatch.yaml." default:"local"`
+	JSON        bool   `name:"json" help:"Print JSON."`
+
+	Local   localCommand   `cmd:"" help:"Run everything on this machine: S3, SQS, ECS, EventBridge, schedules and functions."`
+	Check   checkCommand   `cmd:"" help:"Check all models: every error at once, or a table of them."`
+	Explain explainCommand `cmd:"" help:"Say which models an event would run, with which inputs, and why not the others."`
+	Next    nextCommand    `cmd:"" help:"Show when schedules fire next."`
+	Run     runCommand     `cmd:"" help:"Run a model by hand."`
+	Runs    runsCommand    `cmd:"" help:"List runs, newest first."`
+	Show    showCommand    `cmd:"" help:"Show a run: its inputs, attempts and outcome."`
+	Logs    logsCommand    `cmd:"" help:"Print the log of a run's last attempt."`
+	Cancel  cancelCommand  `cmd:"" help:"Stop a run."`
+	Events  eventsCommand  `cmd:"" help:"List recorded events, newest first."`
+}
+
+// session is what a command works with.
+type session struct {
+	Streams
+	commands
+	ctx context.Context
+}
+
+// failure is the error of a command that has said all there is to say.
+type failure struct{}
+
+func (failure) Error() string { return "failed" }
+
+// Main runs one command and gives its exit code.
+func Main(ctx context.Context, args []string, streams Streams) int {
+	s := &session{Streams: streams, ctx: ctx}
+	exit := -1
+	parser, err := kong.New(&s.commands, kong.Name("modeldispatch"), kong.Writers(streams.Out, streams.Err), kong.Exit(func(code int) { exit = code }),
+		kong.Description("Runs containerised models on ECS Fargate when something happens."), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		_, _ = fmt.Fprintln(streams.Err, err)
+		return 2
+	}
+	if len(args) == 0 {
+		args = []string{"--help"}
+	}
+	command, err := parser.Parse(args)
+	if exit >= 0 { // --help was asked for
+		return exit
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(streams.Err, "modeldispatch: %v; see modeldispatch --help\n", err)
+		return 2
+	}
+	return s.code(command.Run(s))
+}
+
+func (s *session) code(err error) int {
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, failure{}):
+		return 1
+	default:
+		_, _ = fmt.Fprintf(s.Err, "modeldispatch: %v\n", err)
+		return 1
+	}
+}
+
+// folder is the project's folder.
+func (s *session) folder() (string, error) {
+	if s.Project != "" {
+		return catalog.Find(s.Project)
+	}
+	here, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	return catalog.Find(here)
+}
+
+// compile compiles the project's models for the chosen environment. Warnings are printed; errors
+// are printed all at once.
+func (s *session) compile() (string, model.Catalog, error) {
+	folder, err := s.folder()
+	if err != nil {
+		return "", model.Catalog{}, err
+	}
+	c, warnings, err := catalog.Compile(folder, catalog.Options{Environment: s.Environment, Processes: s.Environment == localEnvironment})
+	for _, w := range warnings {
+		_, _ = fmt.Fprintf(s.Err, "%s\n", w)
+	}
+	var problems catalog.Problems
+	if errors.As(err, &problems) {
+		for _, p := range problems {
+			_, _ = fmt.Fprintf(s.Err, "%s\n", p)
+		}
+		_, _ = fmt.Fprintf(s.Err, "%s in %s\n", count(len(problems), "error"), folder)
+		return folder, c, failure{}
+	}
+	return folder, c, err
+}
+
+// localEnvironment is the environment of the local stack.
+const localEnvironment = "local"
+
+// dataFolder is where the local stack of a project keeps its data.
+func dataFolder(project string) string { return filepath.Join(project, ".modeldispatch") }
+
+// store opens the record of runs and events.
+func (s *session) store() (*sqlite.Store, error) {
+	if s.Environment != localEnvironment {
+		return nil, fmt.Errorf("environment %q is not on this machine, and this version reads only the local one", s.Environment)
+	}
+	folder, err := s.folder()
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(dataFolder(folder), "store.db")
+	if _, err := os.Stat(file); err != nil {
+		return nil, fmt.Errorf("there is no record of runs in %s yet: start modeldispatch local first", dataFolder(folder))
+	}
+	return sqlite.Open(s.ctx, file)
+}
+
+// printJSON prints a value as indented JSON.
+func (s *session) printJSON(v any) error {
+	out := json.NewEncoder(s.Out)
+	out.SetEscapeHTML(false)
+	out.SetIndent("", "  ")
+	return out.Encode(v)
+}
+
+// table prints rows in aligned columns.
+func (s *session) table(rows ...[]string) error {
+	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
+	for _, row := range rows {
+		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t "))
+	}
+	return w.Flush()
+}
+
+func (s *session) printf(format string, args ...any) {
+	_, _ = fmt.Fprintf(s.Out, format, args...)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

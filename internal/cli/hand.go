@@ -1,0 +1,137 @@
+package cli
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/local"
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/route"
+	"modeldispatch/internal/store"
+)
+
+type runCommand struct {
+	Model  string   `arg:"" help:"The model."`
+	Inputs []string `arg:"" optional:"" help:"Its inputs." placeholder:"name=value"`
+	Again  bool     `help:"Run it even if the same call was made by hand before."`
+}
+
+// Run runs a model by hand. The same call twice is one run, unless it is wanted again.
+func (c runCommand) Run(s *session) error {
+	_, compiled, err := s.compile()
+	if err != nil {
+		return err
+	}
+	m, known := compiled.Model(c.Model)
+	if !known {
+		return unknownModel(compiled, c.Model)
+	}
+	given, err := parseInputs(c.Inputs)
+	if err != nil {
+		return err
+	}
+	d, closeStore, err := s.dispatcher(compiled)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	bound, from, err := d.Routes.Bind(m, given)
+	if err != nil {
+		return fmt.Errorf("model %q: %w", m.Name, err)
+	}
+	repeats := ""
+	if c.Again {
+		repeats = time.Now().UTC().Format(time.RFC3339Nano)
+	}
+	decision, err := d.AcceptBinding(s.ctx, event.Manual(m.Name, bound, repeats, time.Now()), route.Binding{
+		Model: m, Trigger: model.Trigger{Name: string(model.Manual), Kind: model.Manual}, Inputs: bound, From: from,
+	})
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		return s.printJSON(decision)
+	}
+	switch decision.Verdict {
+	case dispatch.Rejected:
+		return fmt.Errorf("model %q: %s", m.Name, decision.Reason)
+	case dispatch.Duplicate:
+		s.printf("%s  is the run of this very call; --again makes another\n", decision.Run)
+	default:
+		s.printf("%s  accepted\n", decision.Run)
+	}
+	return nil
+}
+
+func parseInputs(args []string) (map[string]string, error) {
+	given := map[string]string{}
+	for _, arg := range args {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("%q is not an input; write name=value", arg)
+		}
+		if _, twice := given[name]; twice {
+			return nil, fmt.Errorf("input %q is given twice", name)
+		}
+		given[name] = value
+	}
+	return given, nil
+}
+
+// dispatcher reaches the running local stack.
+func (s *session) dispatcher(compiled model.Catalog) (*dispatch.Dispatcher, func(), error) {
+	folder, err := s.folder()
+	if err != nil {
+		return nil, nil, err
+	}
+	url, err := local.Endpoint(s.ctx, dataFolder(folder))
+	if err != nil {
+		return nil, nil, err
+	}
+	db, err := s.store()
+	if err != nil {
+		return nil, nil, err
+	}
+	d, err := local.Wire(url, compiled, db)
+	if err != nil {
+		return nil, nil, errors.Join(err, db.Close())
+	}
+	return d, func() { _ = db.Close() }, nil
+}
+
+type cancelCommand struct {
+	ID  string `arg:"" name:"run" help:"Id of the run."`
+	Why string `default:"cancelled by hand" help:"Why, for the record."`
+}
+
+// Run stops a run.
+func (c cancelCommand) Run(s *session) error {
+	_, compiled, err := s.compile()
+	if err != nil {
+		return err
+	}
+	d, closeStore, err := s.dispatcher(compiled)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	err = d.Cancel(s.ctx, c.ID, c.Why, who())
+	if errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("there is no run %q; modeldispatch runs lists them", c.ID)
+	}
+	return err
+}
+
+func who() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return cmp.Or(os.Getenv("USER"), "somebody")
+}

@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"modeldispatch/internal/local"
+	"modeldispatch/internal/local/play"
+	"modeldispatch/internal/model"
+)
+
+// stopTimeout is how long the local stack may take to stop: containers have 30 s by themselves.
+const stopTimeout = 45 * time.Second
+
+type localCommand struct {
+	Port int    `help:"Port of the endpoint (default: 4566, or a free one where that is taken)."`
+	Play string `help:"Play the sample events of this folder, show each run to its end, and stop." placeholder:"DIR"`
+	Logs bool   `help:"Print the functions' own logs too, as JSON, to standard error."`
+}
+
+// Run starts the local stack, and stops it again at Ctrl-C or when all is played.
+func (c localCommand) Run(s *session) error {
+	s.Environment = localEnvironment
+	folder, compiled, err := s.compile()
+	if err != nil {
+		return err
+	}
+	secrets, err := readSecrets(filepath.Join(folder, ".env.local"))
+	if err != nil {
+		return err
+	}
+	log := zerolog.Nop()
+	if c.Logs {
+		log = zerolog.New(s.Err).With().Timestamp().Logger()
+	}
+	o := local.Options{Catalog: compiled, Data: dataFolder(folder), Port: c.Port, Log: log, Secrets: secrets}
+	if c.Play != "" {
+		return s.play(folder, c.Play, o)
+	}
+	stack, err := local.Start(s.ctx, o)
+	if err != nil {
+		return err
+	}
+	s.watch(stack)
+	s.banner(stack.URL(), compiled)
+	<-s.ctx.Done()
+	s.printf("\nstopping; runs that are live are settled at the next start\n")
+	return closeStack(s.ctx, stack)
+}
+
+func closeStack(ctx context.Context, stack *local.Stack) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
+	defer cancel()
+	return stack.Close(ctx)
+}
+
+// banner says what is there, and how to try it.
+func (s *session) banner(url string, c model.Catalog) {
+	s.printf("modeldispatch local  %s  (S3, SQS, ECS, EventBridge; any credentials)\n\n", url)
+	for _, m := range c.Models {
+		for _, t := range m.Triggers {
+			s.printf("  %-20s %s\n", m.Name, describeTrigger(t))
+		}
+	}
+	s.printf("\n  try:  aws --endpoint-url %s s3 ls      stop: Ctrl-C\n\n", url)
+}
+
+func describeTrigger(t model.Trigger) string {
+	switch t.Kind {
+	case model.Schedule:
+		return strings.TrimSpace(fmt.Sprintf("schedule  %s %s", t.Schedule, t.Timezone))
+	case model.Arrival:
+		return "arrival   " + strings.Join(t.Arrival, ", ")
+	case model.Message:
+		return "message   queue " + t.Queue
+	default:
+		return string(t.Kind)
+	}
+}
+
+// readSecrets reads what containers' secrets are: NAME=value lines. No file is no secrets.
+func readSecrets(file string) (map[string]string, error) {
+	f, err := os.Open(file)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	secrets := map[string]string{}
+	lines := bufio.NewScanner(f)
+	for n := 1; lines.Scan(); n++ {
+		line := strings.TrimSpace(lines.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, value, ok := strings.Cut(line, "=")
+		if !ok {
+			return nil, fmt.Errorf("%s:%d: %q is not NAME=value", file, n, line)
+		}
+		secrets[strings.TrimSpace(name)] = strings.Trim(strings.TrimSpace(value), `"'`)
+	}
+	return secrets, lines.Err()
+}
+
+// play plays a folder of events on a stack of its own, whose data is new each time.
+func (s *session) play(folder, events string, o local.Options) error {
+	steps, err := play.ReadPlan(events)
+	if err != nil {
+		return err
+	}
+	o.Data = filepath.Join(o.Data, "play")
+	if err := os.RemoveAll(o.Data); err != nil {
+		return err
+	}
+	if o.Port == 0 {
+		o.Port = -1
+	}
+	stack, err := local.Start(s.ctx, o)
+	if err != nil {
+		return err
+	}
+	s.printf("playing %s from %s on %s\n\n", count(len(steps), "event"), events, stack.URL())
+	s.watch(stack)
+	r := report{folder: folder, data: o.Data, started: time.Now()}
+	err = play.Player{Stack: stack, Catalog: o.Catalog, Folder: events}.Play(s.ctx, steps, func(result play.Result) {
+		r.results = append(r.results, result)
+		if result.LeftOut != "" {
+			s.printf("%s  left out     %s: %s\n", clock(time.Now()), result.Step.Event, result.LeftOut)
+		}
+	})
+	if err == nil {
+		err = r.count(s.ctx, stack)
+	}
+	if err := errors.Join(err, closeStack(s.ctx, stack)); err != nil {
+		return err
+	}
+	return r.print(s)
+}
+
+func clock(t time.Time) string { return t.Format("15:04:05.0") }

@@ -1,0 +1,120 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/local"
+	"modeldispatch/internal/local/play"
+	"modeldispatch/internal/run"
+)
+
+// report is what is said at the end of a play.
+type report struct {
+	folder  string
+	data    string
+	started time.Time
+	results []play.Result
+	rows    []reportRow
+	lost    int // accepted, and without an end
+	doubled int // tasks beyond one for each attempt
+}
+
+// reportRow is one thing that became of an event.
+type reportRow struct {
+	happened play.Happened
+	spec     run.Spec
+	log      string
+}
+
+// count looks at the store and at ECS for what was lost or doubled, while the stack still runs.
+func (r *report) count(ctx context.Context, stack *local.Stack) error {
+	tally, err := stack.Tally(ctx)
+	if err != nil {
+		return err
+	}
+	r.lost, r.doubled = len(tally.Lost), len(tally.Doubled)
+	for _, result := range r.results {
+		for _, h := range result.Happened {
+			row := reportRow{happened: h}
+			if h.Decision.Verdict == dispatch.Started {
+				if row.spec, err = stack.Spec(ctx, h.Decision.Run); err != nil {
+					return err
+				}
+				row.log = local.LogFile(r.data, row.spec.Task.Family, filepath.Base(h.Run.Task.ARN), row.spec.Task.Container)
+			}
+			r.rows = append(r.rows, row)
+		}
+	}
+	return nil
+}
+
+// print prints the closing table, the sum and what to try next.
+func (r *report) print(s *session) error {
+	rows := [][]string{{"MODEL", "TRIGGER", "INPUTS", "ATTEMPTS", "OUTCOME", "DURATION", "OUTPUT", "LOG"}}
+	runs := 0
+	for _, row := range r.rows {
+		if row.happened.Decision.Verdict == dispatch.Started {
+			runs++
+		}
+		rows = append(rows, r.cells(row))
+	}
+	s.printf("\n")
+	if err := s.table(rows...); err != nil {
+		return err
+	}
+	played, wrong := 0, 0
+	for _, result := range r.results {
+		if result.LeftOut == "" {
+			played++
+		}
+		if result.Wrong != "" {
+			wrong++
+			s.printf("\n%s went otherwise than declared: %s", result.Step.Event, result.Wrong)
+		}
+	}
+	s.printf("\n%s, %s, %d lost, %d doubled, in %s\n", count(played, "event"), count(runs, "run"), r.lost, r.doubled, short(time.Since(r.started)))
+	for _, result := range r.results {
+		if result.LeftOut != "" {
+			s.printf("left out: %s: %s\n", result.Step.Event, result.LeftOut)
+		}
+	}
+	if wrong+r.lost+r.doubled > 0 {
+		return failure{}
+	}
+	s.printf("\nnext:  modeldispatch explain %s   why an event starts what it starts\n       modeldispatch local                run it all, and send it your own events\n",
+		filepath.Join("events", r.results[0].Step.Event))
+	return nil
+}
+
+func (r *report) cells(row reportRow) []string {
+	h := row.happened
+	if h.Decision.Verdict != dispatch.Started {
+		return []string{cmp.Or(h.Decision.Model, "-"), string(h.Event.Kind), "-", "-", string(h.Decision.Verdict), "-", h.Decision.Reason}
+	}
+	var outputs []string
+	for _, out := range row.spec.Task.Outputs {
+		outputs = append(outputs, out.URI)
+	}
+	log := row.log
+	if short, err := filepath.Rel(r.folder, log); err == nil {
+		log = short
+	}
+	return []string{
+		h.Decision.Model, h.Run.Trigger, inputText(row.spec), fmt.Sprint(h.Run.Attempt), string(h.Run.State) + because(h.Run),
+		duration(h.Run), dash(strings.Join(outputs, " ")), log,
+	}
+}
+
+// because is the class of an outcome that is not success.
+func because(r run.Run) string {
+	if r.Outcome == nil || r.Outcome.Class == run.OK {
+		return ""
+	}
+	return " (" + r.Outcome.String() + ")"
+}

@@ -1,0 +1,74 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/local"
+	"modeldispatch/internal/run"
+)
+
+// watch prints a line for each thing that happens.
+func (s *session) watch(stack *local.Stack) {
+	lines := make(chan string, 1024) // printed by one goroutine: lines never mix
+	go func() {
+		for line := range lines {
+			s.printf("%s\n", line)
+		}
+	}()
+	say := func(line string) {
+		select {
+		case lines <- clock(time.Now()) + "  " + line:
+		case <-s.ctx.Done():
+		}
+	}
+	stack.Watch(dispatch.Notice{
+		Decided: func(e event.Event, d dispatch.Decision) { say(decisionLine(e, d)) },
+		Moved: func(before, after run.Run) {
+			if line := moveLine(before, after); line != "" {
+				say(line)
+			}
+		},
+	})
+}
+
+// decisionLine says what became of an event: event -> what it led to, or why it led to nothing.
+func decisionLine(e event.Event, d dispatch.Decision) string {
+	led := string(d.Verdict)
+	switch d.Verdict {
+	case dispatch.Started:
+		led = "-> " + d.Run
+	case dispatch.Duplicate:
+		led = "-> " + d.Run + "  (duplicate: no second run)"
+	default:
+		led = strings.TrimSpace(fmt.Sprintf("%s %s: %s", d.Verdict, d.Model, d.Reason))
+	}
+	return fmt.Sprintf("%-11s  %s  %s", e.Kind, e.Identity, led)
+}
+
+// moveLine says how a run moved; "" where nobody wants to know.
+func moveLine(before, after run.Run) string {
+	what := ""
+	switch {
+	case after.State.Ended():
+		what = fmt.Sprintf("%s after %s", after.State, short(after.Ended.Sub(after.Accepted)))
+		if text := reason(after); text != "-" {
+			what += "  " + text
+		}
+	case before.State == run.Launching && after.State == run.Running:
+		what = fmt.Sprintf("attempt %d  task %s", after.Attempt, after.Task.ARN[strings.LastIndexByte(after.Task.ARN, '/')+1:])
+	case after.State == run.Waiting && before.State != run.Waiting:
+		what = fmt.Sprintf("attempt %d ended  %s  next in %s", after.Attempt, reason(after), short(max(after.Due.Sub(time.Now()), 0)))
+		if after.For == run.Queued {
+			what = fmt.Sprintf("attempt %d ended  %s  next at once", after.Attempt, reason(after))
+		}
+	case after.Cancel != nil && before.Cancel == nil:
+		what = "stopping: " + after.Cancel.Why
+	default:
+		return ""
+	}
+	return fmt.Sprintf("%-11s  %s  %s", "run", after.ID, what)
+}

@@ -1,0 +1,177 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/route"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+)
+
+// AnnounceRejected is the detail type of the announcement that an event could not be used.
+const AnnounceRejected = "Event Rejected"
+
+// Accept takes an event for every model that it concerns. When it returns without an error, each
+// of them has its run, or the record of why not; after an error it is to be called again.
+func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, error) {
+	if d.Catalog.Paused && e.Kind != model.Manual {
+		return d.unmatched(ctx, e, fmt.Sprintf("triggers are paused in environment %q", d.Catalog.Environment)), nil
+	}
+	result := d.Routes.Route(e)
+	var decisions []Decision
+	for _, b := range result.Bindings {
+		decision, err := d.AcceptBinding(ctx, e, b)
+		if err != nil {
+			return decisions, fmt.Errorf("accepting %s for model %q: %w", e.Identity, b.Model.Name, err)
+		}
+		decisions = append(decisions, decision)
+	}
+	for _, r := range result.Rejections {
+		decision, err := d.Reject(ctx, e, Decision{Model: r.Model, Key: r.Key, Reason: r.Reason})
+		if err != nil {
+			return decisions, err
+		}
+		decisions = append(decisions, decision)
+	}
+	if len(decisions) > 0 {
+		return decisions, nil
+	}
+	return d.nobody(ctx, e)
+}
+
+// nobody decides about an event that no model takes. What was sent to us by name must not get
+// lost, so it is recorded; a busy bucket or bus is only logged.
+func (d *Dispatcher) nobody(ctx context.Context, e event.Event) ([]Decision, error) {
+	const reason = "no model takes it"
+	if e.Kind == model.Message || e.Kind == model.Schedule {
+		decision, err := d.Reject(ctx, e, Decision{Reason: reason})
+		return []Decision{decision}, err
+	}
+	return d.unmatched(ctx, e, reason), nil
+}
+
+func (d *Dispatcher) unmatched(ctx context.Context, e event.Event, reason string) []Decision {
+	return []Decision{d.decided(ctx, e, Decision{Verdict: Unmatched, Reason: reason})}
+}
+
+// AcceptBinding makes the run of one binding: its record, document and spec in one commit.
+func (d *Dispatcher) AcceptBinding(ctx context.Context, e event.Event, b route.Binding) (Decision, error) {
+	id := RunID(b.Model.Name, e.Identity, b.Key)
+	files := Files(d.Bucket, id, b)
+	for name, uri := range files {
+		if err := d.Objects.Put(ctx, uri, []byte(b.Inputs[name])); err != nil {
+			return Decision{}, err
+		}
+	}
+	task, err := b.Model.Render(id, b.Inputs, files)
+	if err == nil {
+		err = fargate.NewRequest(task, fargate.Launch{Deployment: d.Deployment, Run: id, Attempt: 1, Placement: d.Placement}).Check()
+	}
+	if err != nil {
+		return d.Reject(ctx, e, Decision{Model: b.Model.Name, Key: b.Key, Reason: err.Error()})
+	}
+	now := d.Now()
+	r := run.Accept(id, b.Model, b.Trigger.Name, now)
+	spec := run.Spec{
+		Schema: model.Schema, Run: id, Catalog: d.Catalog.Version, Event: e.Identity, Kind: e.Kind, Key: b.Key,
+		Inputs: b.Inputs, From: b.From, Task: task,
+	}
+	decision := Decision{Model: b.Model.Name, Key: b.Key, Verdict: Started, Run: id}
+	record, err := d.prepare(ctx, e, decision)
+	if err != nil {
+		return Decision{}, err
+	}
+	err = d.Store.Commit(ctx,
+		store.Create(recordDoc(EventKey(e.Identity, b.Model.Name, b.Key), record, 0)),
+		store.Create(runDoc(r, 0)),
+		store.Create(store.Doc{Key: SpecKey(id), Body: encode(spec)}))
+	if errors.Is(err, store.ErrConflict) {
+		return d.again(ctx, e, b.Model.Name, b.Key)
+	}
+	if err != nil {
+		return Decision{}, fmt.Errorf("committing run %s: %w", id, err)
+	}
+	d.decided(ctx, e, decision)
+	d.carryOut(ctx, RunKey(id), r.Outbox.Effects)
+	return decision, nil
+}
+
+// Files are the objects in which a run finds the inputs that are given to it as files.
+func Files(bucket, id string, b route.Binding) map[string]string {
+	files := map[string]string{}
+	for _, in := range b.Model.Inputs {
+		if _, set := b.Inputs[in.Name]; in.AsFile && set {
+			files[in.Name] = fmt.Sprintf("s3://%s/inputs/%s/%s", bucket, id, in.FileName())
+		}
+	}
+	return files
+}
+
+// prepare makes the record of an event; a large payload is laid into the state bucket first.
+func (d *Dispatcher) prepare(ctx context.Context, e event.Event, decision Decision) (Record, error) {
+	r := d.record(e, decision)
+	if len(e.Payload) < largePayload {
+		return r, nil
+	}
+	r.Payload, r.PayloadURI = nil, fmt.Sprintf("s3://%s/%s.json", d.Bucket, EventPartition(e.Identity))
+	return r, d.Objects.Put(ctx, r.PayloadURI, e.Payload)
+}
+
+// Reject records that an event cannot be used, with its payload and the reason, and announces it.
+func (d *Dispatcher) Reject(ctx context.Context, e event.Event, decision Decision) (Decision, error) {
+	decision.Verdict = Rejected
+	record, err := d.prepare(ctx, e, decision)
+	if err != nil {
+		return decision, err
+	}
+	record.Sequence = 1
+	record.Outbox = record.Outbox.Add(run.Effect{Kind: run.Announce, What: AnnounceRejected, Sequence: 1}, record.Received)
+	key := EventKey(e.Identity, decision.Model, decision.Key)
+	err = d.Store.Commit(ctx, store.Create(recordDoc(key, record, 0)))
+	if errors.Is(err, store.ErrConflict) {
+		return d.again(ctx, e, decision.Model, decision.Key)
+	}
+	if err != nil {
+		return decision, fmt.Errorf("recording the rejection of %s: %w", e.Identity, err)
+	}
+	d.decided(ctx, e, decision)
+	d.carryOut(ctx, key, record.Outbox.Effects)
+	return decision, nil
+}
+
+// again counts one more delivery of an event that has its record already. What is left to do
+// about the first one is the outbox's and the sweep's.
+func (d *Dispatcher) again(ctx context.Context, e event.Event, model, key string) (Decision, error) {
+	at := EventKey(e.Identity, model, key)
+	for {
+		record, version, err := Read[Record](ctx, d.Store, at)
+		if err != nil {
+			return Decision{}, err
+		}
+		record.Duplicates++
+		switch err := d.Store.Commit(ctx, store.Update(recordDoc(at, record, version))); {
+		case errors.Is(err, store.ErrConflict):
+			continue
+		case err != nil:
+			return Decision{}, fmt.Errorf("counting a duplicate of %s: %w", e.Identity, err)
+		}
+		decision := record.Decision
+		decision.Verdict, decision.Reason = Duplicate, fmt.Sprintf("delivery %d of an event that became %q", record.Duplicates+1, record.Verdict)
+		return d.decided(ctx, e, decision), nil
+	}
+}
+
+// decided says what became of an event.
+func (d *Dispatcher) decided(ctx context.Context, e event.Event, decision Decision) Decision {
+	if d.Notice.Decided != nil {
+		d.Notice.Decided(e, decision)
+	}
+	log(ctx).Info().Str("event", e.Identity).Str("decision", string(decision.Verdict)).Str("model", decision.Model).
+		Str("run", decision.Run).Str("reason", decision.Reason).Msg("event decided")
+	return decision
+}

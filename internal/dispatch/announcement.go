@@ -1,0 +1,70 @@
+package dispatch
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+)
+
+// Announcement is an EventBridge event about a run or an event. It may come more than once, each
+// time with the same id in its detail; sequence orders those of one document.
+type Announcement struct {
+	DetailType string
+	Detail     json.RawMessage
+}
+
+// RunDetail is the detail of an announcement about a run: a contract that other systems build on.
+type RunDetail struct {
+	ID         string         `json:"id"` // the same each time this announcement is repeated
+	Sequence   int            `json:"sequence"`
+	Deployment string         `json:"deployment"`
+	Model      string         `json:"model"`
+	Run        string         `json:"run"`
+	State      run.State      `json:"state"`
+	Trigger    string         `json:"trigger"`
+	Event      string         `json:"event"` // identity of the event that started the run
+	Attempt    int            `json:"attempt"`
+	Outcome    *run.Outcome   `json:"outcome,omitempty"` // of the last attempt that ended
+	Inputs     model.Inputs   `json:"inputs,omitempty"`
+	Outputs    []model.Object `json:"outputs,omitempty"`
+	Task       string         `json:"task,omitempty"`
+	Accepted   time.Time      `json:"accepted"`
+	Ended      time.Time      `json:"ended,omitzero"`
+}
+
+// EventDetail is the detail of an announcement about an event that was rejected.
+type EventDetail struct {
+	ID         string     `json:"id"`
+	Deployment string     `json:"deployment"`
+	Event      string     `json:"event"`
+	Kind       model.Kind `json:"kind"`
+	Model      string     `json:"model,omitempty"`
+	Reason     string     `json:"reason"`
+	Received   time.Time  `json:"received"`
+}
+
+func announcement(deployment string, r run.Run, spec run.Spec, e run.Effect) Announcement {
+	return Announcement{DetailType: e.What, Detail: encode(RunDetail{
+		ID: announcementID(deployment, RunKey(r.ID), e), Sequence: e.Sequence, Deployment: deployment,
+		Model: r.Model, Run: r.ID, State: r.State, Trigger: r.Trigger, Event: spec.Event, Attempt: e.Attempt, Outcome: r.Outcome,
+		Inputs: spec.Inputs, Outputs: spec.Task.Outputs, Task: r.Task.ARN, Accepted: r.Accepted, Ended: r.Ended,
+	})}
+}
+
+func rejection(deployment string, key store.Key, r Record, e run.Effect) Announcement {
+	return Announcement{DetailType: e.What, Detail: encode(EventDetail{
+		ID: announcementID(deployment, key, e), Deployment: deployment, Event: r.Identity, Kind: r.Kind,
+		Model: r.Model, Reason: r.Reason, Received: r.Received,
+	})}
+}
+
+func announcementID(deployment string, key store.Key, e run.Effect) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%s\x00%d", deployment, key.PK, key.SK, e.What, e.Attempt))
+	return hex.EncodeToString(sum[:16])
+}

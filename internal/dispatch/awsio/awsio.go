@@ -1,0 +1,109 @@
+// Package awsio connects the dispatcher to SQS, S3 and EventBridge.
+package awsio
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/model"
+)
+
+// Source is the source of all announcements.
+const Source = "modeldispatch"
+
+// RunMessage is the body of a message on the launch and wake queues.
+type RunMessage struct {
+	Run string `json:"run"`
+}
+
+// Queue sends runs to the launch and wake queues.
+type Queue struct {
+	Client    *sqs.Client
+	LaunchURL string
+	WakeURL   string
+}
+
+// Enqueue sends a run to the launch queue.
+func (q Queue) Enqueue(ctx context.Context, run string) error {
+	return q.send(ctx, q.LaunchURL, run, 0)
+}
+
+// Wake has a run advanced after a delay, of which SQS takes at most 15 minutes.
+func (q Queue) Wake(ctx context.Context, run string, delay time.Duration) error {
+	const most = 15 * time.Minute
+	seconds := (min(delay, most) + time.Second - 1) / time.Second
+	return q.send(ctx, q.WakeURL, run, int32(seconds))
+}
+
+func (q Queue) send(ctx context.Context, url, run string, seconds int32) error {
+	body, err := json.Marshal(RunMessage{run})
+	if err != nil {
+		return err
+	}
+	_, err = q.Client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(string(body)), DelaySeconds: seconds})
+	if err != nil {
+		return fmt.Errorf("sending run %s to %s: %w", run, url, err)
+	}
+	return nil
+}
+
+// Objects looks for objects in S3 and lays them there.
+type Objects struct{ Client *s3.Client }
+
+// Exists says whether an object is there. It lists, because without s3:ListBucket a HEAD of a
+// missing object answers 403.
+func (o Objects) Exists(ctx context.Context, uri string) (bool, error) {
+	bucket, key, err := model.SplitS3(uri)
+	if err != nil {
+		return false, err
+	}
+	out, err := o.Client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &key, MaxKeys: aws.Int32(1)})
+	if err != nil {
+		return false, fmt.Errorf("looking for %s: %w", uri, err)
+	}
+	return len(out.Contents) > 0 && aws.ToString(out.Contents[0].Key) == key, nil
+}
+
+// Put lays an object.
+func (o Objects) Put(ctx context.Context, uri string, body []byte) error {
+	bucket, key, err := model.SplitS3(uri)
+	if err != nil {
+		return err
+	}
+	_, err = o.Client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)})
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", uri, err)
+	}
+	return nil
+}
+
+// Bus emits announcements on an event bus.
+type Bus struct {
+	Client *eventbridge.Client
+	Name   string
+}
+
+// Announce emits one announcement. PutEvents answers 200 for an entry that it did not take.
+func (b Bus) Announce(ctx context.Context, a dispatch.Announcement) error {
+	out, err := b.Client.PutEvents(ctx, &eventbridge.PutEventsInput{Entries: []ebtypes.PutEventsRequestEntry{{
+		EventBusName: &b.Name, Source: aws.String(Source), DetailType: &a.DetailType, Detail: aws.String(string(a.Detail)),
+	}}})
+	if err != nil {
+		return fmt.Errorf("announcing %q: %w", a.DetailType, err)
+	}
+	if out.FailedEntryCount > 0 {
+		e := out.Entries[0]
+		return fmt.Errorf("announcing %q: %s: %s", a.DetailType, aws.ToString(e.ErrorCode), aws.ToString(e.ErrorMessage))
+	}
+	return nil
+}

@@ -1,0 +1,95 @@
+// Package dispatch is the only place where effects happen. A Dispatcher takes what a function was
+// given, moves runs in the store, and does what their outboxes ask for:
+//
+//	Accept   an event: binds it, and commits the record of the event and its run together
+//	Launch   a run whose turn it is: RunTask, once for each attempt
+//	Observe  what is seen of a task: its outcome moves the run on
+//	Advance  a run, or a recorded event, whose time has come
+//	Cancel   a run, by hand
+//
+// Whatever is done outside the store is written down before, is idempotent, and is done again
+// by the sweep when it was lost. The package keeps no state between calls.
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/route"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+)
+
+// Queue sends runs to the functions that move them.
+type Queue interface {
+	Enqueue(ctx context.Context, run string) error
+	Wake(ctx context.Context, run string, delay time.Duration) error
+}
+
+// Launcher starts tasks.
+type Launcher interface {
+	RunTask(ctx context.Context, request json.RawMessage) (fargate.Answer, error)
+	Revision(ctx context.Context, family string) (string, error)
+}
+
+// Watcher looks at tasks and stops them.
+type Watcher interface {
+	DescribeTask(ctx context.Context, cluster, arn string) (event.Task, error)
+	ListTasks(ctx context.Context, cluster, startedBy string) ([]string, error)
+	StopTask(ctx context.Context, cluster, arn, reason string) error
+}
+
+// Objects looks for S3 objects and keeps large values.
+type Objects interface {
+	Exists(ctx context.Context, uri string) (bool, error)
+	Put(ctx context.Context, uri string, body []byte) error
+}
+
+// Bus emits announcements.
+type Bus interface {
+	Announce(ctx context.Context, a Announcement) error
+}
+
+// Options are what a Dispatcher works with.
+type Options struct {
+	Deployment string
+	Catalog    model.Catalog
+	Routes     *route.Table
+	Placement  fargate.Placement
+	Bucket     string // the state bucket
+	Store      store.Store
+	Queue      Queue
+	Launcher   Launcher
+	Watcher    Watcher
+	Objects    Objects
+	Bus        Bus
+	Now        func() time.Time
+	Random     func() float64 // in [0, 1): the jitter of backoffs
+	Notice     Notice
+}
+
+// Notice is told what happens, as it happens: after it is stored, and once for each time that it
+// is. Fields that are nil are not called.
+type Notice struct {
+	Decided func(event.Event, Decision)
+	Moved   func(before, after run.Run)
+}
+
+// Dispatcher moves runs.
+type Dispatcher struct{ Options }
+
+// New makes a dispatcher.
+func New(o Options) *Dispatcher { return &Dispatcher{o} }
+
+// plan is what decides about another attempt besides the run itself.
+func (d *Dispatcher) plan(s run.Spec) run.Plan {
+	return run.Plan{Capacities: s.Task.Capacity, Jitter: d.Random()}
+}
+
+func log(ctx context.Context) *zerolog.Logger { return zerolog.Ctx(ctx) }

@@ -1,0 +1,124 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+)
+
+// carryOut does effects and strikes them out of their document. What cannot be done now stays
+// there for the sweep, so it is logged and not an error: whoever called has done its part.
+func (d *Dispatcher) carryOut(ctx context.Context, key store.Key, effects []run.Effect) {
+	var done, failed []int
+	for _, e := range effects {
+		if err := d.do(ctx, key, e); err != nil {
+			log(ctx).Error().Err(err).Str("document", key.PK).Str("effect", string(e.Kind)).Int("tries", e.Tries+1).Msg("effect postponed")
+			failed = append(failed, e.ID)
+			continue
+		}
+		done = append(done, e.ID)
+	}
+	if len(effects) == 0 {
+		return
+	}
+	if err := d.strike(ctx, key, done, failed); err != nil {
+		log(ctx).Error().Err(err).Str("document", key.PK).Msg("effects not struck out")
+	}
+}
+
+func (d *Dispatcher) do(ctx context.Context, key store.Key, e run.Effect) error {
+	id := strings.TrimPrefix(key.PK, "run/")
+	switch e.Kind {
+	case run.Enqueue:
+		return d.Queue.Enqueue(ctx, id)
+	case run.Wake:
+		return d.Queue.Wake(ctx, id, max(e.At.Sub(d.Now()), 0))
+	case run.StopTask:
+		return d.stopTask(ctx, id, e)
+	case run.Announce:
+		return d.announce(ctx, key, e)
+	}
+	return fmt.Errorf("effect %q is not known to this code", e.Kind)
+}
+
+// stopTask stops a task. One that ECS does not know is tried again, as it may only not know it
+// yet, until the run no longer counts on it.
+func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.Effect) error {
+	err := d.Watcher.StopTask(ctx, d.Placement.Cluster, e.Task, e.Reason)
+	if !errors.Is(err, fargate.ErrMissing) {
+		return err
+	}
+	r, _, readErr := Read[run.Run](ctx, d.Store, RunKey(id))
+	if readErr != nil {
+		return readErr
+	}
+	if r.State.Ended() || slices.Contains(r.Stopped, e.Task) {
+		return nil
+	}
+	return err
+}
+
+// strike takes effects that were done out of a document's outbox, and puts off those that were not.
+func (d *Dispatcher) strike(ctx context.Context, key store.Key, done, failed []int) error {
+	for {
+		doc, err := d.Store.Get(ctx, key)
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", key, err)
+		}
+		struck, err := d.struck(doc, done, failed)
+		if err != nil {
+			return err
+		}
+		switch err := d.Store.Commit(ctx, store.Update(struck)); {
+		case errors.Is(err, store.ErrConflict):
+			continue
+		case err != nil:
+			return fmt.Errorf("striking effects of %s: %w", key, err)
+		}
+		return nil
+	}
+}
+
+func (d *Dispatcher) struck(doc store.Doc, done, failed []int) (store.Doc, error) {
+	if strings.HasPrefix(doc.PK, "run/") {
+		var r run.Run
+		if err := Decode(doc, &r); err != nil {
+			return doc, err
+		}
+		r.Outbox = r.Outbox.Strike(done).Postpone(failed, d.Now())
+		return runDoc(r, doc.Version), nil
+	}
+	var r Record
+	if err := Decode(doc, &r); err != nil {
+		return doc, err
+	}
+	r.Outbox = r.Outbox.Strike(done).Postpone(failed, d.Now())
+	return recordDoc(doc.Key, r, doc.Version), nil
+}
+
+// announce emits the EventBridge event about a run or a rejected event, as it stands now.
+func (d *Dispatcher) announce(ctx context.Context, key store.Key, e run.Effect) error {
+	if !strings.HasPrefix(key.PK, "run/") {
+		record, _, err := Read[Record](ctx, d.Store, key)
+		if err != nil {
+			return err
+		}
+		return d.Bus.Announce(ctx, rejection(d.Deployment, key, record, e))
+	}
+	id := strings.TrimPrefix(key.PK, "run/")
+	r, _, err := Read[run.Run](ctx, d.Store, key)
+	if err != nil {
+		return err
+	}
+	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
+	if err != nil {
+		return err
+	}
+	return d.Bus.Announce(ctx, announcement(d.Deployment, r, spec, e))
+}

@@ -1,0 +1,149 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+)
+
+// Launch launches a run if it is its turn. It may be called for any run at any time, and by
+// several callers at once: only who claims the run calls RunTask.
+func (d *Dispatcher) Launch(ctx context.Context, id string) error {
+	r, version, err := Read[run.Run](ctx, d.Store, RunKey(id))
+	if err != nil {
+		return err
+	}
+	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
+	if err != nil {
+		return err
+	}
+	claimed, step := r.Claim(d.Now())
+	switch step {
+	case run.First:
+		err = d.launchFirst(ctx, claimed, spec, version)
+	case run.Again:
+		err = d.launchAgain(ctx, claimed, spec, version)
+	case run.List:
+		err = d.list(ctx, r, spec)
+	}
+	if errors.Is(err, store.ErrConflict) {
+		return nil // somebody else moved the run, and goes on with it
+	}
+	return err
+}
+
+// launchFirst makes the request of a new attempt, stores it, and only then sends it.
+func (d *Dispatcher) launchFirst(ctx context.Context, r run.Run, spec run.Spec, version int64) error {
+	if r.Definition == "" {
+		definition, err := d.Launcher.Revision(ctx, spec.Task.Family)
+		if err != nil {
+			return err
+		}
+		r.Definition = definition
+	}
+	request := fargate.NewRequest(spec.Task, fargate.Launch{
+		Deployment: d.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition,
+		Capacity: capacity(spec.Task.Capacity, r.Capacity), Placement: d.Placement,
+	})
+	a := run.Attempt{Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: encode(request), FirstCall: r.FirstCall}
+	err := d.Store.Commit(ctx,
+		store.Update(runDoc(r, version)),
+		store.Create(store.Doc{Key: AttemptKey(r.ID, a.Number), Body: encode(a)}))
+	if err != nil {
+		return fmt.Errorf("claiming run %s: %w", r.ID, err)
+	}
+	return d.call(ctx, r, spec, a.Request)
+}
+
+func capacity(list []model.Capacity, i int) model.Capacity {
+	if i < len(list) {
+		return list[i]
+	}
+	return model.OnDemand
+}
+
+// launchAgain sends the stored request of the current attempt once more.
+func (d *Dispatcher) launchAgain(ctx context.Context, r run.Run, spec run.Spec, version int64) error {
+	a, _, err := Read[run.Attempt](ctx, d.Store, AttemptKey(r.ID, r.Attempt))
+	if err != nil {
+		return err
+	}
+	if err := d.Store.Commit(ctx, store.Update(runDoc(r, version))); err != nil {
+		return fmt.Errorf("claiming run %s: %w", r.ID, err)
+	}
+	return d.call(ctx, r, spec, a.Request)
+}
+
+// call sends a request and takes the answer.
+func (d *Dispatcher) call(ctx context.Context, r run.Run, spec run.Spec, request json.RawMessage) error {
+	answer, err := d.Launcher.RunTask(ctx, request)
+	if err != nil {
+		return fmt.Errorf("launching run %s: %w", r.ID, err)
+	}
+	attempt, call := r.Attempt, r.Call
+	if answer.Refusal != nil {
+		log(ctx).Warn().Str("run", r.ID).Int("attempt", attempt).Str("class", string(answer.Refusal.Class)).Str("detail", answer.Refusal.Detail).Msg("RunTask refused")
+		return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) {
+			return r.Refused(attempt, call, *answer.Refusal, d.plan(spec), d.Now())
+		})
+	}
+	log(ctx).Info().Str("run", r.ID).Int("attempt", attempt).Str("task", answer.Task.ARN).Msg("task launched")
+	seen, err := d.sighting(ctx, *answer.Task, spec)
+	if err != nil {
+		return err
+	}
+	seen.Call = call
+	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(spec), d.Now()) })
+}
+
+// list asks ECS which tasks an attempt has, where calling again could start a second one.
+func (d *Dispatcher) list(ctx context.Context, r run.Run, spec run.Spec) error {
+	arns, err := d.Watcher.ListTasks(ctx, d.Placement.Cluster, fargate.StartedBy(d.Deployment, r.ID, r.Attempt))
+	if err != nil {
+		return err
+	}
+	attempt := r.Attempt
+	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Listed(attempt, arns, d.plan(spec), d.Now()) })
+}
+
+// sighting turns what ECS says of a task into what the run is told: a stopped task has its
+// outcome, for which the declared outputs are looked for.
+func (d *Dispatcher) sighting(ctx context.Context, t event.Task, spec run.Spec) (run.Sighting, error) {
+	s := run.Sighting{ARN: t.ARN, Status: t.LastStatus, Version: t.Version, Started: t.StartedAt}
+	if t.LastStatus != "STOPPED" {
+		return s, nil
+	}
+	o := fargate.Outcome(t, spec.Task.Container)
+	if o.Class == run.OK {
+		missing, err := d.missing(ctx, spec)
+		if err != nil {
+			return s, err
+		}
+		if missing != nil {
+			o.Class, o.Detail = run.OutputMissing, fmt.Sprintf("exit code 0, but output %q is not there: %s", missing.Name, missing.URI)
+		}
+	}
+	s.Outcome = &o
+	return s, nil
+}
+
+// missing is the first declared output that is not there.
+func (d *Dispatcher) missing(ctx context.Context, spec run.Spec) (*model.Object, error) {
+	for _, output := range spec.Task.Outputs {
+		there, err := d.Objects.Exists(ctx, output.URI)
+		if err != nil {
+			return nil, fmt.Errorf("looking for output %q: %w", output.Name, err)
+		}
+		if !there {
+			return &output, nil
+		}
+	}
+	return nil, nil
+}

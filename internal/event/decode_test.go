@@ -1,0 +1,107 @@
+package event_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/model"
+)
+
+// Whoever asks what a payload is gets the function that takes it, and what is in it.
+func TestDecode(t *testing.T) {
+	t.Parallel()
+	w := written{bucket: "landing", key: "a b.csv", sequencer: "1A"}
+	tests := []struct {
+		name, function string
+		kind           model.Kind
+		payload        []byte
+	}{
+		{"EventBridge's Object Created", "arrival", model.Arrival, bridge(t, w)},
+		{"an S3 notification", "arrival", model.Arrival, notification(t, w)},
+		{"SNS in Lambda", "arrival", model.Arrival, topicBatch(t, notification(t, w))},
+		{"an SNS envelope", "arrival", model.Arrival, envelope(t, notification(t, w))},
+		{"a batch of messages", "message", model.Message, queueBatch(t, []byte(`{}`))},
+		{"a batch of notifications", "message", model.Arrival, queueBatch(t, notification(t, w))},
+		{"a schedule", "schedule", model.Schedule, []byte(`{"source": "modeldispatch.schedule", "model": "m", "trigger": "schedule", "scheduled-time": "2026-01-05T06:00:00Z"}`)},
+		{"a schedule rule's event names no model", "event", model.Event, []byte(`{"id": "e", "source": "aws.events", "detail-type": "Scheduled Event", "time": "2026-01-08T16:53:00Z", "detail": {}}`)},
+		{"another event", "event", model.Event, []byte(glue)},
+		{"another event of ECS", "event", model.Event, []byte(`{"id": "e", "source": "aws.ecs", "detail-type": "ECS Service Action", "time": "2026-01-08T16:53:00Z", "detail": {}}`)},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			d, err := event.Decode(test.payload)
+			if err != nil || len(d.Events) != 1 || d.Task != nil {
+				t.Fatalf("decoded %+v, error %v", d, err)
+			}
+			if d.Function != test.function || d.Events[0].Kind != test.kind {
+				t.Errorf("a %s event for the %s function, want %s for %s", d.Events[0].Kind, d.Function, test.kind, test.function)
+			}
+		})
+	}
+}
+
+func TestDecodeOfATask(t *testing.T) {
+	t.Parallel()
+	d, err := event.Decode(stopped(`"version": 6`))
+	if err != nil || d.Function != "completion" || d.Task == nil || d.Task.Version != 6 || len(d.Events) != 0 {
+		t.Errorf("decoded %+v, error %v", d, err)
+	}
+}
+
+func TestDecodeSaysWhatItExpects(t *testing.T) {
+	t.Parallel()
+	for _, payload := range []string{`{}`, `[]`, `x`, ``, `{"Records": []}`, `{"Records": [{"eventSource": "aws:kinesis"}]}`} {
+		if d, err := event.Decode([]byte(payload)); err == nil || !strings.Contains(err.Error(), "is expected") {
+			t.Errorf("%s: decoded %+v, error %v", payload, d, err)
+		}
+	}
+}
+
+// The sample events are fixtures: each decodes, and the payload of each event in it decodes to
+// the same event.
+func TestSamples(t *testing.T) {
+	t.Parallel()
+	samples, err := filepath.Glob("../../events/*.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(samples) == 0 {
+		t.Skip("there are no sample events beside this package")
+	}
+	for _, sample := range samples {
+		t.Run(filepath.Base(sample), func(t *testing.T) {
+			t.Parallel()
+			payload, err := os.ReadFile(sample)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d, err := event.Decode(payload)
+			if err != nil || len(d.Events) == 0 && d.Task == nil {
+				t.Fatalf("decoded %+v, error %v", d, err)
+			}
+			for _, e := range d.Events {
+				checkEvent(t, e)
+				again, err := event.Decode(e.Payload)
+				if err != nil || len(again.Events) != 1 || again.Events[0].Identity != e.Identity {
+					t.Errorf("%s: its payload decodes to %+v, error %v", e.Identity, again, err)
+				}
+			}
+		})
+	}
+}
+
+// checkEvent checks what holds for every decoded event.
+func checkEvent(t *testing.T, e event.Event) {
+	t.Helper()
+	if e.Kind == "" || e.Identity == "" || !json.Valid(e.Payload) {
+		t.Errorf("%s event %q with payload %q", e.Kind, e.Identity, e.Payload)
+	}
+	if (e.Kind == model.Arrival) != (e.Object != nil) || (e.Kind == model.Schedule) != (e.Schedule != nil) {
+		t.Errorf("a %s event with object %v and schedule %v", e.Kind, e.Object, e.Schedule)
+	}
+}

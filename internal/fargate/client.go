@@ -1,0 +1,143 @@
+// Package fargate is all that is known of ECS: how RunTask is asked and what its refusals mean,
+// what a stopped task says of its end, and which sizes a Fargate task can have. One table
+// (taxonomy.go) turns ECS's texts into the classes that the rest of the program decides by.
+package fargate
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/run"
+)
+
+// callTimeout bounds one RunTask call, the SDK's own retries included. It is shorter than the
+// lease under which the call is made.
+const callTimeout = 30 * time.Second
+
+// API is what is used of the SDK's ECS client.
+type API interface {
+	RunTask(context.Context, *ecs.RunTaskInput, ...func(*ecs.Options)) (*ecs.RunTaskOutput, error)
+	StopTask(context.Context, *ecs.StopTaskInput, ...func(*ecs.Options)) (*ecs.StopTaskOutput, error)
+	DescribeTasks(context.Context, *ecs.DescribeTasksInput, ...func(*ecs.Options)) (*ecs.DescribeTasksOutput, error)
+	ListTasks(context.Context, *ecs.ListTasksInput, ...func(*ecs.Options)) (*ecs.ListTasksOutput, error)
+	DescribeTaskDefinition(context.Context, *ecs.DescribeTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.DescribeTaskDefinitionOutput, error)
+}
+
+// Client launches, stops and looks at tasks.
+type Client struct{ api API }
+
+// NewClient makes a client over the SDK's.
+func NewClient(api API) *Client { return &Client{api} }
+
+// Answer is what RunTask said: a task, or why there is none.
+type Answer struct {
+	Task    *event.Task
+	Refusal *run.Outcome
+}
+
+// RunTask sends a stored request, byte for byte as it was stored. Every way to fail is an answer.
+func (c *Client) RunTask(ctx context.Context, request json.RawMessage) (Answer, error) {
+	var in ecs.RunTaskInput
+	if err := json.Unmarshal(request, &in); err != nil {
+		return Answer{}, fmt.Errorf("reading the stored request: %w", err)
+	}
+	call, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	out, err := c.api.RunTask(call, &in)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return Answer{}, fmt.Errorf("calling RunTask: %w", ctx.Err())
+	case len(conflict(err)) > 0:
+		return Answer{Task: &event.Task{ARN: conflict(err)[0], ClusterARN: aws.ToString(in.Cluster)}}, nil
+	case err != nil:
+		o := refusal(err)
+		return Answer{Refusal: &o}, nil
+	case len(out.Tasks) == 0:
+		o := failed(out.Failures)
+		return Answer{Refusal: &o}, nil
+	}
+	t := task(out.Tasks[0])
+	return Answer{Task: &t}, nil
+}
+
+// ErrMissing says that ECS does not know a task, or does not know it yet.
+var ErrMissing = errors.New("ECS does not know the task")
+
+// StopTask tells ECS to stop a task. ErrMissing when it does not know it.
+func (c *Client) StopTask(ctx context.Context, cluster, arn, reason string) error {
+	_, err := c.api.StopTask(ctx, &ecs.StopTaskInput{Cluster: &cluster, Task: &arn, Reason: &reason})
+	var unknown *types.InvalidParameterException
+	if errors.As(err, &unknown) {
+		return fmt.Errorf("stopping task %s: %w", arn, ErrMissing)
+	}
+	if err != nil {
+		return fmt.Errorf("stopping task %s: %w", arn, err)
+	}
+	return nil
+}
+
+// DescribeTask looks at one task. ErrMissing when ECS does not know it.
+func (c *Client) DescribeTask(ctx context.Context, cluster, arn string) (event.Task, error) {
+	out, err := c.api.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: []string{arn}})
+	switch {
+	case err != nil:
+		return event.Task{}, fmt.Errorf("describing task %s: %w", arn, err)
+	case len(out.Tasks) == 0 && len(out.Failures) > 0 && aws.ToString(out.Failures[0].Reason) != "MISSING":
+		return event.Task{}, fmt.Errorf("describing task %s: %s", arn, aws.ToString(out.Failures[0].Reason))
+	case len(out.Tasks) == 0:
+		return event.Task{}, fmt.Errorf("describing task %s: %w", arn, ErrMissing)
+	}
+	return task(out.Tasks[0]), nil
+}
+
+// ListTasks gives the tasks with a mark whose desired status is RUNNING: stopping ones are hidden.
+func (c *Client) ListTasks(ctx context.Context, cluster, startedBy string) ([]string, error) {
+	out, err := c.api.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &cluster, StartedBy: &startedBy})
+	if err != nil {
+		return nil, fmt.Errorf("listing the tasks of %s: %w", startedBy, err)
+	}
+	return out.TaskArns, nil
+}
+
+// Revision resolves a family to the ARN of its latest active revision. A family that ECS does not
+// have stays as it is: RunTask then refuses it, and its answer is the one that is kept.
+func (c *Client) Revision(ctx context.Context, family string) (string, error) {
+	out, err := c.api.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &family})
+	var unknown *types.ClientException
+	if errors.As(err, &unknown) {
+		return family, nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("resolving task definition %s: %w", family, err)
+	}
+	return aws.ToString(out.TaskDefinition.TaskDefinitionArn), nil
+}
+
+// task turns the API's form of a task into the event's.
+func task(t types.Task) event.Task {
+	out := event.Task{
+		ARN: aws.ToString(t.TaskArn), ClusterARN: aws.ToString(t.ClusterArn), DefinitionARN: aws.ToString(t.TaskDefinitionArn),
+		StartedBy: aws.ToString(t.StartedBy), LastStatus: aws.ToString(t.LastStatus), DesiredStatus: aws.ToString(t.DesiredStatus),
+		StopCode: string(t.StopCode), StoppedReason: aws.ToString(t.StoppedReason), Version: t.Version,
+		LaunchType: string(t.LaunchType), CapacityProvider: aws.ToString(t.CapacityProviderName),
+		CPU: aws.ToString(t.Cpu), Memory: aws.ToString(t.Memory),
+		CreatedAt: aws.ToTime(t.CreatedAt), StartedAt: aws.ToTime(t.StartedAt), StoppedAt: aws.ToTime(t.StoppedAt),
+	}
+	for _, c := range t.Containers {
+		container := event.Container{Name: aws.ToString(c.Name), LastStatus: aws.ToString(c.LastStatus), Reason: aws.ToString(c.Reason)}
+		if c.ExitCode != nil {
+			code := int(*c.ExitCode)
+			container.ExitCode = &code
+		}
+		out.Containers = append(out.Containers, container)
+	}
+	return out
+}

@@ -1,0 +1,106 @@
+package fargate_test
+
+import (
+	"encoding/json"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/model"
+)
+
+var rendered = model.Rendered{
+	Family: "modeldispatch-sales-forecast", Container: "model", CPU: 1024, Memory: 4096, Command: []string{"forecast.R"},
+	Environment: []model.EnvironmentPair{{Name: "RUN_ID", Value: "sales-forecast-5kq2m7x4ab3c"}}, Tags: map[string]string{"model": "sales-forecast"},
+}
+
+var launch = fargate.Launch{
+	Deployment: "models", Run: "sales-forecast-5kq2m7x4ab3c", Attempt: 2, Capacity: model.OnDemand,
+	Placement: fargate.Placement{Cluster: "models", Subnets: []string{"subnet-0aa1"}},
+}
+
+func TestRequest(t *testing.T) {
+	t.Parallel()
+	got, err := json.MarshalIndent(fargate.NewRequest(rendered, launch), "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const golden = "testdata/request.json"
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(golden, append(got, '\n'), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.TrimSpace(string(want)) != string(got) {
+		t.Errorf("the request is\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestRequestKeepsTheRulesOfECS(t *testing.T) {
+	t.Parallel()
+	long := launch
+	long.Deployment, long.Run = strings.Repeat("d", 40), strings.Repeat("m", 40)+"-5kq2m7x4ab3c"
+	r := fargate.NewRequest(rendered, long)
+	if !regexp.MustCompile(`^[A-Za-z0-9/_-]{1,128}$`).MatchString(r.StartedBy) {
+		t.Errorf("startedBy %q", r.StartedBy)
+	}
+	if !regexp.MustCompile(`^[!-~]{1,64}$`).MatchString(r.ClientToken) {
+		t.Errorf("clientToken %q", r.ClientToken)
+	}
+	other := long
+	other.Attempt++
+	if fargate.NewRequest(rendered, other).ClientToken == r.ClientToken {
+		t.Error("two attempts have one token")
+	}
+	if again := fargate.NewRequest(rendered, long); again.ClientToken != r.ClientToken {
+		t.Error("one attempt has two tokens")
+	}
+}
+
+func TestCapacities(t *testing.T) {
+	t.Parallel()
+	for capacity, want := range map[model.Capacity]string{model.OnDemand: "FARGATE", model.Spot: "", model.EC2: "EC2", model.External: "EXTERNAL"} {
+		l := launch
+		l.Capacity = capacity
+		r := fargate.NewRequest(rendered, l)
+		if r.LaunchType != want || (want == "") != (len(r.CapacityProviderStrategy) == 1) {
+			t.Errorf("%s: launch type %q, strategy %v", capacity, r.LaunchType, r.CapacityProviderStrategy)
+		}
+	}
+}
+
+func TestARequestThatIsTooLongNamesTheRemedy(t *testing.T) {
+	t.Parallel()
+	big := rendered
+	big.Environment = []model.EnvironmentPair{{Name: "INPUT_ROWS", Value: strings.Repeat("x", fargate.MaxOverrides)}}
+	if err := fargate.NewRequest(big, launch).Check(); err == nil || !strings.Contains(err.Error(), "as: file") {
+		t.Errorf("error is %v", err)
+	}
+	if err := fargate.NewRequest(rendered, launch).Check(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestParseStartedBy(t *testing.T) {
+	t.Parallel()
+	for mark, ours := range map[string]bool{
+		"models/sales-forecast-5kq2m7x4ab3c/1": true,
+		"models-dev/sales-forecast-5kq2/1":     false,
+		"ecs-svc/123":                          false,
+		"models/x":                             false,
+		"models/x/0":                           false,
+		"models//1":                            false,
+		"":                                     false,
+	} {
+		run, attempt, ok := fargate.ParseStartedBy("models", mark)
+		if ok != ours || ok && fargate.StartedBy("models", run, attempt) != mark {
+			t.Errorf("%q: %q %d %t", mark, run, attempt, ok)
+		}
+	}
+}

@@ -1,0 +1,130 @@
+package ecs
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"net/url"
+
+	_ "modernc.org/sqlite" // the driver
+)
+
+const tables = `
+CREATE TABLE IF NOT EXISTS task (arn TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS call (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS definition (family TEXT NOT NULL, revision INTEGER NOT NULL, status TEXT NOT NULL, registered TEXT NOT NULL, PRIMARY KEY (family, revision)) WITHOUT ROWID;`
+
+// openFile opens the file and reads what is in it.
+func (s *Server) openFile(ctx context.Context) error {
+	dsn := "file::memory:?_pragma=busy_timeout(10000)"
+	if s.File != "" {
+		dsn = "file:" + (&url.URL{Path: s.File}).EscapedPath() + "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"
+	}
+	db, err := sql.Open("sqlite", dsn)
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1) // one writer, and a database in memory is its connection's
+	s.db = db
+	if _, err := db.ExecContext(ctx, tables); err != nil {
+		return err
+	}
+	if err := s.readDefinitions(ctx); err != nil {
+		return err
+	}
+	if err := read(ctx, db, `SELECT body FROM call`, func(c *call) { s.calls[c.key()] = c }); err != nil {
+		return err
+	}
+	return read(ctx, db, `SELECT body FROM task`, func(state *taskState) {
+		t := &task{taskState: *state, stops: make(chan stop, 8)}
+		if t.definition = s.definition(t.DefinitionARN); t.definition != nil {
+			s.tasks[t.ARN] = t
+		}
+	})
+}
+
+// read reads JSON bodies.
+func read[T any](ctx context.Context, db *sql.DB, query string, take func(*T)) error {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		var body string
+		if err := rows.Scan(&body); err != nil {
+			return err
+		}
+		v := new(T)
+		if err := json.Unmarshal([]byte(body), v); err != nil {
+			return fmt.Errorf("reading %.40s…: %w", body, err)
+		}
+		take(v)
+	}
+	return rows.Err()
+}
+
+func (s *Server) readDefinitions(ctx context.Context) error {
+	rows, err := s.db.QueryContext(ctx, `SELECT family, revision, status, registered FROM definition ORDER BY family, revision`)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		d := &definition{}
+		var registered string
+		if err := rows.Scan(&d.Family, &d.Revision, &d.Status, &registered); err != nil {
+			return err
+		}
+		d.Registered = json.RawMessage(registered)
+		if err := json.Unmarshal(d.Registered, &d.spec); err != nil {
+			return err
+		}
+		s.definitions[d.Family] = append(s.definitions[d.Family], d)
+	}
+	return rows.Err()
+}
+
+func (s *Server) saveDefinition(d *definition) error {
+	_, err := s.db.Exec(`INSERT OR REPLACE INTO definition VALUES (?, ?, ?, ?)`, d.Family, d.Revision, d.Status, string(d.Registered))
+	return err
+}
+
+// saveCall writes a call and its tasks in one transaction.
+func (s *Server) saveCall(c *call, started []*task) error {
+	tx, err := s.db.Begin()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // does nothing after a commit
+	if c.Token != "" {
+		if _, err := tx.Exec(`INSERT OR REPLACE INTO call VALUES (?, ?)`, c.key(), encoded(c)); err != nil {
+			return err
+		}
+	}
+	for _, t := range started {
+		if _, err := tx.Exec(`INSERT INTO task VALUES (?, ?)`, t.ARN, encoded(t.taskState)); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
+}
+
+// saveTask writes a task as it is now. What cannot be written only matters after a crash: then
+// the task is found as it was before, and settled.
+func (s *Server) saveTask(t *task) {
+	_, _ = s.db.Exec(`UPDATE task SET body = ? WHERE arn = ?`, encoded(t.taskState), t.ARN)
+}
+
+func (s *Server) dropTask(arn string) { _, _ = s.db.Exec(`DELETE FROM task WHERE arn = ?`, arn) }
+
+func (s *Server) dropCall(key string) { _, _ = s.db.Exec(`DELETE FROM call WHERE key = ?`, key) }
+
+func encoded(v any) string {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("a task that cannot be encoded: %v", err)) // plain data: cannot happen
+	}
+	return string(body)
+}

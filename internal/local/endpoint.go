@@ -1,0 +1,89 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"modeldispatch/internal/app"
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/store"
+)
+
+// healthPath answers that the stack is there.
+const healthPath = "/_modeldispatch/health"
+
+// key is what any credentials are here: they are not checked.
+const key = "local"
+
+// Wire makes a dispatcher that works on a local stack.
+func Wire(url string, c model.Catalog, s store.Store) (*dispatch.Dispatcher, error) {
+	return app.Wire(app.Endpoint(url, Region, key), appOptions(url), c, s)
+}
+
+// appOptions are what the functions run with in a local stack.
+func appOptions(url string) app.Options {
+	queue := func(name string) string { return url + "/" + Account + "/" + name }
+	return app.Options{
+		Deployment: Deployment, LaunchURL: queue(launchQueue), WakeURL: queue(wakeQueue), Bucket: Bucket, Bus: "default", Placement: Placement(),
+	}
+}
+
+// Placement is where local tasks run.
+func Placement() fargate.Placement {
+	return fargate.Placement{Cluster: cluster, Subnets: []string{"subnet-local"}, AssignPublicIP: true}
+}
+
+// environment is what every local task finds beside its own: the services that are here, and only
+// those. What is not served here is not captured.
+func environment(url string) []string {
+	return []string{
+		"AWS_ENDPOINT_URL_S3=" + url, "AWS_ENDPOINT_URL_SQS=" + url, "AWS_ENDPOINT_URL_ECS=" + url, "AWS_ENDPOINT_URL_EVENTBRIDGE=" + url,
+		"AWS_ACCESS_KEY_ID=" + key, "AWS_SECRET_ACCESS_KEY=" + key, "AWS_REGION=" + Region, "AWS_DEFAULT_REGION=" + Region,
+	}
+}
+
+func endpointFile(data string) string { return filepath.Join(data, "endpoint") }
+
+func writeEndpoint(data, url string) error {
+	return os.WriteFile(endpointFile(data), []byte(url+"\n"), 0o644)
+}
+
+func removeEndpoint(data string) error {
+	if err := os.Remove(endpointFile(data)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// Endpoint is where the local stack with this data folder answers.
+func Endpoint(ctx context.Context, data string) (string, error) {
+	text, err := os.ReadFile(endpointFile(data))
+	if err != nil {
+		return "", fmt.Errorf("no local stack runs for %s: start modeldispatch local", data)
+	}
+	url := strings.TrimSpace(string(text))
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+healthPath, nil)
+	if err != nil {
+		return "", err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("the local stack for %s does not answer at %s: start modeldispatch local", data, url)
+	}
+	return url, response.Body.Close()
+}
+
+// LogFile is where a container's output goes.
+func LogFile(data, family, task, container string) string {
+	return filepath.Join(data, "logs", family, task+"-"+container+".log")
+}

@@ -1,0 +1,312 @@
+// Package local is the whole of modeldispatch on one machine: the parts of AWS that it uses, each
+// in a package of its own and true to AWS's contracts, with the functions wired to them as a
+// deployment wires them. Any AWS SDK or CLI can talk to its one port.
+//
+//	S3 put ──► bus ──► arrival ─┐
+//	SQS ─────────────► message ─┼─► store, launch queue ─► launch ─► ECS ─► process
+//	schedule ────────► schedule ┘                                     │
+//	                        store ◄── completion ◄── bus ◄── task state changes
+//
+// All of it is durable in one data folder: what was accepted before a crash is settled after the
+// next start.
+package local
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/handler"
+	"modeldispatch/internal/local/ecs"
+	"modeldispatch/internal/local/eventbridge"
+	"modeldispatch/internal/local/lambda"
+	"modeldispatch/internal/local/process"
+	"modeldispatch/internal/local/s3"
+	"modeldispatch/internal/local/sqs"
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+	"modeldispatch/internal/store/sqlite"
+)
+
+// The names of things in the local stack.
+const (
+	Deployment = "modeldispatch"
+	Bucket     = "modeldispatch-state" // inputs that are given as files, and large payloads
+	Region     = "us-east-1"
+	Account    = "000000000000"
+	cluster    = "modeldispatch"
+	port       = 4566 // what AWS tools expect of a local endpoint
+)
+
+// Options are what the local stack is started with.
+type Options struct {
+	Catalog model.Catalog
+	Data    string // folder
+	Port    int    // 0 is 4566, or a free one where that is taken; -1 is a free one
+	Log     zerolog.Logger
+	Secrets map[string]string // what containers' secrets are, by name
+}
+
+// Stack is a running local stack.
+type Stack struct {
+	options  Options
+	listener net.Listener
+	server   *http.Server
+
+	store     *sqlite.Store
+	queues    *sqs.Server
+	objects   *s3.Server
+	tasks     *ecs.Server
+	bus       *eventbridge.Bus
+	functions *lambda.Engine
+
+	mu      sync.Mutex
+	notices []dispatch.Notice
+
+	stop    context.CancelFunc
+	running sync.WaitGroup
+}
+
+// Start starts the stack. When it returns, its endpoint answers, its schedules are set, and the
+// runs of an earlier start are being settled.
+func Start(ctx context.Context, o Options) (*Stack, error) {
+	if url, err := Endpoint(ctx, o.Data); err == nil {
+		return nil, fmt.Errorf("a local stack with the data in %s is running already, at %s", o.Data, url)
+	}
+	if err := os.MkdirAll(o.Data, 0o755); err != nil {
+		return nil, err
+	}
+	s := &Stack{options: o}
+	err := s.listen()
+	if err == nil {
+		err = s.open(ctx)
+	}
+	if err == nil {
+		err = s.wire(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("starting the local stack: %w", err), s.Close(context.WithoutCancel(ctx)))
+	}
+	return s, nil
+}
+
+// listen takes the port.
+func (s *Stack) listen() error {
+	var err error
+	switch wanted := s.options.Port; {
+	case wanted > 0:
+		s.listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", wanted))
+	case wanted == 0:
+		if s.listener, err = net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			return nil
+		}
+		fallthrough
+	default:
+		s.listener, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	return err
+}
+
+// URL is the endpoint.
+func (s *Stack) URL() string { return "http://" + s.listener.Addr().String() }
+
+// open opens everything that is durable.
+func (s *Stack) open(ctx context.Context) error {
+	file := func(name string) string { return filepath.Join(s.options.Data, name) }
+	var err error
+	if s.store, err = sqlite.Open(ctx, file("store.db")); err != nil {
+		return err
+	}
+	if s.queues, err = sqs.New(ctx, sqs.Options{File: file("sqs.db"), Region: Region, Account: Account, BaseURL: s.URL, Now: time.Now}); err != nil {
+		return err
+	}
+	s.bus = eventbridge.New(eventbridge.Options{Region: Region, Account: Account, Now: time.Now})
+	if s.objects, err = s3.New(s3.Options{Folder: file("s3"), Now: time.Now, Created: s.created}); err != nil {
+		return err
+	}
+	s.tasks, err = ecs.New(ctx, ecs.Options{
+		Region: Region, Account: Account, Clusters: []string{cluster}, Now: time.Now, File: file("ecs.db"),
+		Runner: process.Runner{Folder: s.folder}, Emit: s.changed, Secrets: s.secret,
+		Environment: environment(s.URL()), LogFile: s.logFile,
+	})
+	return err
+}
+
+// created puts S3's event on the bus, before the client has its answer.
+func (s *Stack) created(ctx context.Context, o s3.Object) error {
+	return s.bus.Publish(ctx, o.Event(Account, Region))
+}
+
+// wire connects the functions to what invokes them, and starts everything.
+func (s *Stack) wire(ctx context.Context) error {
+	d, err := Wire(s.URL(), s.options.Catalog, s.store)
+	if err != nil {
+		return err
+	}
+	d.Notice = dispatch.Notice{Decided: s.decided, Moved: s.moved}
+	if err := s.deploy(ctx, handler.Handlers{Dispatcher: d, Log: s.options.Log}); err != nil {
+		return err
+	}
+	entries, err := s.schedules()
+	if err != nil {
+		return err
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
+	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	s.start(func() { _ = s.server.Serve(s.listener) })
+	s.start(func() { _ = s.functions.Run(running) })
+	s.start(func() { s.schedule(running, entries) })
+	if err := s.tasks.Recover(running); err != nil {
+		return err
+	}
+	return writeEndpoint(s.options.Data, s.URL())
+}
+
+func (s *Stack) start(f func()) {
+	s.running.Add(1)
+	go func() {
+		defer s.running.Done()
+		f()
+	}()
+}
+
+// ServeHTTP gives a request to the service that it is for: AWS's JSON protocols name theirs in a
+// header, and everything else is S3.
+func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	switch {
+	case r.URL.Path == healthPath:
+		w.WriteHeader(http.StatusNoContent)
+	case s.tasks.Serves(r):
+		s.tasks.ServeHTTP(w, r)
+	case s.queues.Serves(r):
+		s.queues.ServeHTTP(w, r)
+	case s.bus.Serves(r):
+		s.bus.ServeHTTP(w, r)
+	case r.Header.Get("X-Amz-Target") != "":
+		http.Error(w, `{"__type":"UnknownOperationException","message":"the local stack serves S3, SQS, ECS and EventBridge"}`, http.StatusBadRequest)
+	default:
+		s.objects.ServeHTTP(w, r)
+	}
+}
+
+// Watch has a notice called for all that happens from now on.
+func (s *Stack) Watch(n dispatch.Notice) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notices = append(s.notices, n)
+}
+
+func (s *Stack) watchers() []dispatch.Notice {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.notices[:len(s.notices):len(s.notices)]
+}
+
+func (s *Stack) decided(e event.Event, d dispatch.Decision) {
+	for _, n := range s.watchers() {
+		if n.Decided != nil {
+			n.Decided(e, d)
+		}
+	}
+}
+
+func (s *Stack) moved(before, after run.Run) {
+	for _, n := range s.watchers() {
+		if n.Moved != nil {
+			n.Moved(before, after)
+		}
+	}
+}
+
+// Seed puts an object in place without anything being told of it.
+func (s *Stack) Seed(uri string, body io.Reader) error {
+	bucket, key, err := model.SplitS3(uri)
+	if err != nil {
+		return err
+	}
+	return s.objects.Seed(bucket, key, body)
+}
+
+// Close stops everything: no new event is taken, tasks are stopped as ECS does, and what they say
+// of it is kept for the next start.
+func (s *Stack) Close(ctx context.Context) error {
+	var failed []error
+	if s.tasks != nil {
+		failed = append(failed, s.tasks.Close(ctx))
+	}
+	if s.stop != nil {
+		s.stop()
+	}
+	if s.server != nil {
+		failed = append(failed, s.server.Shutdown(ctx))
+	} else if s.listener != nil {
+		failed = append(failed, s.listener.Close())
+	}
+	s.running.Wait()
+	if s.queues != nil {
+		failed = append(failed, s.queues.Close())
+	}
+	if s.store != nil {
+		failed = append(failed, s.store.Close())
+	}
+	failed = append(failed, removeEndpoint(s.options.Data))
+	return errors.Join(failed...)
+}
+
+// Tally is what a look at all runs and tasks says.
+type Tally struct {
+	Lost    []string // runs that have not ended
+	Doubled []string // attempts that have more than one task
+}
+
+// Tally waits until nothing is under way, and counts what must not be.
+func (s *Stack) Tally(ctx context.Context) (Tally, error) {
+	if err := s.functions.WaitIdle(ctx); err != nil {
+		return Tally{}, err
+	}
+	var t Tally
+	for q := (store.Query{Kind: dispatch.KindRun}); ; {
+		docs, next, err := s.store.List(ctx, q)
+		if err != nil {
+			return t, err
+		}
+		for _, doc := range docs {
+			var r run.Run
+			if err := dispatch.Decode(doc, &r); err != nil {
+				return t, err
+			}
+			if !r.State.Ended() {
+				t.Lost = append(t.Lost, r.ID)
+			}
+		}
+		if q.Cursor = next; next == "" {
+			break
+		}
+	}
+	started := map[string]int{}
+	for _, mark := range s.tasks.StartedBy() {
+		if started[mark]++; started[mark] == 2 {
+			t.Doubled = append(t.Doubled, mark)
+		}
+	}
+	return t, nil
+}
+
+// Spec is what a run was accepted with.
+func (s *Stack) Spec(ctx context.Context, id string) (run.Spec, error) {
+	spec, _, err := dispatch.Read[run.Spec](ctx, s.store, dispatch.SpecKey(id))
+	return spec, err
+}

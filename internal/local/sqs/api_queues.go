@@ -1,0 +1,212 @@
+package sqs
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"maps"
+	"strconv"
+	"unicode/utf8"
+
+	"modeldispatch/internal/local/awsjson"
+)
+
+// The requests and answers here are SQS's own, in its own names.
+
+func (s *Server) operations() map[string]awsjson.Operation {
+	all := map[string]awsjson.Operation{
+		"CreateQueue":                  awsjson.Handle(s.createQueue),
+		"GetQueueUrl":                  awsjson.Handle(s.getQueueURL),
+		"ListQueues":                   awsjson.Handle(s.listQueues),
+		"DeleteQueue":                  awsjson.Handle(s.deleteQueue),
+		"PurgeQueue":                   awsjson.Handle(s.purgeQueue),
+		"GetQueueAttributes":           awsjson.Handle(s.getQueueAttributes),
+		"SetQueueAttributes":           awsjson.Handle(s.setQueueAttributes),
+		"SendMessage":                  awsjson.Handle(s.sendMessage),
+		"SendMessageBatch":             awsjson.Handle(s.sendMessageBatch),
+		"ReceiveMessage":               awsjson.Handle(s.receiveMessage),
+		"DeleteMessage":                awsjson.Handle(s.deleteMessage),
+		"DeleteMessageBatch":           awsjson.Handle(s.deleteMessageBatch),
+		"ChangeMessageVisibility":      awsjson.Handle(s.changeMessageVisibility),
+		"ChangeMessageVisibilityBatch": awsjson.Handle(s.changeMessageVisibilityBatch),
+	}
+	for name, operation := range all {
+		all[name] = requireUTF8(operation)
+	}
+	return all
+}
+
+// requireUTF8 refuses what the JSON decoder would silently replace: the sender of a key that is
+// not UTF-8 must hear of it.
+func requireUTF8(operation awsjson.Operation) awsjson.Operation {
+	return func(ctx context.Context, request json.RawMessage) (any, error) {
+		if !utf8.Valid(request) {
+			return nil, &awsjson.Error{Type: "SerializationException", Message: "the request is not UTF-8"}
+		}
+		return operation(ctx, request)
+	}
+}
+
+type empty struct{}
+
+type queueRequest struct{ QueueUrl string }
+
+// withQueue runs f on the queue that a request names, in one transaction.
+func (s *Server) withQueue(ctx context.Context, url string, f func(ctx context.Context, tx *sql.Tx, q queue) error) error {
+	return s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		q, err := s.findPublic(ctx, tx, url)
+		if err != nil {
+			return err
+		}
+		return f(ctx, tx, q)
+	})
+}
+
+type createQueueRequest struct {
+	QueueName  string
+	Attributes map[string]string
+}
+
+type queueURL struct{ QueueUrl string }
+
+func (s *Server) createQueue(ctx context.Context, in createQueueRequest) (queueURL, error) {
+	if in.QueueName == "" {
+		return queueURL{}, missingParameter("QueueName")
+	}
+	if err := checkName(in.QueueName); err != nil {
+		return queueURL{}, err
+	}
+	err := s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
+		return s.createPublic(ctx, tx, in.QueueName, in.Attributes)
+	})
+	return queueURL{s.URL(in.QueueName)}, err
+}
+
+func (s *Server) getQueueURL(ctx context.Context, in struct{ QueueName string }) (queueURL, error) {
+	if in.QueueName == "" {
+		return queueURL{}, missingParameter("QueueName")
+	}
+	err := s.withQueue(ctx, in.QueueName, func(context.Context, *sql.Tx, queue) error { return nil })
+	return queueURL{s.URL(in.QueueName)}, err
+}
+
+type listQueuesRequest struct {
+	QueueNamePrefix string
+	MaxResults      *int
+	NextToken       string // the last name of the page before
+}
+
+type listQueuesAnswer struct {
+	QueueUrls []string `json:",omitempty"`
+	NextToken string   `json:",omitempty"`
+}
+
+func (s *Server) listQueues(ctx context.Context, in listQueuesRequest) (listQueuesAnswer, error) {
+	limit := 1000
+	if in.MaxResults != nil {
+		limit = *in.MaxResults
+	}
+	if limit < 1 || limit > 1000 {
+		return listQueuesAnswer{}, invalidParameter("Value %d for parameter MaxResults is invalid. Reason: must be 1 to 1000.", limit)
+	}
+	var names []string
+	err := s.transact(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
+		names, err = s.names(ctx, tx, in.QueueNamePrefix, in.NextToken, limit+1)
+		return err
+	})
+	var out listQueuesAnswer
+	if len(names) > limit {
+		names = names[:limit]
+		if in.MaxResults != nil { // without MaxResults SQS gives a first page and no token
+			out.NextToken = names[limit-1]
+		}
+	}
+	for _, name := range names {
+		out.QueueUrls = append(out.QueueUrls, s.URL(name))
+	}
+	return out, err
+}
+
+func (s *Server) deleteQueue(ctx context.Context, in queueRequest) (empty, error) {
+	var name string
+	err := s.withQueue(ctx, in.QueueUrl, func(ctx context.Context, tx *sql.Tx, q queue) error {
+		name = q.name
+		return s.drop(ctx, tx, q)
+	})
+	if err == nil {
+		s.wake(name) // waiting receivers hear that it is gone
+	}
+	return empty{}, err
+}
+
+func (s *Server) purgeQueue(ctx context.Context, in queueRequest) (empty, error) {
+	err := s.withQueue(ctx, in.QueueUrl, func(ctx context.Context, tx *sql.Tx, q queue) error {
+		if err := s.mayPurge(q); err != nil {
+			return err
+		}
+		return s.empty(ctx, tx, q)
+	})
+	s.changed.raise()
+	return empty{}, err
+}
+
+type getAttributesRequest struct {
+	QueueUrl       string
+	AttributeNames []string
+}
+
+type attributesAnswer struct {
+	Attributes map[string]string `json:",omitempty"`
+}
+
+func (s *Server) getQueueAttributes(ctx context.Context, in getAttributesRequest) (attributesAnswer, error) {
+	var all map[string]string
+	err := s.withQueue(ctx, in.QueueUrl, func(ctx context.Context, tx *sql.Tx, q queue) error {
+		counts, err := s.count(ctx, tx, q)
+		all = s.describe(q, counts)
+		return err
+	})
+	if err != nil {
+		return attributesAnswer{}, err
+	}
+	asked := map[string]string{}
+	for _, name := range in.AttributeNames {
+		value, has := all[name]
+		switch {
+		case name == "All":
+			return attributesAnswer{all}, nil
+		case has:
+			asked[name] = value
+		case name != "RedrivePolicy" && !kept(name):
+			return attributesAnswer{}, unknownAttribute(name)
+		}
+	}
+	return attributesAnswer{asked}, nil
+}
+
+func (s *Server) describe(q queue, c Counts) map[string]string {
+	all := q.attributes()
+	maps.Copy(all, map[string]string{
+		"QueueArn":                              s.ARN(q.name),
+		"CreatedTimestamp":                      strconv.FormatInt(q.created/1000, 10),
+		"LastModifiedTimestamp":                 strconv.FormatInt(q.modified/1000, 10),
+		"ApproximateNumberOfMessages":           strconv.Itoa(c.Visible),
+		"ApproximateNumberOfMessagesNotVisible": strconv.Itoa(c.InFlight),
+		"ApproximateNumberOfMessagesDelayed":    strconv.Itoa(c.Delayed),
+	})
+	return all
+}
+
+type setAttributesRequest struct {
+	QueueUrl   string
+	Attributes map[string]string
+}
+
+func (s *Server) setQueueAttributes(ctx context.Context, in setAttributesRequest) (empty, error) {
+	if len(in.Attributes) == 0 {
+		return empty{}, missingParameter("Attributes")
+	}
+	return empty{}, s.withQueue(ctx, in.QueueUrl, func(ctx context.Context, tx *sql.Tx, q queue) error {
+		return s.change(ctx, tx, q, in.Attributes)
+	})
+}

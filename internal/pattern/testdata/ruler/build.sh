@@ -1,0 +1,16 @@
+#!/bin/sh
+# Builds the referee of TestRuler into a folder: event-ruler and what it needs from Maven Central,
+# and one compiled class. Needs mvn and a JDK of 17 or later.
+#
+#   internal/pattern/testdata/ruler/build.sh OUTDIR
+#   MODELDISPATCH_RULER=OUTDIR go test -run TestRuler ./internal/pattern
+set -eu
+if [ $# -ne 1 ]; then
+    echo "usage: $0 OUTDIR" >&2
+    exit 2
+fi
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+here=$(cd "$(dirname "$0")" && pwd)
+mvn --quiet --batch-mode --file "$here/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$out"
+javac -cp "$out/*" -d "$out" "$here/Referee.java"

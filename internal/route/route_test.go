@@ -1,0 +1,322 @@
+package route_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/route"
+)
+
+// What each kind of event makes of the sales forecast: runs with their inputs, or the reason why not.
+func TestRoute(t *testing.T) {
+	t.Parallel()
+	const arrival = "sales-forecast by arrival[]: "
+	tests := []struct {
+		name       string
+		event      event.Event
+		runs       []string
+		rejections []string
+	}{
+		{
+			"a key's captures bind inputs of their names, the map binds others", arrived("s3://landing/sales/us/20260105.csv"),
+			[]string{arrival + "date=2026-01-05 file=s3://landing/sales/us/20260105.csv region=us"}, nil,
+		},
+		{
+			"a key of the shape with an invalid input is rejected", arrived("s3://landing/sales/xx/20260105.csv"),
+			nil, []string{arrival + `region: "xx" is not one of us, eu, apac`},
+		},
+		{"a key of another shape is nothing", arrived("s3://landing/sales/us.csv"), nil, nil},
+		{"a key of another bucket is nothing", arrived("s3://archive/sales/us/20260105.csv"), nil, nil},
+		{
+			"a schedule with for-each is a run a value; its times are the zone's", due("sales-forecast", "schedule"),
+			[]string{
+				"sales-forecast by schedule[region=us]: date=2026-01-04 file=s3://landing/sales/us/20260104.csv region=us",
+				"sales-forecast by schedule[region=eu]: date=2026-01-04 file=s3://landing/sales/eu/20260104.csv region=eu",
+				"sales-forecast by schedule[region=apac]: date=2026-01-04 file=s3://landing/sales/apac/20260104.csv region=apac",
+			}, nil,
+		},
+		{"the schedule of a model that is not there", due("other", "schedule"), nil, nil},
+		{"the schedule of a trigger that is not there", due("sales-forecast", "nightly"), nil, nil},
+		{
+			"a message's fields bind inputs of their names; those that are none are let be", sent("requests", `{"model": "sales-forecast", "region": "eu", "date": "20260105", "rows": [{"a": 1}], "else": 1}`),
+			[]string{`sales-forecast by message[]: date=2026-01-05 file=s3://landing/sales/eu/20260105.csv region=eu rows=[{"a":1}]`}, nil,
+		},
+		{
+			"null in a message is absent: an optional input is unset", sent("requests", `{"model": "sales-forecast", "region": "eu", "date": "20260105", "rows": null}`),
+			[]string{"sales-forecast by message[]: date=2026-01-05 file=s3://landing/sales/eu/20260105.csv region=eu"}, nil,
+		},
+		{"a message for another model", sent("requests", `{"model": "other", "region": "eu", "date": "20260105"}`), nil, nil},
+		{"a message of another queue", sent("orders", `{"model": "sales-forecast", "region": "eu", "date": "20260105"}`), nil, nil},
+		{"a message that is text", sent("requests", `sales-forecast, please`), nil, nil},
+		{
+			"an event of the bus", emitted("aws.glue", `{"state": "SUCCEEDED"}`),
+			[]string{"sales-forecast by event[]: date=2026-01-05 file=s3://landing/sales/us/20260105.csv region=us"}, nil,
+		},
+		{"an event that the pattern does not take", emitted("aws.glue", `{"state": "FAILED"}`), nil, nil},
+		{"an event of another source", emitted("acme.app", `{"state": "SUCCEEDED"}`), nil, nil},
+		{
+			"another model's end binds its inputs", finished("clean-sales", map[string]model.Value{"region": model.Text("apac"), "date": {Type: model.Date, Text: "2026-01-05"}}),
+			[]string{"sales-forecast by after[]: date=2026-01-05 file=s3://landing/sales/apac/20260105.csv region=apac"}, nil,
+		},
+		{"the end of a model that it does not follow", finished("other", nil), nil, nil},
+	}
+	routes := table(t, forecast())
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			result := routes.Route(test.event)
+			same(t, "runs", runs(result), test.runs)
+			same(t, "rejections", rejections(result), test.rejections)
+		})
+	}
+}
+
+func finished(name string, inputs map[string]model.Value) event.Event {
+	return event.After(event.Upstream{Model: name, Run: name + "-5kq2m7x4ab3c", Inputs: inputs}, time.Date(2026, 1, 5, 6, 0, 0, 0, time.UTC))
+}
+
+// The order in which an input finds its value.
+func TestBindingOrder(t *testing.T) {
+	t.Parallel()
+	region := func(changes ...func(*model.Input)) []model.Input {
+		in := model.Input{Name: "region", Type: model.String}
+		for _, change := range changes {
+			change(&in)
+		}
+		return []model.Input{in}
+	}
+	defaulted := func(in *model.Input) { *in = withDefault(*in, "by default") }
+	optional := func(in *model.Input) { in.Optional = true }
+	captures := []string{"s3://landing/{region}.csv"}
+	each := []model.Axis{{Input: "region", Values: []string{"each"}}}
+	tests := []struct {
+		name, want string
+		inputs     []model.Input
+		trigger    model.Trigger
+	}{
+		{"for-each comes first", "each", region(defaulted), model.Trigger{Arrival: captures, ForEach: each, Inputs: assign("region", "assigned")}},
+		{"then the trigger's map", "assigned", region(defaulted), model.Trigger{Arrival: captures, Inputs: assign("region", "assigned")}},
+		{"which may put a capture into text", "in key.", region(defaulted), model.Trigger{Arrival: captures, Inputs: assign("region", "in {region}.")}},
+		{"then a capture of its name", "key", region(defaulted), model.Trigger{Arrival: captures}},
+		{"then its default", "by default", region(defaulted), model.Trigger{Arrival: []string{"s3://landing/{other}.csv"}}},
+		{"what is absent from the event leaves it to the default", "by default", region(defaulted), model.Trigger{Arrival: []string{"s3://landing/*.csv"}, Inputs: assign("region", "{object.version}")}},
+		{"an optional input is unset", "unset", region(optional), model.Trigger{Arrival: []string{"s3://landing/{other}.csv"}}},
+		{"an optional input takes its default", "by default", region(optional, defaulted), model.Trigger{Arrival: []string{"s3://landing/{other}.csv"}}},
+		{"what nothing binds is rejected", "rejected", region(), model.Trigger{Arrival: []string{"s3://landing/{other}.csv"}}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			test.trigger.Kind, test.trigger.Name = model.Arrival, "arrival"
+			result := table(t, model.Model{Name: "m", Inputs: test.inputs, Triggers: []model.Trigger{test.trigger}}).Route(arrived("s3://landing/key.csv"))
+			got := "rejected"
+			if len(result.Bindings) == 1 && len(result.Rejections) == 0 {
+				if text, set := result.Bindings[0].Inputs["region"]; set {
+					got = text
+				} else {
+					got = "unset"
+				}
+			} else if len(result.Rejections) != 1 || !strings.HasPrefix(result.Rejections[0].Reason, "region: ") {
+				t.Errorf("result %+v", result)
+			}
+			if got != test.want {
+				t.Errorf("region is %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// Every binding says where each input came from.
+func TestFrom(t *testing.T) {
+	t.Parallel()
+	routes := table(t, forecast())
+	byKey := routes.Route(arrived("s3://landing/sales/us/20260105.csv")).Bindings[0].From
+	if byKey["region"] != "the key" || byKey["file"] != "{object.uri}" {
+		t.Errorf("by its key: %v", byKey)
+	}
+	due := routes.Route(due("sales-forecast", "schedule")).Bindings[0].From
+	if due["region"] != "for-each" || due["date"] != "{scheduled.date-1d}" || !strings.Contains(due["file"], "default") {
+		t.Errorf("by its schedule: %v", due)
+	}
+	message := routes.Route(sent("requests", `{"model": "sales-forecast", "region": "eu", "date": "20260105"}`)).Bindings[0].From
+	if message["region"] != "body.region" {
+		t.Errorf("by a message: %v", message)
+	}
+}
+
+// An event starts a model once: the first trigger that takes it wins, even where its inputs are
+// wrong, and the second would have had them right.
+func TestFirstTriggerWins(t *testing.T) {
+	t.Parallel()
+	m := model.Model{
+		Name:   "m",
+		Inputs: []model.Input{{Name: "year", Type: model.Integer}},
+		Triggers: []model.Trigger{
+			{Name: "narrow", Kind: model.Arrival, Arrival: []string{"s3://landing/weather/{year}.csv"}},
+			{Name: "wide", Kind: model.Arrival, Arrival: []string{"s3://landing/{path*}"}, Inputs: assign("year", "2000")},
+		},
+	}
+	routes := table(t, m)
+	same(t, "both take it", runs(routes.Route(arrived("s3://landing/weather/2026.csv"))), []string{"m by narrow[]: year=2026"})
+	same(t, "one takes it", runs(routes.Route(arrived("s3://landing/other.csv"))), []string{"m by wide[]: year=2000"})
+	wrong := routes.Route(arrived("s3://landing/weather/soon.csv"))
+	same(t, "runs", runs(wrong), nil)
+	same(t, "rejections", rejections(wrong), []string{`m by narrow[]: year: "soon" is not an integer of at most 64 bits`})
+}
+
+// Several patterns of one trigger are tried in order, and two that match are one run.
+func TestListOfPatterns(t *testing.T) {
+	t.Parallel()
+	m := model.Model{
+		Name:     "m",
+		Inputs:   []model.Input{{Name: "name", Type: model.String}},
+		Triggers: []model.Trigger{{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/in/{name}.csv", "s3://landing/{name}", "s3://archive/{name*}"}}},
+	}
+	routes := table(t, m)
+	same(t, "the first", runs(routes.Route(arrived("s3://landing/in/a.csv"))), []string{"m by arrival[]: name=a"})
+	same(t, "the second", runs(routes.Route(arrived("s3://landing/b.csv"))), []string{"m by arrival[]: name=b.csv"})
+	same(t, "another bucket", runs(routes.Route(arrived("s3://archive/c/d.csv"))), []string{"m by arrival[]: name=c/d.csv"})
+}
+
+// Two axes give every combination. Each is a run of its own, and a wrong one takes no other with it.
+func TestForEachCombination(t *testing.T) {
+	t.Parallel()
+	m := model.Model{
+		Name:   "m",
+		Inputs: []model.Input{{Name: "region", Type: model.String, Enum: []string{"us", "eu"}}, {Name: "n", Type: model.Integer}},
+		Triggers: []model.Trigger{{
+			Name: "schedule", Kind: model.Schedule,
+			ForEach: []model.Axis{{Input: "region", Values: []string{"us", "xx"}}, {Input: "n", Values: []string{"1", "2"}}},
+		}},
+	}
+	result := table(t, m).Route(due("m", "schedule"))
+	same(t, "runs", runs(result), []string{"m by schedule[n=1,region=us]: n=1 region=us", "m by schedule[n=2,region=us]: n=2 region=us"})
+	same(t, "rejections", rejections(result), []string{
+		`m by schedule[n=1,region=xx]: region: "xx" is not one of us, eu`, `m by schedule[n=2,region=xx]: region: "xx" is not one of us, eu`,
+	})
+}
+
+// A rejection names every input that is wrong.
+func TestRejectionNamesAll(t *testing.T) {
+	t.Parallel()
+	m := model.Model{
+		Name:   "m",
+		Inputs: []model.Input{{Name: "year", Type: model.Integer}, {Name: "full", Type: model.Boolean}, {Name: "who", Type: model.String}},
+		Triggers: []model.Trigger{
+			{Name: "message", Kind: model.Message, Queue: "arn:aws:sqs:eu-central-1:111122223333:requests", Fields: "body"},
+		},
+	}
+	result := table(t, m).Route(sent("requests", `{"year": "last", "full": "maybe"}`))
+	same(t, "rejections", rejections(result), []string{
+		`m by message[]: year: "last" is not an integer of at most 64 bits; full: "maybe" is not a boolean: true or false; ` +
+			`who: the event has no body.who, and the input has no default`,
+	})
+}
+
+// The end of a folder that a console made is no file.
+func TestFolderMarker(t *testing.T) {
+	t.Parallel()
+	m := model.Model{Name: "m", Triggers: []model.Trigger{{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/**"}}}}
+	routes := table(t, m)
+	marker := arrived("s3://landing/sales/")
+	same(t, "runs", runs(routes.Route(marker)), nil)
+	same(t, "misses", misses(routes.Explain(marker)), []string{"m by arrival: s3://landing/sales/ is an empty folder marker"})
+	filled := arrived("s3://landing/sales/")
+	filled.Object.Size = 3
+	same(t, "with content", runs(routes.Route(filled)), []string{"m by arrival[]: "})
+}
+
+// `where` looks into the event's namespaces, and into the captures.
+func TestWhere(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name, where string
+		takes       bool
+	}{
+		{"a capture", `{"region": ["us"]}`, true},
+		{"another capture", `{"region": ["eu"]}`, false},
+		{"the key", `{"object": {"key": [{"suffix": ".csv"}]}}`, true},
+		{"a number", `{"object": {"size": [{"numeric": [">", 0]}]}}`, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			m := model.Model{Name: "m", Triggers: []model.Trigger{
+				{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/{region}.csv"}, Where: json.RawMessage(test.where)},
+			}}
+			routes := table(t, m)
+			e := arrived("s3://landing/us.csv")
+			if got := len(routes.Route(e).Bindings) == 1; got != test.takes {
+				t.Errorf("takes it: %v, want %v", got, test.takes)
+			}
+			if why := misses(routes.Explain(e)); !test.takes && (len(why) != 1 || !strings.HasPrefix(why[0], "m by arrival: where: ")) {
+				t.Errorf("misses %q", why)
+			}
+		})
+	}
+}
+
+// Of every other model there is a reason, the nearest first.
+func TestExplain(t *testing.T) {
+	t.Parallel()
+	simple := func(name string, triggers ...model.Trigger) model.Model {
+		return model.Model{Name: name, Triggers: triggers}
+	}
+	file := func(pattern string) model.Trigger {
+		return model.Trigger{Name: "arrival", Kind: model.Arrival, Arrival: []string{pattern}}
+	}
+	routes := table(t, forecast(),
+		simple("by-hand"),
+		simple("clean", model.Trigger{Name: "message", Kind: model.Message, Queue: "requests"}),
+		simple("elsewhere", file("s3://archive/{key*}")),
+		simple("prices", file("s3://landing/prices/{x}")),
+		simple("small", model.Trigger{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/sales/**"}, Where: json.RawMessage(`{"object": {"key": [{"suffix": ".parquet"}]}}`)}),
+		simple("yearly", file("s3://landing/sales/{year}.csv")),
+	)
+	result := routes.Explain(arrived("s3://landing/sales/us/20260105.csv"))
+	same(t, "runs", runs(result), []string{"sales-forecast by arrival[]: date=2026-01-05 file=s3://landing/sales/us/20260105.csv region=us"})
+	same(t, "misses", misses(result), []string{
+		`small by arrival: where: object.key: "sales/us/20260105.csv" does not match suffix ".parquet"`,
+		`yearly by arrival: key "sales/us/20260105.csv" is not of the form sales/{year}.csv`,
+		`prices by arrival: key "sales/us/20260105.csv" does not begin with "prices/"`,
+		`elsewhere by arrival: bucket "landing" is not "archive"`,
+		`clean by message: its trigger "message" takes message events, and this is an arrival`,
+		`by-hand by : it has no triggers: it runs by hand only`,
+	})
+	for name, test := range map[string]struct {
+		event event.Event
+		says  string
+	}{
+		"a trigger that is gone":  {due("sales-forecast", "nightly"), `trigger "nightly", which the model no longer has`},
+		"another queue":           {sent("orders", `{}`), `it reads queue "requests", and this message is of queue "orders"`},
+		"a message for another":   {sent("requests", `{"model": "prices"}`), `where: body.model: "prices"`},
+		"an event's other source": {emitted("acme.app", `{}`), `source: "acme.app"`},
+		"another model's end":     {finished("prices", nil), `it runs after clean-sales, and this is the end of "prices"`},
+	} {
+		found := false
+		for _, m := range routes.Explain(test.event).Misses {
+			found = found || m.Model == "sales-forecast" && strings.Contains(m.Reason, test.says)
+		}
+		if !found {
+			t.Errorf("%s: misses %q, want one that says %q", name, misses(routes.Explain(test.event)), test.says)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	for says, trigger := range map[string]model.Trigger{
+		"a { without its }": {Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/{x"}},
+		"malformed JSON":    {Name: "message", Kind: model.Message, Queue: "q", Where: json.RawMessage(`{"body"`)},
+		"detail":            {Name: "event", Kind: model.Event, Pattern: json.RawMessage(`{"detail": "x"}`)},
+	} {
+		_, err := route.New(catalog(model.Model{Name: "m", Triggers: []model.Trigger{trigger}}))
+		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), `model "m": trigger "`+trigger.Name+`"`) {
+			t.Errorf("error %v, want one that names model and trigger and says %q", err, says)
+		}
+	}
+}

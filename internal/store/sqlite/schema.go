@@ -1,0 +1,53 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// migrations lead from an empty file to the current schema: number i leads from schema i to i+1.
+// A file carries the number of its schema in user_version.
+//
+// Times are milliseconds since 1970. An index holds only what is found through it, and that of
+// listed documents has the filtered columns too, so that a filter reads no documents in vain.
+var migrations = [...]string{`
+CREATE TABLE document (
+	pk      TEXT NOT NULL,
+	sk      TEXT NOT NULL,
+	version INTEGER NOT NULL,
+	body    BLOB,
+	shard   INTEGER NOT NULL,
+	due     INTEGER,
+	expires INTEGER,
+	kind    TEXT,
+	model   TEXT NOT NULL,
+	state   TEXT NOT NULL,
+	time    INTEGER NOT NULL,
+	PRIMARY KEY (pk, sk)
+) STRICT;
+CREATE INDEX document_due ON document (shard, due, pk, sk) WHERE due IS NOT NULL;
+CREATE INDEX document_expires ON document (expires) WHERE expires IS NOT NULL;
+CREATE INDEX document_listed ON document (kind, time, pk, sk, model, state) WHERE kind IS NOT NULL;
+`}
+
+// migrate brings the file to the current schema. A newer one stays as it is: what its code knows
+// of it, this code does not.
+func (s *Store) migrate(ctx context.Context) error {
+	return s.transact(ctx, func(tx *sql.Tx) error {
+		var version int
+		if err := tx.QueryRowContext(ctx, `PRAGMA user_version`).Scan(&version); err != nil {
+			return err
+		}
+		if version > len(migrations) {
+			return fmt.Errorf("it has schema %d, and this program knows up to %d: use the newer modeldispatch that wrote it", version, len(migrations))
+		}
+		for ; version < len(migrations); version++ {
+			if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
+				return fmt.Errorf("bringing it to schema %d: %w", version+1, err)
+			}
+		}
+		_, err := tx.ExecContext(ctx, fmt.Sprintf(`PRAGMA user_version = %d`, version))
+		return err
+	})
+}

@@ -1,0 +1,206 @@
+package sqlite_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"modeldispatch/internal/store"
+	"modeldispatch/internal/store/sqlite"
+	"modeldispatch/internal/store/storetest"
+)
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	storetest.Run(t, func(t *testing.T) store.Store { return open(t, filepath.Join(t.TempDir(), "store.db")) })
+}
+
+func BenchmarkStore(b *testing.B) {
+	storetest.Benchmark(b, open(b, filepath.Join(b.TempDir(), "store.db")))
+}
+
+func open(t testing.TB, file string) *sqlite.Store {
+	t.Helper()
+	s, err := sqlite.Open(t.Context(), file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	return s
+}
+
+// raw opens the file beside the store, as any SQLite tool does.
+func raw(t *testing.T, file string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+func number(n int) store.Doc {
+	return store.Doc{Key: store.Key{PK: "number", SK: fmt.Sprint(n)}, Body: []byte(fmt.Sprint(n))}
+}
+
+func TestDocumentsSurviveARestart(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "store.db")
+	for n := range 3 {
+		s, err := sqlite.Open(t.Context(), file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Commit(t.Context(), store.Create(number(n))); err != nil {
+			t.Fatal(err)
+		}
+		docs, err := s.Partition(t.Context(), "number", "", 0)
+		if err != nil || len(docs) != n+1 {
+			t.Errorf("after start %d there are %d documents, %v, want %d", n+1, len(docs), err, n+1)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAnyFileNameWill(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"store.db", "with space.db", "100%.db", "%41.db", "what?.db", "a#b.db", "ä€😀.db", "a&_txlock=x.db"} {
+		file := filepath.Join(t.TempDir(), name)
+		s := open(t, file)
+		if err := s.Commit(t.Context(), store.Create(number(1))); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if found, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*.db")); err != nil || len(found) != 1 || found[0] != file {
+			t.Errorf("opening %s made %v", file, found)
+		}
+	}
+}
+
+func TestAFileThatCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	newer := filepath.Join(t.TempDir(), "newer.db")
+	open(t, newer)
+	if _, err := raw(t, newer).ExecContext(t.Context(), `PRAGMA user_version = 99`); err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]struct{ file, want string }{
+		"of a newer schema":   {newer, "it has schema 99, and this program knows up to 1: use the newer modeldispatch that wrote it"},
+		"in no folder":        {filepath.Join(t.TempDir(), "missing", "store.db"), "unable to open database file"},
+		"that is a folder":    {t.TempDir(), "unable to open database file"},
+		"that is no database": {"sqlite_test.go", "file is not a database"},
+	}
+	for name, test := range tests {
+		s, err := sqlite.Open(t.Context(), test.file)
+		if err == nil {
+			_ = s.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.file) {
+			t.Errorf("a file %s: %v, want an error that names it and says %q", name, err, test.want)
+		}
+	}
+}
+
+func TestExpiredDocumentsAreDeletedAtTheNextStart(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "store.db")
+	old, young, forever := number(1), number(2), number(3)
+	old.Expires, young.Expires = time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC), time.Now().Add(time.Hour)
+	first := open(t, file)
+	if err := first.Commit(t.Context(), store.Create(old), store.Create(young), store.Create(forever)); err != nil {
+		t.Fatal(err)
+	}
+	second := open(t, file)
+	if _, err := second.Get(t.Context(), old.Key); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("the expired document: %v, want ErrNotFound", err)
+	}
+	for _, d := range []store.Doc{young, forever} {
+		if _, err := second.Get(t.Context(), d.Key); err != nil {
+			t.Errorf("a document that has not expired: %v", err)
+		}
+	}
+}
+
+// TestAWaitForAnotherProcessEnds cancels commits that wait for a lock that nobody gives up.
+func TestAWaitForAnotherProcessEnds(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "store.db")
+	s := open(t, file)
+	other := raw(t, file)
+	if _, err := other.ExecContext(t.Context(), `BEGIN IMMEDIATE`); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	failed := make(chan error)
+	for n := range 2 { // one waits for the file, one for the connection
+		go func() { failed <- s.Commit(ctx, store.Create(number(n))) }()
+	}
+	if _, err := s.Get(t.Context(), number(0).Key); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("a reader beside a writer: %v, want ErrNotFound", err)
+	}
+	cancel()
+	for range 2 {
+		if err := <-failed; !errors.Is(err, context.Canceled) {
+			t.Errorf("Commit = %v, want context.Canceled", err)
+		}
+	}
+	if _, err := other.ExecContext(t.Context(), `COMMIT`); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit(t.Context(), store.Create(number(0)), store.Create(number(1))); err != nil {
+		t.Errorf("a commit after the lock was given up: %v", err)
+	}
+}
+
+// TestQueriesUseTheirIndex keeps the sweep and the lists from reading the whole file.
+func TestQueriesUseTheirIndex(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "store.db")
+	open(t, file)
+	tests := map[string]string{
+		`SELECT pk, sk FROM document WHERE shard = 1 AND due <= 2 ORDER BY due, pk, sk LIMIT 3`:                                                        "document_due",
+		`SELECT body FROM document WHERE kind = 'run' AND model = 'm' AND (time, pk, sk) < (1, 'a', 'b') ORDER BY time DESC, pk DESC, sk DESC LIMIT 3`: "document_listed",
+		`SELECT body FROM document WHERE pk = 'a' AND sk >= 'b' AND sk < 'c' ORDER BY sk LIMIT -1`:                                                     "sqlite_autoindex_document_1",
+		`DELETE FROM document WHERE expires <= 1`: "document_expires",
+	}
+	for statement, index := range tests {
+		plan := explain(t, raw(t, file), statement)
+		if !strings.Contains(plan, "SEARCH document USING") || !strings.Contains(plan, index) || strings.Contains(plan, "TEMP B-TREE") {
+			t.Errorf("%s\nis carried out as %s, want a search of %s in its order", statement, plan, index)
+		}
+	}
+}
+
+func explain(t *testing.T, db *sql.DB, statement string) string {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+statement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = rows.Close() }()
+	var plan strings.Builder
+	for rows.Next() {
+		var id, parent, unused int
+		var detail string
+		if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+			t.Fatal(err)
+		}
+		plan.WriteString(detail + "; ")
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return plan.String()
+}

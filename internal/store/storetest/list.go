@@ -1,0 +1,210 @@
+package storetest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"modeldispatch/internal/store"
+)
+
+func listed(pk string, index store.Index) store.Doc {
+	d := doc(pk, "run", `{}`)
+	d.Index = index
+	return d
+}
+
+// list reads all pages of a query, and checks that each keeps to its limit and none comes twice.
+func list(t *testing.T, s store.Store, q store.Query) []string {
+	t.Helper()
+	var found []string
+	limit := q.Limit
+	if limit == 0 {
+		limit = 100
+	}
+	for pages := 0; ; pages++ {
+		docs, cursor, err := s.List(t.Context(), q)
+		if err != nil {
+			t.Fatalf("List(%+v): %v", q, err)
+		}
+		if len(docs) > limit || pages > 1000 {
+			t.Fatalf("List(%+v): page %d has %d documents, more than %d, or there is no end", q, pages, len(docs), limit)
+		}
+		for _, d := range docs {
+			if slices.Contains(found, d.PK) {
+				t.Fatalf("List(%+v): %s is there twice", q, d.PK)
+			}
+			found = append(found, d.PK)
+		}
+		if cursor == "" {
+			return found
+		}
+		q.Cursor = cursor
+	}
+}
+
+func listOrder(t *testing.T, s store.Store) {
+	var want []string
+	for _, minute := range []int{3, 1, 4, 0, 2} {
+		pk := fmt.Sprintf("%d minutes", minute)
+		commit(t, s, store.Create(listed(pk, store.Index{Kind: "run", Time: noon().Add(time.Duration(minute) * time.Minute)})))
+	}
+	commit(t, s, store.Create(listed("another kind", store.Index{Kind: "event", Time: noon()})), store.Create(doc("not listed", "run", `{}`)))
+	for minute := 4; minute >= 0; minute-- {
+		want = append(want, fmt.Sprintf("%d minutes", minute))
+	}
+	for limit := range 7 {
+		equal(t, fmt.Sprintf("runs, %d a page", limit), list(t, s, store.Query{Kind: "run", Limit: limit}), want)
+	}
+	equal(t, "events", list(t, s, store.Query{Kind: "event"}), []string{"another kind"})
+	equal(t, "nothing", list(t, s, store.Query{Kind: "nothing"}), nil)
+}
+
+func listFilters(t *testing.T, s store.Store) {
+	midnight := time.Date(2026, 3, 15, 0, 0, 0, 0, time.UTC)
+	east := time.FixedZone("east", 9*3600)
+	docs := []store.Index{ // oldest first
+		{Kind: "run", Model: "sales", State: "failed", Time: midnight.Add(-24 * time.Hour)},
+		{Kind: "run", Model: "sales", State: "succeeded", Time: midnight.Add(-time.Millisecond).In(east)},
+		{Kind: "run", Model: "sales", State: "succeeded", Time: midnight.In(east)},
+		{Kind: "run", Model: "rates", State: "succeeded", Time: midnight.Add(time.Hour)},
+		{Kind: "run", Model: "", State: "failed", Time: midnight.Add(2 * time.Hour)},
+		{Kind: "run", Model: "rates", State: "failed", Time: midnight.Add(24*time.Hour - time.Millisecond)},
+		{Kind: "run", Model: "Sales", State: "", Time: midnight.Add(24 * time.Hour)},
+		{Kind: "event", Model: "sales", State: "failed", Time: midnight},
+	}
+	for i, index := range docs {
+		commit(t, s, store.Create(listed(fmt.Sprint(i), index)))
+	}
+	tests := []struct {
+		query store.Query
+		want  []string
+	}{
+		{store.Query{Kind: "run"}, []string{"6", "5", "4", "3", "2", "1", "0"}},
+		{store.Query{Kind: "run", Model: "sales"}, []string{"2", "1", "0"}},
+		{store.Query{Kind: "run", State: "failed"}, []string{"5", "4", "0"}},
+		{store.Query{Kind: "run", Day: "2026-03-14"}, []string{"1", "0"}},
+		{store.Query{Kind: "run", Day: "2026-03-15"}, []string{"5", "4", "3", "2"}},
+		{store.Query{Kind: "run", Day: "2026-03-16"}, []string{"6"}},
+		{store.Query{Kind: "run", Day: "2026-03-17"}, nil},
+		{store.Query{Kind: "run", Model: "sales", State: "succeeded"}, []string{"2", "1"}},
+		{store.Query{Kind: "run", Model: "sales", State: "succeeded", Day: "2026-03-15"}, []string{"2"}},
+		{store.Query{Kind: "run", Model: "rates", State: "waiting"}, nil},
+		{store.Query{Kind: "run", Model: "sal%"}, nil},
+		{store.Query{Kind: "event", Model: "sales"}, []string{"7"}},
+	}
+	for _, test := range tests {
+		for _, limit := range []int{0, 1, 2} {
+			test.query.Limit = limit
+			equal(t, fmt.Sprintf("%+v", test.query), list(t, s, test.query), test.want)
+		}
+	}
+}
+
+func listChanges(t *testing.T, s store.Store) {
+	d := listed("a", store.Index{Kind: "run", Model: "sales", State: "waiting", Time: noon()})
+	commit(t, s, store.Create(d))
+
+	d = get(t, s, d.Key)
+	d.Index.State = "running"
+	commit(t, s, store.Update(d))
+	equal(t, "in the state before", list(t, s, store.Query{Kind: "run", State: "waiting"}), nil)
+	equal(t, "in the state now", list(t, s, store.Query{Kind: "run", State: "running"}), []string{"a"})
+
+	d = get(t, s, d.Key)
+	d.Index = store.Index{}
+	commit(t, s, store.Update(d))
+	equal(t, "no longer listed", list(t, s, store.Query{Kind: "run"}), nil)
+
+	d = get(t, s, d.Key)
+	d.Index = store.Index{Kind: "run", Time: noon()}
+	commit(t, s, store.Update(d))
+	equal(t, "listed again", list(t, s, store.Query{Kind: "run"}), []string{"a"})
+	commit(t, s, store.Remove(get(t, s, d.Key)))
+	equal(t, "removed", list(t, s, store.Query{Kind: "run"}), nil)
+}
+
+// many commits n listed documents, of which each three are of the same millisecond, and gives
+// their names.
+func many(t *testing.T, s store.Store, n int) []string {
+	t.Helper()
+	var names []string
+	var writes []store.Write
+	for i := range n {
+		name := fmt.Sprintf("%04d", i)
+		names = append(names, name)
+		writes = append(writes, store.Create(listed(name, store.Index{Kind: "run", Model: fmt.Sprint(i % 2), Time: noon().Add(time.Duration(i/3) * time.Millisecond)})))
+	}
+	for batch := range slices.Chunk(writes, store.MaxWrites) {
+		commit(t, s, batch...)
+	}
+	return names
+}
+
+func listPages(t *testing.T, s store.Store) {
+	names := many(t, s, 250)
+	for _, q := range []store.Query{{Kind: "run"}, {Kind: "run", Limit: 1}, {Kind: "run", Limit: 7}, {Kind: "run", Limit: 250}, {Kind: "run", Limit: 1000}} {
+		found := list(t, s, q)
+		if slices.Sort(found); !slices.Equal(found, names) {
+			t.Errorf("with limit %d %d documents are listed, want all %d", q.Limit, len(found), len(names))
+		}
+	}
+	if found := list(t, s, store.Query{Kind: "run", Model: "1", Limit: 7}); len(found) != 125 {
+		t.Errorf("%d documents of one model of two are listed, want 125", len(found))
+	}
+}
+
+// listWhileWriting pages through a list into which newer documents come, in which some that are
+// yet to be read are removed, and in which the one where a page stopped is removed.
+func listWhileWriting(t *testing.T, s store.Store) {
+	names := many(t, s, 90)
+	q := store.Query{Kind: "run", Limit: 10}
+	seen := map[string]bool{}
+	for page := 0; ; page++ {
+		docs, cursor, err := s.List(t.Context(), q)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, d := range docs {
+			if seen[d.PK] {
+				t.Fatalf("%s is there twice", d.PK)
+			}
+			seen[d.PK] = true
+		}
+		if cursor == "" {
+			break
+		}
+		if len(docs) > 0 {
+			commit(t, s, store.Remove(docs[len(docs)-1]))
+		}
+		newer := store.Index{Kind: "run", Time: noon().Add(time.Hour + time.Duration(page)*time.Minute)}
+		commit(t, s, store.Create(listed(fmt.Sprintf("newer %d", page), newer)))
+		if page == 1 {
+			commit(t, s, store.Remove(get(t, s, store.Key{PK: names[5], SK: "run"})))
+		}
+		q.Cursor = cursor
+	}
+	for i, name := range names {
+		if want := i != 5; seen[name] != want {
+			t.Errorf("%s is listed: %v, want %v", name, seen[name], want)
+		}
+	}
+	if len(seen) != len(names)-1 {
+		t.Errorf("%d documents are listed, want the %d that were there from the start to the end", len(seen), len(names)-1)
+	}
+}
+
+func wrongQueries(t *testing.T, s store.Store) {
+	many(t, s, 3)
+	tests := map[string]store.Query{
+		"no kind":                 {Model: "0"},
+		"a day that is none":      {Kind: "run", Day: "14.03.2026"},
+		"a cursor of other stock": {Kind: "run", Cursor: "not a cursor!"},
+	}
+	for name, q := range tests {
+		if docs, _, err := s.List(t.Context(), q); err == nil {
+			t.Errorf("%s: List = %d documents, want an error", name, len(docs))
+		}
+	}
+}

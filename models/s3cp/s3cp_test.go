@@ -1,0 +1,48 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"modeldispatch/models/objects"
+	"modeldispatch/models/objects/objectstest"
+)
+
+func TestAFileGoesToS3AndComesBack(t *testing.T) {
+	t.Parallel()
+	store, dir := objectstest.Open(t, "results"), t.TempDir()
+	from, to := filepath.Join(dir, "from.csv"), filepath.Join(dir, "to.csv")
+	if err := os.WriteFile(from, []byte("a,b\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{from, "s3://results/a b.csv"}, {"s3://results/a b.csv", to}} {
+		if err := run(t.Context(), store, args); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if content, err := os.ReadFile(to); err != nil || string(content) != "a,b\n" {
+		t.Errorf("came back as %q, %v", content, err)
+	}
+}
+
+func TestAFailedCopyLeavesNoFile(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file.csv")
+	if err := run(t.Context(), objectstest.Open(t, "landing"), []string{"s3://landing/absent.csv", file}); err == nil {
+		t.Error("copied what is not there")
+	}
+	if _, err := os.Stat(file); !os.IsNotExist(err) {
+		t.Errorf("a file was left: %v", err)
+	}
+}
+
+func TestOneOfTwoArgumentsIsAnObject(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{nil, {"s3://a/b"}, {"a", "b"}, {"s3://a/b", "s3://a/c"}, {"s3://a/b", "c", "d"}} {
+		if err := run(t.Context(), (*objects.Store)(nil), args); err == nil || !strings.Contains(err.Error(), "s3cp s3://bucket/key FILE") {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
