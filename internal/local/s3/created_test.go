@@ -125,7 +125,7 @@ func TestTheObjectCanBeReadWhenItIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, body := range []string{"first", "second"} {
-		server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodPut, "/"+bucket+"/k", strings.NewReader(body)))
+		server.ServeHTTP(httptest.NewRecorder(), request(t.Context(), http.MethodPut, "/"+bucket+"/k", body))
 		if got := <-read; got != body {
 			t.Errorf("while it was told of %q, %q was read", body, got)
 		}
@@ -172,7 +172,7 @@ func TestAClientThatHangsUpIsToldOfAllTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodPut, "/"+bucket+"/k", strings.NewReader("x")))
+	server.ServeHTTP(httptest.NewRecorder(), request(ctx, http.MethodPut, "/"+bucket+"/k", "x"))
 	if err := <-seen; err != nil {
 		t.Errorf("Created's context ended with its client's: %v", err)
 	}
@@ -232,7 +232,7 @@ func TestSequencersGrowUnderAnyClock(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, method := range []string{http.MethodPut, http.MethodPut, http.MethodDelete} { // it is gone at the restart
-			server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), method, "/"+bucket+"/k", strings.NewReader("x")))
+			server.ServeHTTP(httptest.NewRecorder(), request(t.Context(), method, "/"+bucket+"/k", "x"))
 		}
 	}
 	if len(sequencers) != 8 {

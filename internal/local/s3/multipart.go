@@ -1,10 +1,12 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -93,7 +95,7 @@ func (b *backend) UploadPart(_ context.Context, _, _ string, id gofakes3.UploadI
 }
 
 // CompleteMultipartUpload implements gofakes3.MultipartBackend. After an error it can be called
-// again; a second call while the first is under way gets the first one's object.
+// again; a second call after a success gets the same object.
 func (b *backend) CompleteMultipartUpload(ctx context.Context, bucket, key string, id gofakes3.UploadID, in *gofakes3.CompleteMultipartUploadRequest) (gofakes3.VersionID, string, error) {
 	u, err := b.uploads.get(id)
 	if err != nil {
@@ -105,7 +107,7 @@ func (b *backend) CompleteMultipartUpload(ctx context.Context, bucket, key strin
 		if err := b.complete(ctx, bucket, key, u, in); err != nil {
 			return "", "", err
 		}
-		b.forget(id, u)
+		u.end()
 	}
 	return "", quoted(u.done.etag()), nil
 }
@@ -141,11 +143,11 @@ func (u *upload) choose(in *gofakes3.CompleteMultipartUploadRequest) ([]part, er
 	if len(in.Parts) == 0 {
 		return nil, gofakes3.ErrorMessage(gofakes3.ErrMalformedXML, "An upload is completed with at least one part.")
 	}
+	if !slices.IsSortedFunc(in.Parts, ascending) {
+		return nil, gofakes3.ErrInvalidPartOrder
+	}
 	var chosen []part
 	for i, wanted := range in.Parts {
-		if i > 0 && wanted.PartNumber <= in.Parts[i-1].PartNumber {
-			return nil, gofakes3.ErrInvalidPartOrder
-		}
 		p, there := u.parts[wanted.PartNumber]
 		if !there || strings.Trim(wanted.ETag, `"`) != p.etag {
 			return nil, gofakes3.ErrorMessagef(gofakes3.ErrInvalidPart, "Part %d was not uploaded with the ETag %s.", wanted.PartNumber, wanted.ETag)
@@ -159,6 +161,14 @@ func (u *upload) choose(in *gofakes3.CompleteMultipartUploadRequest) ([]part, er
 	return chosen, nil
 }
 
+// ascending orders parts by their numbers, and has no part equal to another.
+func ascending(a, b gofakes3.CompletedPart) int {
+	if a.PartNumber == b.PartNumber {
+		return -1 // IsSortedFunc asks with the later one first
+	}
+	return cmp.Compare(a.PartNumber, b.PartNumber)
+}
+
 // AbortMultipartUpload implements gofakes3.MultipartBackend.
 func (b *backend) AbortMultipartUpload(_ context.Context, _, _ string, id gofakes3.UploadID) error {
 	u, err := b.uploads.get(id)
@@ -167,17 +177,18 @@ func (b *backend) AbortMultipartUpload(_ context.Context, _, _ string, id gofake
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	b.forget(id, u)
-	return nil
-}
-
-// forget ends an upload. Files that cannot be removed now are when the folder is opened again.
-func (b *backend) forget(id gofakes3.UploadID, u *upload) {
-	u.ended = true
-	_ = os.RemoveAll(u.folder)
+	u.end()
 	b.uploads.mu.Lock()
 	defer b.uploads.mu.Unlock()
 	delete(b.uploads.byID, id)
+	return nil
+}
+
+// end ends an upload. Files that cannot be removed now are when the folder is opened again. One
+// that was completed stays known, for clients that did not get the answer.
+func (u *upload) end() {
+	u.ended, u.parts = true, nil
+	_ = os.RemoveAll(u.folder)
 }
 
 // files reads files one after the other, with one open at a time: an upload may have 10,000.

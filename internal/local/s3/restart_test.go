@@ -2,6 +2,7 @@ package s3_test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +33,13 @@ func TestMain(m *testing.M) {
 	}
 }
 
+// request is a request as a connection delivers it, where S3 wants to know the length.
+func request(ctx context.Context, method, path, body string) *http.Request {
+	r := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
+	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	return r
+}
+
 // content is what the test's objects hold: long enough to be killed in the middle of.
 func content(n int) string { return strings.Repeat(fmt.Sprintf("%08d", n), 40_000) }
 
@@ -46,7 +55,7 @@ func putForever(folder string) error {
 	for n := 1; ; n++ {
 		for _, key := range []string{"same", fmt.Sprintf("new/%08d", n)} {
 			answer := httptest.NewRecorder()
-			server.ServeHTTP(answer, httptest.NewRequest(http.MethodPut, "/"+bucket+"/"+key, strings.NewReader(content(n))))
+			server.ServeHTTP(answer, request(context.Background(), http.MethodPut, "/"+bucket+"/"+key, content(n)))
 			if answer.Code != http.StatusOK {
 				return fmt.Errorf("put %s: %d %s", key, answer.Code, answer.Body)
 			}
