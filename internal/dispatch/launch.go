@@ -16,27 +16,35 @@ import (
 // Launch launches a run if it is its turn. It may be called for any run at any time, and by
 // several callers at once: only who claims the run calls RunTask.
 func (d *Dispatcher) Launch(ctx context.Context, id string) error {
-	r, version, err := Read[run.Run](ctx, d.Store, RunKey(id))
+	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
 	if err != nil {
 		return err
 	}
-	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
+	for {
+		err := d.tryLaunch(ctx, id, spec)
+		// A conflict may only be an effect that was struck out meanwhile: the run, read again,
+		// says whether there is still something to claim.
+		if !errors.Is(err, store.ErrConflict) {
+			return err
+		}
+	}
+}
+
+func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec) error {
+	r, version, err := Read[run.Run](ctx, d.Store, RunKey(id))
 	if err != nil {
 		return err
 	}
 	claimed, step := r.Claim(d.Now())
 	switch step {
 	case run.First:
-		err = d.launchFirst(ctx, claimed, spec, version)
+		return d.launchFirst(ctx, claimed, spec, version)
 	case run.Again:
-		err = d.launchAgain(ctx, claimed, spec, version)
+		return d.launchAgain(ctx, claimed, spec, version)
 	case run.List:
-		err = d.list(ctx, r, spec)
+		return d.list(ctx, r, spec)
 	}
-	if errors.Is(err, store.ErrConflict) {
-		return nil // somebody else moved the run, and goes on with it
-	}
-	return err
+	return nil
 }
 
 // launchFirst makes the request of a new attempt, stores it, and only then sends it.
