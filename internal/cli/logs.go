@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"slices"
 
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/local"
@@ -62,18 +60,11 @@ func (s *session) logFiles(x shown) ([]string, error) {
 		return nil, err
 	}
 	var all []string
-	for i, a := range x.Attempts {
-		arn := a.Task
-		if i == len(x.Attempts)-1 && arn == "" {
-			arn = x.Run.Task.ARN
-		}
-		if arn == "" {
-			continue
-		}
-		file := local.LogFile(dataFolder(folder), x.Spec.Task.Family, filepath.Base(arn), x.Spec.Task.Container)
+	for _, a := range x.Attempts {
+		file := local.LogFile(dataFolder(folder), x.Run.ID, a.Number, x.Spec.Task.Container)
 		if _, err := os.Stat(file); err == nil {
 			all = append(all, file)
 		}
 	}
-	return slices.Compact(all), nil
+	return all, nil
 }

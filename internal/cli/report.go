@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"strings"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/local/play"
+	"modeldispatch/internal/route"
 	"modeldispatch/internal/run"
 )
 
@@ -46,7 +48,7 @@ func (r *report) count(ctx context.Context, stack *local.Stack) error {
 				if row.spec, err = stack.Spec(ctx, h.Decision.Run); err != nil {
 					return err
 				}
-				row.log = local.LogFile(r.data, row.spec.Task.Family, filepath.Base(h.Run.Task.ARN), row.spec.Task.Container)
+				row.log = local.LogFile(r.data, h.Run.ID, h.Run.Attempt, row.spec.Task.Container)
 			}
 			r.rows = append(r.rows, row)
 		}
@@ -56,7 +58,7 @@ func (r *report) count(ctx context.Context, stack *local.Stack) error {
 
 // print prints the closing table, the sum and what to try next.
 func (r *report) print(s *session) error {
-	rows := [][]string{{"MODEL", "TRIGGER", "INPUTS", "ATTEMPTS", "OUTCOME", "DURATION", "OUTPUT", "LOG"}}
+	rows := [][]string{{"MODEL", "TRIGGER", "INPUTS", "ATTEMPTS", "OUTCOME", "DURATION", "OUTPUT", "LOG, OR WHY NOT"}}
 	runs := 0
 	for _, row := range r.rows {
 		if row.happened.Decision.Verdict == dispatch.Started {
@@ -95,20 +97,29 @@ func (r *report) print(s *session) error {
 func (r *report) cells(row reportRow) []string {
 	h := row.happened
 	if h.Decision.Verdict != dispatch.Started {
-		return []string{cmp.Or(h.Decision.Model, "-"), string(h.Event.Kind), "-", "-", string(h.Decision.Verdict), "-", h.Decision.Reason}
+		return []string{cmp.Or(h.Decision.Model, "-"), string(h.Event.Kind), "-", "-", string(h.Decision.Verdict), "-", "-", h.Decision.Reason}
 	}
 	var outputs []string
-	for _, out := range row.spec.Task.Outputs {
-		outputs = append(outputs, out.URI)
+	if h.Run.State == run.Succeeded {
+		for _, out := range row.spec.Task.Outputs {
+			outputs = append(outputs, out.URI)
+		}
 	}
 	log := row.log
 	if short, err := filepath.Rel(r.folder, log); err == nil {
 		log = short
 	}
 	return []string{
-		h.Decision.Model, h.Run.Trigger, inputText(row.spec), fmt.Sprint(h.Run.Attempt), string(h.Run.State) + because(h.Run),
-		duration(h.Run), dash(strings.Join(outputs, " ")), log,
+		h.Decision.Model, h.Run.Trigger, inputText(given(row.spec)), fmt.Sprint(h.Run.Attempt), string(h.Run.State) + because(h.Run),
+		duration(h.Run), dash(strings.Join(outputs, ", ")), log,
 	}
+}
+
+// given is a run's inputs without those that have their default.
+func given(spec run.Spec) run.Spec {
+	spec.Inputs = maps.Clone(spec.Inputs)
+	maps.DeleteFunc(spec.Inputs, func(name, _ string) bool { return spec.From[name] == route.Default })
+	return spec
 }
 
 // because is the class of an outcome that is not success.

@@ -44,7 +44,7 @@ func decisionLine(e event.Event, d dispatch.Decision) string {
 	case dispatch.Duplicate:
 		led = "-> " + d.Run + "  (duplicate: no second run)"
 	default:
-		led = strings.TrimSpace(fmt.Sprintf("%s %s: %s", d.Verdict, d.Model, d.Reason))
+		led = strings.Join(strings.Fields(fmt.Sprintf("%s %s", d.Verdict, d.Model)), " ") + ": " + d.Reason
 	}
 	return fmt.Sprintf("%-11s  %s  %s", e.Kind, e.Identity, led)
 }

@@ -47,12 +47,21 @@ func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, err
 // nobody decides about an event that no model takes. What was sent to us by name must not get
 // lost, so it is recorded; a busy bucket or bus is only logged.
 func (d *Dispatcher) nobody(ctx context.Context, e event.Event) ([]Decision, error) {
-	const reason = "no model takes it"
+	reason := d.nearest(e)
 	if e.Kind == model.Message || e.Kind == model.Schedule {
 		decision, err := d.Reject(ctx, e, Decision{Reason: reason})
 		return []Decision{decision}, err
 	}
 	return d.unmatched(ctx, e, reason), nil
+}
+
+// nearest is why no model takes an event, by the model that nearly did.
+func (d *Dispatcher) nearest(e event.Event) string {
+	misses := d.Routes.Explain(e).Misses
+	if len(misses) == 0 {
+		return "no model takes it: there are none"
+	}
+	return fmt.Sprintf("no model takes it; the nearest is %s: %s", misses[0].Model, misses[0].Reason)
 }
 
 func (d *Dispatcher) unmatched(ctx context.Context, e event.Event, reason string) []Decision {
@@ -161,10 +170,13 @@ func (d *Dispatcher) again(ctx context.Context, e event.Event, model, key string
 			return Decision{}, fmt.Errorf("counting a duplicate of %s: %w", e.Identity, err)
 		}
 		decision := record.Decision
-		decision.Verdict, decision.Reason = Duplicate, fmt.Sprintf("delivery %d of an event that became %q", record.Duplicates+1, record.Verdict)
+		decision.Verdict, decision.Reason = Duplicate, fmt.Sprintf("delivery %d of an event that %s", record.Duplicates+1, became[record.Verdict])
 		return d.decided(ctx, e, decision), nil
 	}
 }
+
+// became says what an earlier delivery of an event led to.
+var became = map[Verdict]string{Started: "has its run", Rejected: "was rejected"}
 
 // decided says what became of an event.
 func (d *Dispatcher) decided(ctx context.Context, e event.Event, decision Decision) Decision {

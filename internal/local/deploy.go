@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 	"modeldispatch/internal/cron"
 	"modeldispatch/internal/event"
+	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/handler"
 	"modeldispatch/internal/local/eventbridge"
 	"modeldispatch/internal/local/lambda"
@@ -100,7 +102,7 @@ func functions(h handler.Handlers) []lambda.Function {
 // rules are the rules of the default bus.
 func (s *Stack) rules() []eventbridge.Rule {
 	return []eventbridge.Rule{
-		{Name: "arrival", Match: isEvent("aws.s3", "Object Created"), Target: s.invoke("arrival")},
+		{Name: "arrival", Match: s.isArrival(), Target: s.invoke("arrival")},
 		{Name: "completion", Match: isCompletion, Target: s.invoke("completion")},
 		{Name: "event", Match: s.isTriggered(), Target: s.invoke("event")},
 	}
@@ -116,6 +118,28 @@ func isEvent(source, detailType string) func(any) bool {
 	return func(e any) bool {
 		fields, _ := e.(map[string]any)
 		return fields["source"] == source && fields["detail-type"] == detailType
+	}
+}
+
+// isArrival matches as the rules of the buckets do that models wait for objects in: what else is
+// put somewhere, results above all, concerns nobody.
+func (s *Stack) isArrival() func(any) bool {
+	watched := map[any]bool{}
+	for _, m := range s.options.Catalog.Models {
+		for _, t := range m.Triggers {
+			for _, pattern := range t.Arrival {
+				watched[bucketOf(pattern)] = true
+			}
+		}
+	}
+	created := isEvent("aws.s3", "Object Created")
+	return func(e any) bool {
+		if !created(e) {
+			return false
+		}
+		detail, _ := e.(map[string]any)["detail"].(map[string]any)
+		bucket, _ := detail["bucket"].(map[string]any)
+		return watched[bucket["name"]]
 	}
 }
 
@@ -206,9 +230,7 @@ func (s *Stack) fire(ctx context.Context, e scheduler.Entry, _ time.Time, payloa
 func buckets(c model.Catalog) []string {
 	var all []string
 	add := func(uri string) {
-		rest, isS3 := strings.CutPrefix(uri, "s3://")
-		bucket, _, _ := strings.Cut(rest, "/")
-		if isS3 && !strings.ContainsAny(bucket, "{}") {
+		if bucket := bucketOf(uri); bucket != "" {
 			all = append(all, bucket)
 		}
 	}
@@ -231,6 +253,16 @@ func buckets(c model.Catalog) []string {
 	return slices.Compact(all)
 }
 
+// bucketOf is the bucket that an S3 URI or pattern names; "" where it is none, or not the same for all.
+func bucketOf(uri string) string {
+	rest, isS3 := strings.CutPrefix(uri, "s3://")
+	bucket, _, _ := strings.Cut(rest, "/")
+	if !isS3 || strings.ContainsAny(bucket, "{}") {
+		return ""
+	}
+	return bucket
+}
+
 // folder is where a family's model lies: its tasks run there.
 func (s *Stack) folder(family string) string {
 	for _, m := range s.options.Catalog.Models {
@@ -241,8 +273,11 @@ func (s *Stack) folder(family string) string {
 	return s.options.Data
 }
 
-func (s *Stack) logFile(family, task, container string) string {
-	return LogFile(s.options.Data, family, task, container)
+func (s *Stack) logFile(startedBy, task, container string) string {
+	if id, attempt, ours := fargate.ParseStartedBy(Deployment, startedBy); ours {
+		return LogFile(s.options.Data, id, attempt, container)
+	}
+	return filepath.Join(s.options.Data, "logs", task, container+".log")
 }
 
 func (s *Stack) secret(name string) (string, bool) {

@@ -83,7 +83,7 @@ func Endpoint(ctx context.Context, data string) (string, error) {
 	return url, response.Body.Close()
 }
 
-// LogFile is where a container's output goes.
-func LogFile(data, family, task, container string) string {
-	return filepath.Join(data, "logs", family, task+"-"+container+".log")
+// LogFile is where the output of a container of a run's attempt goes.
+func LogFile(data, run string, attempt int, container string) string {
+	return filepath.Join(data, "logs", run, fmt.Sprintf("%d-%s.log", attempt, container))
 }

@@ -11,6 +11,9 @@ import (
 	"modeldispatch/internal/model"
 )
 
+// Default is where an input came from that nothing else gave a value.
+const Default = "its default"
+
 // binder binds the inputs of one run.
 type binder struct {
 	model    model.Model
@@ -72,7 +75,7 @@ func defaulted(m model.Model, in model.Input, bound model.Inputs) (model.Value, 
 		return model.Value{}, "", false
 	}
 	v, absent := in.Default.Expand(m.Lookup(bound))
-	return v, "its default", absent == ""
+	return v, Default, absent == ""
 }
 
 // assigned gives what the trigger's `inputs` map assigns to an input.

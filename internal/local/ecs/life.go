@@ -112,7 +112,7 @@ func (s *Server) container(t *task, c containerSpec) (Container, error) {
 	id := t.ARN[strings.LastIndexByte(t.ARN, '/')+1:]
 	return Container{
 		TaskARN: t.ARN, Family: t.definition.Family, Name: c.Name, Image: c.Image, Command: slices.Concat(c.EntryPoint, command),
-		Environment: environment, Directory: c.Directory, MemoryMiB: c.Memory, Log: s.LogFile(t.definition.Family, id, c.Name),
+		Environment: environment, Directory: c.Directory, MemoryMiB: c.Memory, Log: s.LogFile(t.StartedBy, id, c.Name),
 	}, nil
 }
 

@@ -43,7 +43,7 @@ type Options struct {
 	// Environment is what every container finds beside its own, as NAME=value.
 	Environment []string
 	// LogFile is where a container's output goes.
-	LogFile func(family, taskID, container string) string
+	LogFile func(startedBy, taskID, container string) string
 	// Parallel is how many tasks have their containers running at once; others wait in PENDING.
 	// Default: two for each CPU.
 	Parallel int
