@@ -38,6 +38,7 @@ type commands struct {
 
 	Local   localCommand   `cmd:"" help:"Run everything on this machine: S3, SQS, ECS, EventBridge, schedules and functions."`
 	Check   checkCommand   `cmd:"" help:"Check all models: every error at once, or a table of them."`
+	Build   buildCommand   `cmd:"" help:"Compile all models for an environment, into what sam build packs."`
 	Explain explainCommand `cmd:"" help:"Say which models an event would run, with which inputs, and why not the others."`
 	Next    nextCommand    `cmd:"" help:"Show when schedules fire next."`
 	Run     runCommand     `cmd:"" help:"Run a model by hand."`
