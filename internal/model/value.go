@@ -67,6 +67,9 @@ type Inputs map[string]string
 // Parse validates a value for the input and returns its canonical text. A value that already has
 // the input's type is taken as it is; any other is read from its text.
 func (in Input) Parse(v Value) (string, error) {
+	if v.Type == JSON && in.Type != JSON {
+		return "", fmt.Errorf("%s is JSON with parts of its own; an input of type json takes it, and this is of type %s", quote(v.Text), in.Type)
+	}
 	text := v.Text
 	if v.Type != in.Type || in.Type == S3URI || in.Type == String {
 		var err error
@@ -166,11 +169,17 @@ func (in Input) canonicalTime(text string) (string, error) {
 func SplitS3(uri string) (bucket, key string, err error) {
 	rest, ok := strings.CutPrefix(uri, "s3://")
 	bucket, key, slash := strings.Cut(rest, "/")
-	if !ok || !slash || !bucketForm.MatchString(bucket) || key == "" || len(key) > 1024 {
+	switch {
+	case !ok || !slash || !bucketForm.MatchString(bucket) || key == "":
 		return "", "", fmt.Errorf("%s is not an S3 URI of the form s3://bucket/key", quote(uri))
+	case len(key) > maxKey:
+		return "", "", fmt.Errorf("%s has a key of %d bytes, and S3 takes %d", quote(uri), len(key), maxKey)
 	}
 	return bucket, key, nil
 }
+
+// maxKey is how many bytes a key has at most ("Naming Amazon S3 objects").
+const maxKey = 1024
 
 var bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 

@@ -1,0 +1,302 @@
+package local_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/config"
+	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
+	awsbus "github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/rs/zerolog"
+
+	"modeldispatch/internal/app"
+	"modeldispatch/internal/catalog"
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/local"
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/run"
+)
+
+// The test binary is also the models of the tests, and a stack that can be killed.
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv("MODEL_NAME") != "":
+		os.Exit(behave(context.Background()))
+	case os.Getenv(projectVariable) != "":
+		os.Exit(serve(context.Background(), os.Getenv(projectVariable)))
+	}
+	os.Exit(m.Run())
+}
+
+// behave is the model: it does what its input `do` says.
+func behave(ctx context.Context) int {
+	fmt.Println("attempt", os.Getenv("RUN_ATTEMPT"), "of", os.Getenv("RUN_ID"))
+	do, argument, _ := strings.Cut(os.Getenv("INPUT_DO"), "-")
+	switch do {
+	case "exit":
+		code, _ := strconv.Atoi(argument)
+		return code
+	case "kill":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "hang":
+		<-ctx.Done()
+	case "forget":
+		return 0
+	}
+	if err := copyObject(ctx, os.Getenv("INPUT_FILE"), os.Getenv("OUTPUT_RESULT")); err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	return 0
+}
+
+// copyObject reads and writes objects as any program does that knows nothing of us: what it needs
+// is in its environment.
+func copyObject(ctx context.Context, from, to string) error {
+	cfg, err := config.LoadDefaultConfig(ctx)
+	if err != nil {
+		return err
+	}
+	client := awss3.NewFromConfig(cfg, func(o *awss3.Options) { o.UsePathStyle = true })
+	body := []byte("nothing was read")
+	if from != "" {
+		if body, err = get(ctx, client, from); err != nil {
+			return err
+		}
+	}
+	return put(ctx, client, to, body)
+}
+
+func get(ctx context.Context, client *awss3.Client, uri string) ([]byte, error) {
+	bucket, key, err := model.SplitS3(uri)
+	if err != nil {
+		return nil, err
+	}
+	out, err := client.GetObject(ctx, &awss3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = out.Body.Close() }()
+	return io.ReadAll(out.Body)
+}
+
+func put(ctx context.Context, client *awss3.Client, uri string, body []byte) error {
+	bucket, key, err := model.SplitS3(uri)
+	if err == nil {
+		_, err = client.PutObject(ctx, &awss3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)})
+	}
+	return err
+}
+
+const definition = `{
+  "family": %[1]q, "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512",
+  "executionRoleArn": "arn:aws:iam::111122223333:role/execution", "taskRoleArn": "arn:aws:iam::111122223333:role/task",
+  "containerDefinitions": [{"name": "model", "image": "example.com/model:1", "essential": true, "stopTimeout": 2,
+    "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "models", "awslogs-region": "us-east-1", "awslogs-stream-prefix": %[1]q}}}]
+}`
+
+// worker is started by every kind of trigger, and does what it is told.
+const worker = `
+name: worker
+task: { definition: task-definition.json }
+inputs:
+  do: {}
+  name: {}
+  file: { type: s3-uri, optional: true }
+  note: { optional: true }
+outputs: { result: "s3://results/{do}/{name}.txt" }
+local: { command: [%q] }
+timeout: none
+triggers:
+  - arrival: "s3://landing/{do}/{name}.txt"
+    inputs: { file: "{object.uri}" }
+  - message: requests
+    inputs: body
+  - event: { source: [acme.jobs], detail-type: [Job Done] }
+    inputs: detail
+  - schedule: %q
+    inputs: { do: copy, name: "at {scheduled.time}" }
+`
+
+// slow takes longer than it may.
+const slow = `
+name: slow
+task: { definition: task-definition.json }
+inputs: { do: {}, name: {} }
+local: { command: [%q] }
+timeout: 1s
+triggers: [{ arrival: "s3://slow/{do}/{name}.txt" }]
+`
+
+// absent has a program that is not here.
+const absent = `
+name: absent
+task: { definition: task-definition.json }
+inputs: { name: {} }
+local: { command: [no-such-program] }
+timeout: none
+triggers: [{ arrival: "s3://absent/{name}.txt" }]
+`
+
+// project writes a project folder whose models are the test binary.
+func project(t *testing.T, schedule string) string {
+	t.Helper()
+	binary, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, catalog.ProjectFile), "environments: { local: {} }\n")
+	for name, text := range map[string]string{"worker": fmt.Sprintf(worker, binary, schedule), "slow": fmt.Sprintf(slow, binary), "absent": absent} {
+		write(t, filepath.Join(dir, "models", name, "model.yaml"), text)
+		write(t, filepath.Join(dir, "models", name, "task-definition.json"), fmt.Sprintf(definition, name))
+	}
+	return dir
+}
+
+func write(t *testing.T, file, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// never is a schedule that does not fire while the tests run.
+const never = "at(2999-01-01T00:00:00)"
+
+func options(dir string) (local.Options, error) {
+	c, _, err := catalog.Compile(dir, catalog.Options{Processes: true})
+	return local.Options{Catalog: c, Data: filepath.Join(dir, ".modeldispatch"), Port: -1, Log: zerolog.Nop()}, err
+}
+
+// stand is a running stack, with AWS's own clients and what was seen to happen.
+type stand struct {
+	*local.Stack
+	s3  *awss3.Client
+	sqs *awssqs.Client
+	ecs *awsecs.Client
+	bus *awsbus.Client
+
+	mu        sync.Mutex
+	decisions []dispatch.Decision
+	runs      map[string]run.Run // as they were last seen
+	changed   chan struct{}
+}
+
+func start(t *testing.T, dir string) *stand {
+	t.Helper()
+	o, err := options(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stack, err := local.Start(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stand{Stack: stack, runs: map[string]run.Run{}, changed: make(chan struct{}, 1)}
+	t.Cleanup(func() {
+		if err := stack.Close(context.Background()); err != nil {
+			t.Errorf("stopping: %v", err)
+		}
+	})
+	stack.Watch(dispatch.Notice{
+		Decided: func(_ event.Event, d dispatch.Decision) { s.change(func() { s.decisions = append(s.decisions, d) }) },
+		Moved:   func(_, after run.Run) { s.change(func() { s.runs[after.ID] = after }) },
+	})
+	cfg := app.Endpoint(stack.URL(), local.Region, "test")
+	s.s3 = awss3.NewFromConfig(cfg, func(o *awss3.Options) { o.UsePathStyle = true })
+	s.sqs, s.ecs, s.bus = awssqs.NewFromConfig(cfg), awsecs.NewFromConfig(cfg), awsbus.NewFromConfig(cfg)
+	return s
+}
+
+func (s *stand) change(f func()) {
+	s.mu.Lock()
+	f()
+	s.mu.Unlock()
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// until waits for something to have happened.
+func (s *stand) until(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	for {
+		s.mu.Lock()
+		done := happened()
+		s.mu.Unlock()
+		if done {
+			return
+		}
+		select {
+		case <-s.changed:
+		case <-ctx.Done():
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			t.Fatalf("waiting for %s: it has not happened; decisions %+v, runs %+v", what, s.decisions, s.runs)
+		}
+	}
+}
+
+// ended waits until so many runs have ended, and gives them.
+func (s *stand) ended(t *testing.T, n int) []run.Run {
+	t.Helper()
+	var all []run.Run
+	s.until(t, fmt.Sprintf("the end of %d runs", n), func() bool {
+		all = nil
+		for _, r := range s.runs {
+			if r.State.Ended() {
+				all = append(all, r)
+			}
+		}
+		return len(all) >= n
+	})
+	return all
+}
+
+func (s *stand) put(t *testing.T, uri, body string) {
+	t.Helper()
+	if err := put(t.Context(), s.s3, uri, []byte(body)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *stand) get(t *testing.T, uri string) string {
+	t.Helper()
+	body, err := get(t.Context(), s.s3, uri)
+	if err != nil {
+		t.Fatalf("%s: %v", uri, err)
+	}
+	return string(body)
+}
+
+func (s *stand) send(t *testing.T, body string) {
+	t.Helper()
+	queue, err := s.sqs.GetQueueUrl(t.Context(), &awssqs.GetQueueUrlInput{QueueName: aws.String("requests")})
+	if err == nil {
+		_, err = s.sqs.SendMessage(t.Context(), &awssqs.SendMessageInput{QueueUrl: queue.QueueUrl, MessageBody: &body})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
