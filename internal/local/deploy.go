@@ -178,11 +178,10 @@ func (s *Stack) changed(e json.RawMessage) {
 
 // schedules are the catalog's schedules, and the sweep's.
 func (s *Stack) schedules() ([]scheduler.Entry, error) {
-	minute, err := cron.Parse("rate(1 minute)", time.UTC)
-	if err != nil {
-		return nil, err
-	}
-	entries := []scheduler.Entry{{Name: sweepEntry, Next: minute.Next, Payload: func(time.Time) json.RawMessage { return json.RawMessage(`{}`) }}}
+	entries := []scheduler.Entry{{
+		Name: sweepEntry, Next: func(after time.Time) time.Time { return after.Add(sweepEvery) },
+		Payload: func(time.Time) json.RawMessage { return json.RawMessage(`{}`) },
+	}}
 	if s.options.Catalog.Paused {
 		return entries, nil
 	}
@@ -201,8 +200,12 @@ func (s *Stack) schedules() ([]scheduler.Entry, error) {
 	return entries, nil
 }
 
-// sweepEntry is the schedule of the sweep.
-const sweepEntry = "sweep"
+// sweepEntry is the schedule of the sweep. In an account it is every minute; here somebody may be
+// waiting for what a crash has left.
+const (
+	sweepEntry = "sweep"
+	sweepEvery = 5 * time.Second
+)
 
 // payload is what a schedule sends, as its Input in an account does.
 func payload(name string, t model.Trigger) func(time.Time) json.RawMessage {

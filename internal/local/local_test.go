@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	awsbus "github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -319,8 +320,8 @@ func TestAStackLeavesNothingBehind(t *testing.T) {
 func TestAnEndpointThatIsNotServedSaysSo(t *testing.T) {
 	t.Parallel()
 	s := start(t, project(t, never))
-	client := dynamoClient(app.Endpoint(s.URL(), local.Region, "test"))
-	err := client(t.Context())
+	client := dynamodb.NewFromConfig(app.Endpoint(s.URL(), local.Region, "test"))
+	_, err := client.ListTables(t.Context(), &dynamodb.ListTablesInput{})
 	if err == nil || !strings.Contains(err.Error(), "the local stack serves S3, SQS, ECS and EventBridge") {
 		t.Errorf("a call to DynamoDB: %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -253,7 +254,8 @@ func (s *stand) until(t *testing.T, what string, happened func() bool) {
 		case <-ctx.Done():
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			t.Fatalf("waiting for %s: it has not happened; decisions %+v, runs %+v", what, s.decisions, s.runs)
+			maps.DeleteFunc(s.runs, func(_ string, r run.Run) bool { return r.State.Ended() })
+			t.Fatalf("waiting for %s: it has not happened; decisions %+v, runs under way %+v", what, s.decisions, s.runs)
 		}
 	}
 }

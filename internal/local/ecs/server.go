@@ -107,16 +107,23 @@ func (s *Server) Serves(r *http.Request) bool { return s.service.Serves(r) }
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.service.ServeHTTP(w, r) }
 
 // Recover settles the tasks of an earlier process that died: what is left of their processes is
-// ended, and they are STOPPED as if their host had been lost.
+// ended, and they are STOPPED as if their host had been lost. Of tasks that had stopped the last
+// event is emitted again, as it may not have been before.
 func (s *Server) Recover(context.Context) error {
 	s.mu.Lock()
 	var left []*task
+	var ended []taskState
 	for _, t := range s.tasks {
-		if t.LastStatus != stopped {
+		if t.LastStatus == stopped {
+			ended = append(ended, t.state())
+		} else {
 			left = append(left, t)
 		}
 	}
 	s.mu.Unlock()
+	for _, t := range ended {
+		s.emit(t)
+	}
 	for _, t := range left {
 		if err := s.Runner.Reap(t.ARN); err != nil {
 			return fmt.Errorf("ending what is left of task %s: %w", t.ARN, err)
