@@ -95,7 +95,7 @@ func (d *draft) readField(field string, m member, name string) {
 	case "tags":
 		d.readTags(m)
 	case "timezone":
-		d.timezone, _ = m.zone()
+		d.timezone = m.zone()
 	case "inputs":
 		list, _ := m.members("inputs")
 		for _, one := range list {
@@ -169,7 +169,7 @@ func (d *draft) readInput(m member) {
 			}
 		},
 		"description": func(f member) { in.Description, _ = f.text("description") },
-		"optional":    func(f member) { in.Optional, _ = f.boolean("optional") },
+		"optional":    func(f member) { in.Optional = f.boolean("optional") },
 		"enum":        func(f member) { enum = &f },
 		"format":      func(f member) { format = &f },
 		"default":     func(f member) { fallback = &f },

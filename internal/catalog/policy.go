@@ -44,8 +44,8 @@ func (d *draft) readRetry(m member) {
 	r := &d.model.Policy.Retry
 	m.fields("retry", map[string]func(member){
 		"attempts":  func(f member) { r.Attempts, _ = f.integer("attempts", 1, 100) },
-		"timed-out": func(f member) { r.TimedOut, _ = f.boolean("timed-out") },
-		"lost":      func(f member) { r.Lost, _ = f.boolean("lost") },
+		"timed-out": func(f member) { r.TimedOut = f.boolean("timed-out") },
+		"lost":      func(f member) { r.Lost = f.boolean("lost") },
 		"backoff":   func(f member) { r.BackoffMin, r.BackoffMax = f.span() },
 		"out-of-memory": func(f member) {
 			f.fields("out-of-memory", map[string]func(member){"up-to": func(g member) {
@@ -188,7 +188,7 @@ func (d *draft) readExpect(m member) {
 				}
 			}
 		},
-		"timezone": func(f member) { e.Timezone, _ = f.zone() },
+		"timezone": func(f member) { e.Timezone = f.zone() },
 		"per": func(f member) {
 			e.Per, _ = f.text("per")
 			if in, known := d.model.Input(e.Per); !known || len(in.Enum) == 0 {

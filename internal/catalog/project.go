@@ -105,14 +105,14 @@ func notYet(what string) string {
 }
 
 // zone checks a time zone's name.
-func (v value) zone() (string, bool) {
+func (v value) zone() string {
 	name, ok := v.text("timezone")
 	if !ok {
-		return "", false
+		return ""
 	}
 	if _, err := time.LoadLocation(name); err != nil || name == "" || name == "Local" {
 		v.errorf("there is no time zone %q; IANA names are right, as Europe/Berlin or UTC", name)
-		return "", false
+		return ""
 	}
-	return name, true
+	return name
 }

@@ -63,7 +63,7 @@ func (d *draft) readTrigger(m member) *triggerDraft {
 				f.errorf("%q is no name: small letters, digits and hyphens are", t.Name)
 			}
 		},
-		"timezone": func(f member) { t.Timezone, _ = f.zone() },
+		"timezone": func(f member) { t.Timezone = f.zone() },
 		"where":    func(f member) { t.Where = d.pattern(f) },
 		"inputs":   func(f member) { t.inputs = &f },
 		"for-each": func(f member) { t.forEach = &f },

@@ -341,9 +341,9 @@ func (v value) integer(what string, from, to int) (int, bool) {
 	return n, true
 }
 
-func (v value) boolean(what string) (bool, bool) {
-	text, ok := v.word(what, "true", "false")
-	return text == "true", ok
+func (v value) boolean(what string) bool {
+	text, _ := v.word(what, "true", "false")
+	return text == "true"
 }
 
 var durationForm = regexp.MustCompile(`^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$`)

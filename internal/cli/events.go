@@ -42,7 +42,7 @@ func (c eventsCommand) Run(s *session) error {
 	rows := [][]string{{"RECEIVED", "EVENT", "MODEL", "DECISION", "RUN", "REASON"}}
 	for _, r := range all {
 		rows = append(rows, []string{
-			r.Received.Local().Format(time.DateTime), r.Identity, dash(r.Model), string(r.Verdict), dash(r.Decision.Run), dash(r.Reason),
+			r.Received.Local().Format(time.DateTime), r.Identity, dash(r.Model), string(r.Verdict), dash(r.Run), dash(r.Reason),
 		})
 	}
 	return s.table(rows...)

@@ -67,11 +67,7 @@ func (c explainCommand) Run(s *session) error {
 	}
 	all := []explanation{}
 	for _, e := range decoded.Events {
-		x, err := explain(routes, e, decoded.Function)
-		if err != nil {
-			return err
-		}
-		all = append(all, x)
+		all = append(all, explain(routes, e, decoded.Function))
 	}
 	if s.JSON {
 		return s.printJSON(all)
@@ -116,7 +112,7 @@ func (c explainCommand) read(s *session) ([]byte, error) {
 	return os.ReadFile(c.Event)
 }
 
-func explain(routes *route.Table, e event.Event, function string) (explanation, error) {
+func explain(routes *route.Table, e event.Event, function string) explanation {
 	result := routes.Explain(e)
 	x := explanation{Event: e.Identity, Kind: e.Kind, Function: function, Runs: []explainedRun{}, Rejected: []explainedNot{}, Not: []explainedNot{}}
 	for _, b := range result.Bindings {
@@ -133,7 +129,7 @@ func explain(routes *route.Table, e event.Event, function string) (explanation, 
 	for _, m := range result.Misses {
 		x.Not = append(x.Not, explainedNot{m.Model, m.Trigger, m.Reason})
 	}
-	return x, nil
+	return x
 }
 
 func explainRun(e event.Event, b route.Binding) (explainedRun, error) {

@@ -153,10 +153,10 @@ func (s *session) find(id string) (shown, error) {
 	var x shown
 	for _, doc := range docs {
 		var a run.Attempt
-		switch {
-		case doc.SK == "run":
+		switch doc.SK {
+		case "run":
 			err = dispatch.Decode(doc, &x.Run)
-		case doc.SK == "spec":
+		case "spec":
 			err = dispatch.Decode(doc, &x.Spec)
 		default:
 			err = dispatch.Decode(doc, &a)

@@ -37,7 +37,7 @@ func (s *session) watch(stack *local.Stack) {
 
 // decisionLine says what became of an event: event -> what it led to, or why it led to nothing.
 func decisionLine(e event.Event, d dispatch.Decision) string {
-	led := string(d.Verdict)
+	var led string
 	switch d.Verdict {
 	case dispatch.Started:
 		led = "-> " + d.Run
@@ -61,7 +61,7 @@ func moveLine(before, after run.Run) string {
 	case before.State == run.Launching && after.State == run.Running:
 		what = fmt.Sprintf("attempt %d  task %s", after.Attempt, after.Task.ARN[strings.LastIndexByte(after.Task.ARN, '/')+1:])
 	case after.State == run.Waiting && before.State != run.Waiting:
-		what = fmt.Sprintf("attempt %d ended  %s  next in %s", after.Attempt, reason(after), short(max(after.Due.Sub(time.Now()), 0)))
+		what = fmt.Sprintf("attempt %d ended  %s  next in %s", after.Attempt, reason(after), short(max(time.Until(after.Due), 0)))
 		if after.For == run.Queued {
 			what = fmt.Sprintf("attempt %d ended  %s  next at once", after.Attempt, reason(after))
 		}

@@ -329,7 +329,9 @@ func TestEventThatKillsTheProcessIsGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		close(release)
-		<-b.ended
+		if err := <-b.ended; !errors.Is(err, sqs.ErrClosed) {
+			t.Errorf("Run = %v, want that the queues are closed", err)
+		}
 	}
 }
 
@@ -346,8 +348,8 @@ func TestRunWaitsForRunningInvocations(t *testing.T) {
 	<-begun
 	b.stop()
 	select {
-	case <-b.ended:
-		t.Fatal("Run ended while an invocation was running")
+	case err := <-b.ended:
+		t.Fatalf("Run ended while an invocation was running: %v", err)
 	default:
 	}
 	close(release)

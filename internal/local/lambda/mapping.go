@@ -28,7 +28,7 @@ func (e *Engine) nextBatch(m Mapping) func(context.Context) ([]sqs.Message, erro
 			}
 			more, err := e.queues.Receive(ctx, m.Queue, m.BatchSize-len(batch), left)
 			if err != nil {
-				break // what is here is dealt with first; the error comes again
+				return batch, nil //nolint:nilerr // what is here is dealt with first; the error comes again
 			}
 			batch = append(batch, more...)
 		}
