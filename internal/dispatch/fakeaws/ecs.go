@@ -1,0 +1,196 @@
+// Package fakeaws is the part of AWS that the dispatcher touches, in memory and true to AWS's
+// contracts, for tests: it has no goroutines, no clock of its own and nothing random, so that
+// what a test does is all that happens.
+//
+//	aws := fakeaws.New(now)
+//	d := dispatch.New(dispatch.Options{Launcher: aws.ECS, Watcher: aws.ECS, Queue: aws, Objects: aws, Bus: aws, ...})
+//	...
+//	aws.ECS.Exit(arn, 0) // and aws.ECS.Task(arn) is what the state-change event says
+package fakeaws
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/run"
+)
+
+// tokenLife is how much longer than its tasks a clientToken lives at least ("Ensuring idempotency").
+const tokenLife = time.Hour
+
+// ECS keeps tasks and clientTokens as ECS does.
+type ECS struct {
+	Now func() time.Time
+	// Refuse, when set, is asked before a call that would start a task: it can refuse it.
+	Refuse func(request fargate.Request) *run.Outcome
+	// Remembers says whether a token is remembered whose call returned only failures: ECS's
+	// documents leave that open.
+	Remembers bool
+	// Calls counts the RunTask calls that arrived.
+	Calls int
+
+	tasks  map[string]*event.Task
+	tokens map[string]*token
+}
+
+// token is what a clientToken stands for.
+type token struct {
+	request string
+	task    string       // ARN
+	refused *run.Outcome // instead of a task
+	at      time.Time
+}
+
+// RunTask implements dispatch.Launcher.
+func (e *ECS) RunTask(_ context.Context, request json.RawMessage) (fargate.Answer, error) {
+	e.Calls++
+	var in fargate.Request
+	if err := json.Unmarshal(request, &in); err != nil {
+		return fargate.Answer{}, err
+	}
+	if err := in.Check(); err != nil {
+		return refused(run.Outcome{Class: run.Misconfigured, Detail: err.Error(), Permanent: true})
+	}
+	key := in.Cluster + " " + in.ClientToken
+	if known := e.known(key); known != nil {
+		return e.replay(known, string(request))
+	}
+	if e.Refuse != nil {
+		if why := e.Refuse(in); why != nil {
+			if e.Remembers && !why.Class.SameToken() {
+				e.tokens[key] = &token{request: string(request), refused: why, at: e.Now()}
+			}
+			return refused(*why)
+		}
+	}
+	arn := fmt.Sprintf("arn:aws:ecs:us-east-1:000000000000:task/%s/%032x", in.Cluster, len(e.tasks)+1)
+	e.tasks[arn] = &event.Task{
+		ARN: arn, ClusterARN: in.Cluster, DefinitionARN: in.TaskDefinition, StartedBy: in.StartedBy, LastStatus: "PROVISIONING",
+		DesiredStatus: "RUNNING", Version: 1, CreatedAt: e.Now(), Containers: []event.Container{{Name: in.Overrides.ContainerOverrides[0].Name}},
+	}
+	e.tokens[key] = &token{request: string(request), task: arn, at: e.Now()}
+	return fargate.Answer{Task: e.copy(arn)}, nil
+}
+
+func refused(why run.Outcome) (fargate.Answer, error) { return fargate.Answer{Refusal: &why}, nil }
+
+// known is the token if it still lives.
+func (e *ECS) known(key string) *token {
+	t := e.tokens[key]
+	if t == nil {
+		return nil
+	}
+	end := t.at
+	if task := e.tasks[t.task]; task != nil {
+		if task.LastStatus != "STOPPED" {
+			return t
+		}
+		end = task.StoppedAt
+	}
+	if e.Now().After(end.Add(tokenLife)) || e.Now().After(t.at.Add(24*tokenLife)) {
+		delete(e.tokens, key)
+		return nil
+	}
+	return t
+}
+
+func (e *ECS) replay(t *token, request string) (fargate.Answer, error) {
+	switch {
+	case t.request != request && t.task == "":
+		return refused(run.Outcome{Class: run.Unknown, Detail: "ConflictException without resourceIds"})
+	case t.request != request:
+		return fargate.Answer{Task: &event.Task{ARN: t.task}}, nil // a ConflictException names the task, and no more
+	case t.refused != nil:
+		return refused(*t.refused)
+	}
+	task := e.copy(t.task)
+	if task.LastStatus == "STOPPED" { // of which only the statuses are shown
+		return fargate.Answer{Task: &event.Task{ARN: task.ARN, LastStatus: task.LastStatus, DesiredStatus: task.DesiredStatus}}, nil
+	}
+	return fargate.Answer{Task: task}, nil
+}
+
+func (e *ECS) copy(arn string) *event.Task {
+	t := *e.tasks[arn]
+	t.Containers = slices.Clone(t.Containers)
+	return &t
+}
+
+// Revision implements dispatch.Launcher.
+func (e *ECS) Revision(_ context.Context, family string) (string, error) { return family + ":1", nil }
+
+// DescribeTask implements dispatch.Watcher. A task that has stopped is known for an hour.
+func (e *ECS) DescribeTask(_ context.Context, _, arn string) (event.Task, error) {
+	t := e.tasks[arn]
+	if t == nil || t.LastStatus == "STOPPED" && e.Now().After(t.StoppedAt.Add(time.Hour)) {
+		return event.Task{}, fmt.Errorf("describing task %s: %w", arn, fargate.ErrMissing)
+	}
+	return *e.copy(arn), nil
+}
+
+// ListTasks implements dispatch.Watcher: tasks whose desired status is RUNNING.
+func (e *ECS) ListTasks(_ context.Context, _, startedBy string) ([]string, error) {
+	var arns []string
+	for _, arn := range e.Tasks() {
+		if t := e.tasks[arn]; t.StartedBy == startedBy && t.DesiredStatus == "RUNNING" {
+			arns = append(arns, arn)
+		}
+	}
+	return arns, nil
+}
+
+// StopTask implements dispatch.Watcher. The task is told to stop; Exit or Stopped end it.
+func (e *ECS) StopTask(_ context.Context, _, arn, reason string) error {
+	t := e.tasks[arn]
+	if t == nil {
+		return fmt.Errorf("stopping task %s: %w", arn, fargate.ErrMissing)
+	}
+	if t.DesiredStatus == "RUNNING" {
+		t.DesiredStatus, t.StopCode, t.StoppedReason = "STOPPED", "UserInitiated", reason
+		t.Version++
+	}
+	return nil
+}
+
+// Start has a task's containers running.
+func (e *ECS) Start(arn string) event.Task {
+	t := e.tasks[arn]
+	if t.LastStatus == "PROVISIONING" {
+		t.LastStatus, t.StartedAt = "RUNNING", e.Now()
+		t.Version++
+	}
+	return *e.copy(arn)
+}
+
+// Exit ends a task by its container's exit code.
+func (e *ECS) Exit(arn string, code int) event.Task {
+	return e.Stopped(arn, func(t *event.Task) {
+		t.Containers[0].ExitCode = &code
+		if t.StopCode == "" {
+			t.StopCode, t.StoppedReason = "EssentialContainerExited", "Essential container in task exited"
+		}
+	})
+}
+
+// Stopped ends a task in the way that the function sets.
+func (e *ECS) Stopped(arn string, how func(*event.Task)) event.Task {
+	t := e.tasks[arn]
+	if t.LastStatus != "STOPPED" {
+		how(t)
+		t.LastStatus, t.DesiredStatus, t.StoppedAt = "STOPPED", "STOPPED", e.Now()
+		t.Version++
+	}
+	return *e.copy(arn)
+}
+
+// Task is a task as it is now.
+func (e *ECS) Task(arn string) event.Task { return *e.copy(arn) }
+
+// Tasks are the ARNs of all tasks that ever were, oldest first.
+func (e *ECS) Tasks() []string { return slices.Sorted(maps.Keys(e.tasks)) }
