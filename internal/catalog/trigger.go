@@ -20,6 +20,7 @@ type triggerDraft struct {
 	at       value
 	named    bool
 	captures []string
+	unread   bool // a pattern of it is wrong, so what it captures is not known
 	assigned map[string]bool
 	inputs   *member // read last: which placeholders there are depends on the rest
 	forEach  *member
@@ -125,10 +126,12 @@ func (t *triggerDraft) readArrival(m member) {
 	for i, v := range m.list() {
 		text, ok := v.text("an arrival pattern")
 		if !ok {
+			t.unread = true
 			continue
 		}
 		a, err := route.ParseArrival(text)
 		if err != nil {
+			t.unread = true
 			v.errorf("%v", err)
 			continue
 		}
@@ -342,8 +345,8 @@ func (t *triggerDraft) gives(name string) bool {
 
 // checkBound finds inputs that would never have a value.
 func (t *triggerDraft) checkBound() {
-	if t.Fields != "" {
-		return // which fields an event has is only known when it comes
+	if t.Fields != "" || t.unread {
+		return // which fields an event has is only known when it comes; a pattern that is wrong has its own error
 	}
 	for _, in := range t.draft.model.Inputs {
 		if !t.assigned[in.Name] && !slices.Contains(t.captures, in.Name) && in.Default == nil && !in.Optional {

@@ -125,7 +125,7 @@ func (s *session) compile() (string, model.Catalog, error) {
 		for _, p := range problems {
 			_, _ = fmt.Fprintf(s.Err, "%s\n", p)
 		}
-		_, _ = fmt.Fprintf(s.Err, "%s in %s\n", count(len(problems), "error"), folder)
+		_, _ = fmt.Fprintf(s.Err, "%s\n", count(len(problems), "error"))
 		return folder, c, failure{}
 	}
 	return folder, c, err

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"modeldispatch/internal/cron"
@@ -77,5 +78,5 @@ func unknownModel(c model.Catalog, name string) error {
 	for _, m := range c.Models {
 		names = append(names, m.Name)
 	}
-	return fmt.Errorf("there is no model %q; there are %v", name, names)
+	return fmt.Errorf("there is no model %q; there are %s", name, strings.Join(names, ", "))
 }
