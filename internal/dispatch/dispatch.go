@@ -34,15 +34,15 @@ type Queue interface {
 
 // Launcher starts tasks.
 type Launcher interface {
-	RunTask(ctx context.Context, request json.RawMessage) (fargate.Answer, error)
+	RunTask(ctx context.Context, request json.RawMessage, deadline time.Time) (fargate.Answer, error)
 	Revision(ctx context.Context, family string) (string, error)
 }
 
 // Watcher looks at tasks and stops them.
 type Watcher interface {
-	DescribeTask(ctx context.Context, cluster, arn string) (event.Task, error)
+	DescribeTask(ctx context.Context, arn string) (event.Task, error)
 	ListTasks(ctx context.Context, cluster, startedBy string) ([]string, error)
-	StopTask(ctx context.Context, cluster, arn, reason string) error
+	StopTask(ctx context.Context, arn, reason string) error
 }
 
 // Objects looks for S3 objects and keeps large values.

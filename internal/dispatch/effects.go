@@ -50,7 +50,7 @@ func (d *Dispatcher) do(ctx context.Context, key store.Key, e run.Effect) error 
 // stopTask stops a task. One that ECS does not know is tried again, as it may only not know it
 // yet, until the run no longer counts on it.
 func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.Effect) error {
-	err := d.Watcher.StopTask(ctx, d.Placement.Cluster, e.Task, e.Reason)
+	err := d.Watcher.StopTask(ctx, e.Task, e.Reason)
 	if !errors.Is(err, fargate.ErrMissing) {
 		return err
 	}

@@ -91,7 +91,7 @@ func (d *Dispatcher) launchAgain(ctx context.Context, r run.Run, spec run.Spec, 
 
 // call sends a request and takes the answer.
 func (d *Dispatcher) call(ctx context.Context, r run.Run, spec run.Spec, request json.RawMessage) error {
-	answer, err := d.Launcher.RunTask(ctx, request)
+	answer, err := d.Launcher.RunTask(ctx, request, r.LastCall.Add(run.CallTime))
 	if err != nil {
 		return fmt.Errorf("launching run %s: %w", r.ID, err)
 	}
@@ -113,7 +113,15 @@ func (d *Dispatcher) call(ctx context.Context, r run.Run, spec run.Spec, request
 
 // list asks ECS which tasks an attempt has, where calling again could start a second one.
 func (d *Dispatcher) list(ctx context.Context, r run.Run, spec run.Spec) error {
-	arns, err := d.Watcher.ListTasks(ctx, d.Placement.Cluster, fargate.StartedBy(d.Deployment, r.ID, r.Attempt))
+	a, _, err := Read[run.Attempt](ctx, d.Store, AttemptKey(r.ID, r.Attempt))
+	if err != nil {
+		return err
+	}
+	var request fargate.Request
+	if err := json.Unmarshal(a.Request, &request); err != nil {
+		return fmt.Errorf("reading the request of run %s: %w", r.ID, err)
+	}
+	arns, err := d.Watcher.ListTasks(ctx, request.Cluster, request.StartedBy)
 	if err != nil {
 		return err
 	}

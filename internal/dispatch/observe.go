@@ -53,7 +53,7 @@ func (d *Dispatcher) look(ctx context.Context, r run.Run) error {
 }
 
 func (d *Dispatcher) lookAt(ctx context.Context, id string, attempt int, arn string, spec run.Spec) error {
-	t, err := d.Watcher.DescribeTask(ctx, d.Placement.Cluster, arn)
+	t, err := d.Watcher.DescribeTask(ctx, arn)
 	if errors.Is(err, fargate.ErrMissing) {
 		return d.move(ctx, id, func(r run.Run) (run.Run, bool) {
 			if r.Task.ARN == arn {

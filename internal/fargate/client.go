@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,10 +18,6 @@ import (
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/run"
 )
-
-// callTimeout bounds one RunTask call, the SDK's own retries included. It is shorter than the
-// lease under which the call is made.
-const callTimeout = 30 * time.Second
 
 // API is what is used of the SDK's ECS client.
 type API interface {
@@ -43,13 +40,14 @@ type Answer struct {
 	Refusal *run.Outcome
 }
 
-// RunTask sends a stored request, byte for byte as it was stored. Every way to fail is an answer.
-func (c *Client) RunTask(ctx context.Context, request json.RawMessage) (Answer, error) {
+// RunTask sends a stored request, byte for byte as it was stored, the SDK's own retries included
+// before the deadline. Every way to fail is an answer.
+func (c *Client) RunTask(ctx context.Context, request json.RawMessage, deadline time.Time) (Answer, error) {
 	var in ecs.RunTaskInput
 	if err := json.Unmarshal(request, &in); err != nil {
 		return Answer{}, fmt.Errorf("reading the stored request: %w", err)
 	}
-	call, cancel := context.WithTimeout(ctx, callTimeout)
+	call, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
 	out, err := c.api.RunTask(call, &in)
 	switch {
@@ -68,12 +66,22 @@ func (c *Client) RunTask(ctx context.Context, request json.RawMessage) (Answer, 
 	return Answer{Task: &t}, nil
 }
 
+// clusterOf is the cluster of a task, from its ARN (…:task/CLUSTER/ID): the deployment may have
+// moved to another cluster since it was launched.
+func clusterOf(arn string) *string {
+	parts := strings.Split(arn, "/")
+	if len(parts) < 3 {
+		return nil // an ARN of the short form, which only tasks of the default cluster still have
+	}
+	return &parts[1]
+}
+
 // ErrMissing says that ECS does not know a task, or does not know it yet.
 var ErrMissing = errors.New("ECS does not know the task")
 
 // StopTask tells ECS to stop a task. ErrMissing when it does not know it.
-func (c *Client) StopTask(ctx context.Context, cluster, arn, reason string) error {
-	_, err := c.api.StopTask(ctx, &ecs.StopTaskInput{Cluster: &cluster, Task: &arn, Reason: &reason})
+func (c *Client) StopTask(ctx context.Context, arn, reason string) error {
+	_, err := c.api.StopTask(ctx, &ecs.StopTaskInput{Cluster: clusterOf(arn), Task: &arn, Reason: &reason})
 	var unknown *types.InvalidParameterException
 	if errors.As(err, &unknown) {
 		return fmt.Errorf("stopping task %s: %w", arn, ErrMissing)
@@ -85,8 +93,8 @@ func (c *Client) StopTask(ctx context.Context, cluster, arn, reason string) erro
 }
 
 // DescribeTask looks at one task. ErrMissing when ECS does not know it.
-func (c *Client) DescribeTask(ctx context.Context, cluster, arn string) (event.Task, error) {
-	out, err := c.api.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: []string{arn}})
+func (c *Client) DescribeTask(ctx context.Context, arn string) (event.Task, error) {
+	out, err := c.api.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: clusterOf(arn), Tasks: []string{arn}})
 	switch {
 	case err != nil:
 		return event.Task{}, fmt.Errorf("describing task %s: %w", arn, err)

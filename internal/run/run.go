@@ -61,6 +61,9 @@ const (
 const (
 	// Lease is how long the answer of a RunTask call may take; no other call is made before.
 	Lease = time.Minute
+	// CallTime is how long after its claim a RunTask call may still be on its way. It is shorter than
+	// the lease: who was held up in between sends nothing any more.
+	CallTime = 30 * time.Second
 	// TokenAge is how long after its first call a token is still sent. ECS forgets it an hour
 	// after the task has ended; then the same token would start a second task.
 	TokenAge = 50 * time.Minute

@@ -48,7 +48,10 @@ type token struct {
 }
 
 // RunTask implements dispatch.Launcher.
-func (e *ECS) RunTask(_ context.Context, request json.RawMessage) (fargate.Answer, error) {
+func (e *ECS) RunTask(_ context.Context, request json.RawMessage, deadline time.Time) (fargate.Answer, error) {
+	if !e.Now().Before(deadline) {
+		return refused(run.Outcome{Class: run.Throttled, Detail: "no answer from RunTask: the deadline is over"})
+	}
 	e.Calls++
 	var in fargate.Request
 	if err := json.Unmarshal(request, &in); err != nil {
@@ -126,7 +129,7 @@ func (e *ECS) copy(arn string) *event.Task {
 func (e *ECS) Revision(_ context.Context, family string) (string, error) { return family + ":1", nil }
 
 // DescribeTask implements dispatch.Watcher. A task that has stopped is known for an hour.
-func (e *ECS) DescribeTask(_ context.Context, _, arn string) (event.Task, error) {
+func (e *ECS) DescribeTask(_ context.Context, arn string) (event.Task, error) {
 	t := e.tasks[arn]
 	if t == nil || t.LastStatus == "STOPPED" && e.Now().After(t.StoppedAt.Add(time.Hour)) {
 		return event.Task{}, fmt.Errorf("describing task %s: %w", arn, fargate.ErrMissing)
@@ -135,10 +138,10 @@ func (e *ECS) DescribeTask(_ context.Context, _, arn string) (event.Task, error)
 }
 
 // ListTasks implements dispatch.Watcher: tasks whose desired status is RUNNING.
-func (e *ECS) ListTasks(_ context.Context, _, startedBy string) ([]string, error) {
+func (e *ECS) ListTasks(_ context.Context, cluster, startedBy string) ([]string, error) {
 	var arns []string
 	for _, arn := range e.Tasks() {
-		if t := e.tasks[arn]; t.StartedBy == startedBy && t.DesiredStatus == "RUNNING" {
+		if t := e.tasks[arn]; t.ClusterARN == cluster && t.StartedBy == startedBy && t.DesiredStatus == "RUNNING" {
 			arns = append(arns, arn)
 		}
 	}
@@ -146,7 +149,7 @@ func (e *ECS) ListTasks(_ context.Context, _, startedBy string) ([]string, error
 }
 
 // StopTask implements dispatch.Watcher. The task is told to stop; Exit or Stopped end it.
-func (e *ECS) StopTask(_ context.Context, _, arn, reason string) error {
+func (e *ECS) StopTask(_ context.Context, arn, reason string) error {
 	t := e.tasks[arn]
 	if t == nil {
 		return fmt.Errorf("stopping task %s: %w", arn, fargate.ErrMissing)

@@ -40,7 +40,7 @@ func dynamoDBLocal(t *testing.T) string {
 
 func untilItListens(o *client.Options) {
 	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
-		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 0, 200*time.Millisecond, ratelimit.None
+		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 1000, 200*time.Millisecond, ratelimit.None
 	})
 }
 
