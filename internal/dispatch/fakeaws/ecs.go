@@ -12,7 +12,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -34,8 +33,12 @@ type ECS struct {
 	Remembers bool
 	// Calls counts the RunTask calls that arrived.
 	Calls int
+	// Began and Told, when set, are called for a task that was started, and for one that was told to stop.
+	Began func(arn string)
+	Told  func(arn string)
 
 	tasks  map[string]*event.Task
+	arns   []string // of all tasks, oldest first
 	tokens map[string]*token
 }
 
@@ -77,7 +80,11 @@ func (e *ECS) RunTask(_ context.Context, request json.RawMessage, deadline time.
 		ARN: arn, ClusterARN: in.Cluster, DefinitionARN: in.TaskDefinition, StartedBy: in.StartedBy, LastStatus: "PROVISIONING",
 		DesiredStatus: "RUNNING", Version: 1, CreatedAt: e.Now(), Containers: []event.Container{{Name: in.Overrides.ContainerOverrides[0].Name}},
 	}
+	e.arns = append(e.arns, arn)
 	e.tokens[key] = &token{request: string(request), task: arn, at: e.Now()}
+	if e.Began != nil {
+		e.Began(arn)
+	}
 	return fargate.Answer{Task: e.copy(arn)}, nil
 }
 
@@ -157,6 +164,9 @@ func (e *ECS) StopTask(_ context.Context, arn, reason string) error {
 	if t.DesiredStatus == "RUNNING" {
 		t.DesiredStatus, t.StopCode, t.StoppedReason = "STOPPED", "UserInitiated", reason
 		t.Version++
+		if e.Told != nil {
+			e.Told(arn)
+		}
 	}
 	return nil
 }
@@ -196,4 +206,12 @@ func (e *ECS) Stopped(arn string, how func(*event.Task)) event.Task {
 func (e *ECS) Task(arn string) event.Task { return *e.copy(arn) }
 
 // Tasks are the ARNs of all tasks that ever were, oldest first.
-func (e *ECS) Tasks() []string { return slices.Sorted(maps.Keys(e.tasks)) }
+func (e *ECS) Tasks() []string { return slices.Clone(e.arns) }
+
+// Created is when a task was created; now for one that is not known.
+func (e *ECS) Created(arn string) time.Time {
+	if t := e.tasks[arn]; t != nil {
+		return t.CreatedAt
+	}
+	return e.Now()
+}

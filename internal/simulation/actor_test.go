@@ -1,0 +1,232 @@
+package simulation
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"iter"
+	"time"
+
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+)
+
+// errCrashed is what every call of a crashed actor gets: it has no effects any more.
+var errCrashed = errors.New("crashed")
+
+// actor is one invocation of a function: a coroutine that gives way at each call.
+type actor struct {
+	world   *world
+	name    string
+	at      time.Time // when it goes on
+	crashed bool
+	yield   func(struct{}) bool
+	next    func() (struct{}, bool)
+	done    func(ok bool) // is told how it ended: whether its work is acknowledged
+	// call is the number of the RunTask call that it made last.
+	call int
+}
+
+// spawn starts an invocation. f reports whether the function's answer acknowledges its work.
+func (w *world) spawn(name string, f func(*dispatch.Dispatcher) bool, done func(ok bool)) {
+	a := &actor{world: w, name: name, at: w.now, done: done}
+	d := w.dispatcher(a)
+	a.next, _ = iter.Pull(func(yield func(struct{}) bool) {
+		a.yield = yield
+		ok := f(d)
+		a.done(ok && !a.crashed)
+	})
+	w.actors = append(w.actors, a)
+}
+
+// pause gives way before or after a call. The actor goes on some time later, or crashes here.
+func (a *actor) pause(point string) error {
+	if a.crashed {
+		return errCrashed
+	}
+	w := a.world
+	a.at = w.now.Add(w.latency())
+	if w.chance(w.faults.crash) {
+		a.crashed = true
+		w.trace("%s crashes at %s", a.name, point)
+		return errCrashed
+	}
+	a.yield(struct{}{})
+	return nil
+}
+
+// call makes a call with a pause before and after it. One that is crashed in between never learns the answer.
+func call[T any](a *actor, point string, f func() (T, error)) (T, error) {
+	var none T
+	if err := a.pause("before " + point); err != nil {
+		return none, err
+	}
+	answer, err := f()
+	if crash := a.pause("after " + point); crash != nil {
+		return none, crash
+	}
+	return answer, err
+}
+
+func do(a *actor, point string, f func() error) error {
+	_, err := call(a, point, func() (struct{}, error) { return struct{}{}, f() })
+	return err
+}
+
+// actorStore is the store as one actor reaches it.
+type actorStore struct {
+	store.Store
+	actor *actor
+}
+
+func (s actorStore) Get(ctx context.Context, key store.Key) (store.Doc, error) {
+	doc, err := call(s.actor, "Get "+key.String(), func() (store.Doc, error) { return s.Store.Get(ctx, key) })
+	if broken := s.actor.world.broken.read; broken != nil && err == nil && key.SK == "run" {
+		doc = change(doc, func(r *run.Run) { broken(s.actor, r) })
+	}
+	return doc, err
+}
+
+// change changes the run in a document.
+func change(doc store.Doc, f func(*run.Run)) store.Doc {
+	var r run.Run
+	if err := dispatch.Decode(doc, &r); err != nil {
+		panic(err)
+	}
+	f(&r)
+	body, err := json.Marshal(r)
+	if err != nil {
+		panic(err)
+	}
+	doc.Body = body
+	return doc
+}
+
+func (s actorStore) Commit(ctx context.Context, writes ...store.Write) error {
+	w := s.actor.world
+	if w.broken.write != nil {
+		writes = w.broken.write(writes)
+	}
+	point := "Commit"
+	for _, one := range writes {
+		point += " " + one.Doc.Key.String()
+	}
+	if w.broken.torn {
+		for _, one := range writes {
+			if err := do(s.actor, point, func() error { return s.Store.Commit(ctx, one) }); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return do(s.actor, point, func() error { return s.Store.Commit(ctx, writes...) })
+}
+
+func (s actorStore) Partition(ctx context.Context, pk, prefix string, limit int) ([]store.Doc, error) {
+	return call(s.actor, "Partition "+pk, func() ([]store.Doc, error) { return s.Store.Partition(ctx, pk, prefix, limit) })
+}
+
+func (s actorStore) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.Key, error) {
+	return call(s.actor, "Due", func() ([]store.Key, error) { return s.Store.Due(ctx, shard, before, limit) })
+}
+
+// actorAWS is AWS as one actor reaches it, with its faults.
+type actorAWS struct{ actor *actor }
+
+func (a actorAWS) world() *world { return a.actor.world }
+
+func (a actorAWS) RunTask(ctx context.Context, request json.RawMessage, deadline time.Time) (fargate.Answer, error) {
+	w := a.world()
+	return call(a.actor, "RunTask", func() (fargate.Answer, error) {
+		if w.chance(w.faults.throttle) {
+			return fargate.Answer{Refusal: &run.Outcome{Class: run.Throttled, Detail: "Rate exceeded"}}, nil
+		}
+		answer, err := w.aws.ECS.RunTask(ctx, request, deadline)
+		w.checkLive()
+		if w.chance(w.faults.serverError) { // the task may have been started all the same
+			answer = fargate.Answer{Refusal: &run.Outcome{Class: run.Throttled, Detail: "ServerException"}}
+		}
+		if w.broken.answer != nil {
+			answer = w.broken.answer(answer)
+		}
+		return answer, err
+	})
+}
+
+func (a actorAWS) Revision(ctx context.Context, family string) (string, error) {
+	return call(a.actor, "Revision", func() (string, error) { return a.world().aws.ECS.Revision(ctx, family) })
+}
+
+func (a actorAWS) DescribeTask(ctx context.Context, arn string) (event.Task, error) {
+	w := a.world()
+	return call(a.actor, "DescribeTask", func() (event.Task, error) {
+		if w.chance(w.faults.throttle) {
+			return event.Task{}, errors.New("throttled")
+		}
+		if w.now.Sub(w.aws.ECS.Created(arn)) < w.faults.invisible { // ECS is eventually consistent
+			return event.Task{}, fargate.ErrMissing
+		}
+		return w.aws.ECS.DescribeTask(ctx, arn)
+	})
+}
+
+func (a actorAWS) ListTasks(ctx context.Context, cluster, startedBy string) ([]string, error) {
+	w := a.world()
+	return call(a.actor, "ListTasks", func() ([]string, error) {
+		arns, err := w.aws.ECS.ListTasks(ctx, cluster, startedBy)
+		if len(arns) > 0 && w.now.Sub(w.aws.ECS.Created(arns[0])) < w.faults.invisible {
+			return nil, err
+		}
+		return arns, err
+	})
+}
+
+func (a actorAWS) StopTask(ctx context.Context, arn, reason string) error {
+	w := a.world()
+	return do(a.actor, "StopTask", func() error {
+		if w.chance(w.faults.throttle) {
+			return errors.New("throttled")
+		}
+		if w.now.Sub(w.aws.ECS.Created(arn)) < w.faults.invisible {
+			return fargate.ErrMissing
+		}
+		return w.aws.ECS.StopTask(ctx, arn, reason)
+	})
+}
+
+func (a actorAWS) Enqueue(_ context.Context, id string) error {
+	w := a.world()
+	return do(a.actor, "Enqueue", func() error {
+		w.send(queueLaunch, id, 0)
+		return nil
+	})
+}
+
+func (a actorAWS) Wake(_ context.Context, id string, delay time.Duration) error {
+	w := a.world()
+	return do(a.actor, "Wake", func() error {
+		w.send(queueWake, id, delay)
+		return nil
+	})
+}
+
+func (a actorAWS) Exists(ctx context.Context, uri string) (bool, error) {
+	return call(a.actor, "Exists", func() (bool, error) { return a.world().aws.Exists(ctx, uri) })
+}
+
+func (a actorAWS) Put(ctx context.Context, uri string, body []byte) error {
+	return do(a.actor, "Put", func() error { return a.world().aws.Put(ctx, uri, body) })
+}
+
+func (a actorAWS) Announce(ctx context.Context, one dispatch.Announcement) error {
+	w := a.world()
+	return do(a.actor, "Announce", func() error {
+		if w.chance(w.faults.throttle) {
+			return errors.New("throttled")
+		}
+		return w.aws.Announce(ctx, one)
+	})
+}

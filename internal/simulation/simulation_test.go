@@ -1,0 +1,215 @@
+package simulation
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+)
+
+var (
+	seeds = flag.Int("seeds", 300, "how many seeds TestSimulation runs")
+	seed  = flag.Uint64("seed", 0, "the one seed that TestSimulation runs; with -v it tells what happens")
+)
+
+// faults are the chances of what goes wrong, each for each time that it could.
+type faults struct {
+	crash       float64 // of whoever makes a call, before and after it
+	zombie      float64 // a call takes minutes or hours
+	throttle    float64
+	serverError float64 // RunTask answers 5xx, and may have started the task
+	refuse      float64 // RunTask starts nothing
+	lose        float64 // a state change, or a wake message
+	duplicate   float64
+	late        float64
+	hang        float64 // a task that does not end by itself
+	interrupt   float64
+	startFails  float64
+	cancel      float64 // somebody cancels a run
+	invisible   time.Duration
+	skew        time.Duration // between clocks
+	outageFrom  time.Duration // of the sweep
+	outageTo    time.Duration
+}
+
+// variant breaks a rule of the protocol, to show that the simulation notices.
+type variant struct {
+	rule   string
+	read   func(*actor, *run.Run)              // changes a run as it is read
+	write  func([]store.Write) []store.Write   // changes what is committed
+	answer func(fargate.Answer) fargate.Answer // changes RunTask's answer
+	torn   bool                                // commits are not atomic
+}
+
+// roll rolls how bad a seed's world is.
+func roll(w *world) faults {
+	some := func(most float64) float64 {
+		if w.chance(0.4) {
+			return 0
+		}
+		return most * w.random.Float64()
+	}
+	f := faults{
+		crash: some(0.03), zombie: some(0.01), throttle: some(0.3), serverError: some(0.3), refuse: some(0.5), lose: some(0.3),
+		duplicate: some(0.4), late: some(0.2), hang: some(0.3), interrupt: some(0.4), startFails: some(0.2), cancel: some(0.3),
+		invisible: w.between(0, 3*time.Second), skew: w.between(0, 2*time.Second),
+	}
+	if w.chance(0.3) {
+		f.outageFrom = w.between(0, 2*time.Hour)
+		f.outageTo = f.outageFrom + w.between(0, 30*time.Hour)
+	}
+	return f
+}
+
+// simulate runs one world to its end, and says what was wrong with it.
+func simulate(t testing.TB, number uint64, broken variant) (*world, string) {
+	w := newWorld(t, number, faults{}, broken)
+	w.faults = roll(w)
+	const arrivals = 4
+	names := []string{"fragile", "long", "stubborn"}
+	for n := range arrivals {
+		w.after(w.between(0, time.Hour), func() { w.arrive(names[w.random.IntN(len(names))], n) })
+	}
+	w.after(w.between(0, 2*time.Hour), func() { w.deploy("two") })
+	w.after(w.between(0, 3*time.Hour), func() { w.cancelSome() })
+	w.sweep(func() bool { return w.now.Sub(w.begin) > 100*time.Hour || w.settled() })
+	calm := w.begin.Add(60 * time.Hour)
+	for steps := 0; w.failure == "" && w.step(); steps++ {
+		if w.now.After(calm) { // from here on nothing goes wrong any more
+			w.faults = faults{}
+		}
+		if steps > 300_000 {
+			w.fail("it does not come to an end")
+		}
+	}
+	w.checkEnd()
+	return w, w.failure
+}
+
+// settled says that nothing is left to happen but sweeps.
+func (w *world) settled() bool {
+	return w.now.Sub(w.begin) > 3*time.Hour && len(w.actors) == 0 && len(w.timers) == 0 && !slices.ContainsFunc(w.runs(), func(r run.Run) bool {
+		return !r.State.Ended() || len(r.Outbox.Effects) > 0
+	})
+}
+
+func (w *world) cancelSome() {
+	for _, r := range w.runs() {
+		if !r.State.Ended() && w.chance(w.faults.cancel) {
+			w.trace("cancel %s", r.ID)
+			w.spawn("cancel", func(d *dispatch.Dispatcher) bool { return d.Cancel(w.t.Context(), r.ID, "enough", "somebody") == nil }, func(bool) {})
+		}
+	}
+}
+
+// checkEnd checks what must hold in the end.
+func (w *world) checkEnd() {
+	if w.failure != "" {
+		return
+	}
+	ids := map[string]map[string]bool{} // run and kind of end -> ids of its announcements
+	for _, a := range w.aws.Announcements {
+		var detail dispatch.RunDetail
+		if err := json.Unmarshal(a.Detail, &detail); err != nil {
+			w.fail("announcement %s: %v", a.Detail, err)
+		}
+		key := detail.Run + " " + a.DetailType + fmt.Sprint(" ", detail.Attempt)
+		if ids[key] == nil {
+			ids[key] = map[string]bool{}
+		}
+		ids[key][detail.ID] = true
+	}
+	for key, some := range ids {
+		if len(some) != 1 {
+			w.fail("%s was announced with %d ids", key, len(some))
+		}
+	}
+	runs := w.runs()
+	for _, r := range runs {
+		end := fmt.Sprint(r.ID, " Model Run ", strings.ToUpper(string(r.State[:1])), string(r.State[1:]), " ", r.Attempt)
+		switch {
+		case !r.State.Ended():
+			w.fail("run %s has no end: %+v", r.ID, r)
+		case ids[end] == nil:
+			w.fail("the end of run %s was not announced: %s of %v", r.ID, end, ids)
+		case len(r.Outbox.Effects) > 0:
+			w.fail("run %s has effects left: %+v", r.ID, r.Outbox.Effects)
+		}
+	}
+	done := 0
+	for _, decided := range w.decided {
+		if decided {
+			done++
+		}
+	}
+	if len(runs) < len(w.started) || done+len(w.undone) < w.injected {
+		w.fail("%d events happened; %d were decided, %d are dead letters, and %d have runs", w.injected, done, len(w.undone), len(runs))
+	}
+	w.checkTasks(runs)
+}
+
+// checkTasks checks that no task is left, and that success is what the last task said.
+func (w *world) checkTasks(runs []run.Run) {
+	exits := map[string]*int{} // by ARN
+	for _, arn := range w.aws.ECS.Tasks() {
+		t := w.aws.ECS.Task(arn)
+		if t.LastStatus != "STOPPED" {
+			w.fail("the task of %s still runs", t.StartedBy)
+		}
+		if len(t.Containers) > 0 {
+			exits[arn] = t.Containers[0].ExitCode
+		}
+	}
+	for _, r := range runs {
+		if code := exits[r.Task.ARN]; r.State == run.Succeeded && (code == nil || *code != 0) {
+			w.fail("run %s succeeded, and its task's exit code is %v", r.ID, code)
+		}
+	}
+}
+
+func TestSimulation(t *testing.T) {
+	t.Parallel()
+	if *seed != 0 {
+		w, failure := simulate(t, *seed, variant{})
+		t.Logf("seed %d: %+v\n%s", *seed, w.faults, strings.Join(w.log, "\n"))
+		if failure != "" {
+			t.Error(failure)
+		}
+		return
+	}
+	each(*seeds, func(number uint64) bool {
+		if _, failure := simulate(t, number, variant{}); failure != "" {
+			t.Errorf("seed %d: %s", number, failure)
+		}
+		return !t.Failed()
+	})
+}
+
+// each runs seeds 1, 2, … on all processors until one of them says stop. It gives how many it began.
+func each(n int, f func(uint64) bool) int {
+	var next atomic.Int64
+	var stop atomic.Bool
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) {
+		workers.Go(func() {
+			for number := next.Add(1); number <= int64(n) && !stop.Load(); number = next.Add(1) {
+				if !f(uint64(number)) {
+					stop.Store(true)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return int(min(next.Load(), int64(n)))
+}

@@ -1,0 +1,445 @@
+package simulation
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/rs/zerolog"
+
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/dispatch/awsio"
+	"modeldispatch/internal/dispatch/fakeaws"
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/handler"
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/route"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+	"modeldispatch/internal/store/memory"
+)
+
+// world is an account in which everything that can go wrong does, by the dice of one seed.
+type world struct {
+	t      testing.TB
+	random *rand.Rand
+	begin  time.Time
+	now    time.Time
+	store  *memory.Store
+	aws    *fakeaws.AWS
+	faults faults
+	broken variant
+
+	catalog   model.Catalog
+	routes    *route.Table
+	placement fargate.Placement
+
+	actors []*actor
+	timers []timer
+	serial int // of timers, so that those of one moment have an order
+
+	started  map[string]int  // runs that were accepted, and how often
+	dead     int             // dead letters
+	injected int             // events that happened
+	decided  map[string]bool // identities that were decided about
+	undone   map[string]bool // identities that ended as dead letters
+	failure  string
+	log      []string
+}
+
+// timer is something that happens at its time.
+type timer struct {
+	at     time.Time
+	serial int
+	what   func()
+}
+
+// The queues.
+const (
+	queueLaunch = "launch"
+	queueWake   = "wake"
+)
+
+func newWorld(t testing.TB, seed uint64, f faults, broken variant) *world {
+	begin := time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)
+	w := &world{
+		t: t, random: rand.New(rand.NewPCG(seed, 1)), begin: begin, now: begin, store: memory.New(), faults: f, broken: broken,
+		started: map[string]int{},
+		decided: map[string]bool{}, undone: map[string]bool{},
+	}
+	w.aws = fakeaws.New(func() time.Time { return w.now })
+	w.aws.ECS.Remembers = w.chance(0.5)
+	w.aws.ECS.Refuse, w.aws.ECS.Began = w.refuse, w.began
+	w.aws.ECS.Told = func(arn string) {
+		w.after(w.between(time.Second, 2*time.Minute), func() { w.exit(arn, 137) })
+	}
+	w.deploy("one")
+	return w
+}
+
+// deploy changes what the functions know, as a deployment does while everything runs.
+func (w *world) deploy(cluster string) {
+	models := []model.Model{}
+	for _, m := range simulated() {
+		m.Triggers = []model.Trigger{{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/" + m.Name + "/{n}"}}}
+		m.Inputs = []model.Input{{Name: "n", Type: model.String}}
+		m.Task = model.Task{Family: m.Name + "-" + cluster, Container: "model", Capacity: m.Task.Capacity}
+		models = append(models, m)
+	}
+	w.catalog = model.Catalog{Schema: model.Schema, Version: cluster, Models: models}
+	w.placement = fargate.Placement{Cluster: cluster, Subnets: []string{"subnet"}}
+	var err error
+	if w.routes, err = route.New(w.catalog); err != nil {
+		panic(err)
+	}
+}
+
+// simulated are the models: what a run can live through is decided by their policies.
+func simulated() []model.Model {
+	both := []model.Capacity{model.Spot, model.OnDemand}
+	return []model.Model{
+		{Name: "fragile", Policy: model.Policy{Timeout: time.Hour, Retry: model.Retry{Attempts: 1}}},
+		{Name: "long", Policy: model.Policy{Retry: model.Retry{Attempts: 2, Lost: true}}},
+		{Name: "stubborn", Task: model.Task{Capacity: both}, Policy: model.Policy{
+			Timeout: 10 * time.Minute, ExitCodes: map[int]model.Verdict{3: model.VerdictSkipped},
+			Retry: model.Retry{Attempts: 3, BackoffMin: 30 * time.Second, BackoffMax: 15 * time.Minute, TimedOut: true},
+		}},
+	}
+}
+
+// dispatcher is the dispatcher of one invocation.
+func (w *world) dispatcher(a *actor) *dispatch.Dispatcher {
+	aws := actorAWS{a}
+	skew := w.between(-w.faults.skew, w.faults.skew)
+	return dispatch.New(dispatch.Options{
+		Deployment: "sim", Catalog: w.catalog, Routes: w.routes, Placement: w.placement, Bucket: "state", Store: actorStore{w.store, a},
+		Queue: aws, Launcher: aws, Watcher: aws, Objects: aws, Bus: aws,
+		Now: func() time.Time { return w.now.Add(skew) }, Random: w.random.Float64,
+		Notice: dispatch.Notice{Decided: w.took},
+	})
+}
+
+// took notes what became of an event.
+func (w *world) took(e event.Event, d dispatch.Decision) {
+	w.decided[e.Identity] = true
+	if d.Verdict == dispatch.Started {
+		w.started[d.Run]++
+		if w.started[d.Run] > 1 {
+			w.fail("event %s was accepted twice", e.Identity)
+		}
+	}
+}
+
+func (w *world) chance(p float64) bool { return p > 0 && w.random.Float64() < p }
+
+func (w *world) between(from, to time.Duration) time.Duration {
+	if to <= from {
+		return from
+	}
+	return from + time.Duration(w.random.Int64N(int64(to-from)))
+}
+
+// latency is how long a call takes: mostly not long; now and then whoever makes it is held up for so long
+// that everybody else has given it up.
+func (w *world) latency() time.Duration {
+	if w.chance(w.faults.zombie) {
+		return w.between(20*time.Second, 3*time.Hour)
+	}
+	return w.between(time.Millisecond, 80*time.Millisecond)
+}
+
+func (w *world) trace(format string, args ...any) {
+	if testing.Verbose() {
+		w.log = append(w.log, fmt.Sprintf("%12s  ", w.now.Sub(w.begin))+fmt.Sprintf(format, args...))
+	}
+}
+
+func (w *world) fail(format string, args ...any) {
+	if w.failure == "" {
+		w.failure = fmt.Sprintf("after %s: ", w.now.Sub(w.begin)) + fmt.Sprintf(format, args...)
+		w.trace("FAILED: %s", w.failure)
+	}
+}
+
+// after has something happen later.
+func (w *world) after(d time.Duration, what func()) {
+	w.serial++
+	one := timer{w.now.Add(d), w.serial, what}
+	at, _ := slices.BinarySearchFunc(w.timers, one, func(a, b timer) int {
+		if c := a.at.Compare(b.at); c != 0 {
+			return c
+		}
+		return a.serial - b.serial
+	})
+	w.timers = slices.Insert(w.timers, at, one)
+}
+
+// step lets the next thing happen: an actor goes on, or a timer is due.
+func (w *world) step() bool {
+	next := -1
+	for i, a := range w.actors {
+		if next < 0 || a.at.Before(w.actors[next].at) {
+			next = i
+		}
+	}
+	if next >= 0 && (len(w.timers) == 0 || !w.timers[0].at.Before(w.actors[next].at)) {
+		a := w.actors[next]
+		w.now = later(w.now, a.at)
+		if _, more := a.next(); !more {
+			w.actors = slices.Delete(w.actors, next, next+1)
+		}
+		return true
+	}
+	if len(w.timers) == 0 {
+		return false
+	}
+	due := w.timers[0]
+	w.timers = slices.Delete(w.timers, 0, 1)
+	w.now = later(w.now, due.at)
+	due.what()
+	return true
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// invoke invokes a function, again and again until it acknowledges or has been tried often enough.
+func (w *world) invoke(name string, tries int, pause time.Duration, f func(handler.Handlers) error, lost func()) {
+	w.spawn(name, func(d *dispatch.Dispatcher) bool {
+		return f(handler.Handlers{Dispatcher: d, Log: zerolog.Nop()}) == nil
+	}, func(ok bool) {
+		if ok {
+			return
+		}
+		if tries == 1 {
+			lost()
+			return
+		}
+		w.after(pause, func() { w.invoke(name, tries-1, pause, f, lost) })
+	})
+}
+
+// send sends a message about a run. SQS delivers at least once, in any order.
+func (w *world) send(queue, id string, delay time.Duration) {
+	deliveries := 1
+	if w.chance(w.faults.duplicate) {
+		deliveries = 2
+	}
+	if queue == queueWake && w.chance(w.faults.lose) {
+		deliveries = 0
+	}
+	for range deliveries {
+		w.after(delay+w.delay(), func() { w.receive(queue, id) })
+	}
+}
+
+// receive invokes the function of a queue with a message.
+func (w *world) receive(queue, id string) {
+	body, err := json.Marshal(awsio.RunMessage{Run: id})
+	if err != nil {
+		panic(err)
+	}
+	batch := events.SQSEvent{Records: []events.SQSMessage{{MessageId: "m", Body: string(body), EventSource: "aws:sqs"}}}
+	w.invoke(queue+" "+id, 5, 2*time.Minute, func(h handler.Handlers) error {
+		if queue == queueLaunch {
+			return batchError(h.Launch(h.Log.WithContext(w.t.Context()), batch))
+		}
+		payload, err := json.Marshal(batch)
+		if err != nil {
+			panic(err)
+		}
+		return batchError(h.Sweep(h.Log.WithContext(w.t.Context()), payload))
+	}, func() { w.dead++ })
+}
+
+func batchError(r events.SQSEventResponse, err error) error {
+	if err == nil && len(r.BatchItemFailures) > 0 {
+		return fmt.Errorf("%v came back", r.BatchItemFailures)
+	}
+	return err
+}
+
+// delay is how long something takes to be delivered.
+func (w *world) delay() time.Duration {
+	if w.chance(w.faults.late) {
+		return w.between(0, 2*time.Hour)
+	}
+	return w.between(0, 2*time.Second)
+}
+
+// arrive has an object arrive, and its event delivered: once, twice, late.
+func (w *world) arrive(modelName string, n int) {
+	payload := json.RawMessage(fmt.Sprintf(`{"version":"0","id":"%[2]d","detail-type":"Object Created","source":"aws.s3","time":%[3]q,
+		"detail":{"bucket":{"name":"landing"},"object":{"key":"%[1]s/%[2]d","size":1,"sequencer":"%016[2]x"},"reason":"PutObject"}}`,
+		modelName, n, w.now.Format(time.RFC3339)))
+	arrived, err := event.DecodeArrival(payload)
+	if err != nil {
+		panic(err)
+	}
+	e := arrived[0]
+	w.injected++
+	deliveries := 1
+	for w.chance(w.faults.duplicate) && deliveries < 4 {
+		deliveries++
+	}
+	lost := 0
+	for range deliveries {
+		w.after(w.delay(), func() {
+			w.invoke("arrival "+e.Identity, 3, time.Minute, func(h handler.Handlers) error {
+				return h.Arrival(w.t.Context(), payload)
+			}, func() {
+				if lost++; lost == deliveries {
+					w.undone[e.Identity] = true
+				}
+			})
+		})
+	}
+	w.after(0, func() { w.decided[e.Identity] = w.decided[e.Identity] })
+}
+
+// sweep runs the sweep every minute, now and then two at once, and not at all while it is out.
+func (w *world) sweep(until func() bool) {
+	if until() {
+		return
+	}
+	out := w.now.Sub(w.begin) >= w.faults.outageFrom && w.now.Sub(w.begin) <= w.faults.outageTo
+	if !out && w.due() {
+		sweeps := 1
+		if w.chance(w.faults.duplicate) {
+			sweeps = 2
+		}
+		for range sweeps {
+			w.invoke("sweep", 1, time.Minute, func(h handler.Handlers) error {
+				return batchError(h.Sweep(w.t.Context(), json.RawMessage(`{}`)))
+			}, func() {})
+		}
+	}
+	w.after(time.Minute, func() { w.sweep(until) })
+}
+
+// due says whether a sweep would find something: one that finds nothing need not be simulated.
+func (w *world) due() bool {
+	for shard := range store.Shards {
+		if keys, err := w.store.Due(w.t.Context(), shard, w.now.Add(w.faults.skew), 1); err != nil || len(keys) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// began is the life of one task: it starts, works, and ends in one of the ways in which tasks end.
+func (w *world) began(arn string) {
+	w.after(w.between(time.Second, time.Minute), func() {
+		if w.aws.ECS.Task(arn).LastStatus == "PROVISIONING" {
+			if w.chance(w.faults.startFails) {
+				w.emit(w.aws.ECS.Stopped(arn, func(t *event.Task) {
+					t.StopCode, t.StoppedReason, t.Containers = "TaskFailedToStart", "ResourceInitializationError: unable to pull secrets", nil
+				}))
+				return
+			}
+			w.emit(w.aws.ECS.Start(arn))
+		}
+	})
+	if w.chance(w.faults.hang) {
+		if strings.Contains(w.aws.ECS.Task(arn).StartedBy, "/long-") {
+			w.after(w.between(20*time.Hour, 40*time.Hour), func() { w.exit(arn, 0) })
+		}
+		return
+	}
+	w.after(w.between(2*time.Second, 20*time.Minute), func() {
+		if w.chance(w.faults.interrupt) {
+			w.emit(w.aws.ECS.Stopped(arn, func(t *event.Task) {
+				t.StopCode, t.StoppedReason = "SpotInterruption", "Your Spot Task was interrupted."
+			}))
+			return
+		}
+		w.exit(arn, []int{0, 0, 0, 1, 3, 137}[w.random.IntN(6)])
+	})
+}
+
+func (w *world) exit(arn string, code int) {
+	if w.aws.ECS.Task(arn).LastStatus != "STOPPED" {
+		w.emit(w.aws.ECS.Exit(arn, code))
+	}
+}
+
+// emit delivers a state change: lost, late, twice, out of order.
+func (w *world) emit(t event.Task) {
+	w.trace("task %s of %s is %s", t.ARN[len(t.ARN)-3:], t.StartedBy, t.LastStatus)
+	if w.chance(w.faults.lose) {
+		return
+	}
+	deliveries := 1
+	if w.chance(w.faults.duplicate) {
+		deliveries = 2
+	}
+	detail, err := json.Marshal(t)
+	if err != nil {
+		panic(err)
+	}
+	payload := json.RawMessage(fmt.Sprintf(`{"version":"0","id":"e","source":"aws.ecs","detail-type":"ECS Task State Change","detail":%s}`, detail))
+	for range deliveries {
+		w.after(w.delay(), func() {
+			w.invoke("completion "+t.StartedBy, 3, time.Minute, func(h handler.Handlers) error { return h.Completion(w.t.Context(), payload) }, func() { w.dead++ })
+		})
+	}
+}
+
+// refuse is how RunTask refuses.
+func (w *world) refuse(fargate.Request) *run.Outcome {
+	if !w.chance(w.faults.refuse) {
+		return nil
+	}
+	return &[]run.Outcome{
+		{Class: run.Capacity, Detail: "Capacity is unavailable at this time"},
+		{Class: run.Quota, Detail: "You've reached the limit on the number of vCPUs"},
+		{Class: run.Unknown, Detail: "something new"},
+	}[w.random.IntN(3)]
+}
+
+// checkLive checks that no run has two live tasks.
+func (w *world) checkLive() {
+	tasks := map[string]string{}
+	for _, arn := range w.aws.ECS.Tasks() {
+		t := w.aws.ECS.Task(arn)
+		if t.LastStatus == "STOPPED" {
+			continue
+		}
+		id := t.StartedBy[:strings.LastIndexByte(t.StartedBy, '/')]
+		if other, two := tasks[id]; two {
+			w.fail("run %s has two live tasks: of %s and of %s", id, w.aws.ECS.Task(other).StartedBy, t.StartedBy)
+		}
+		tasks[id] = arn
+	}
+}
+
+// runs are all runs as they are stored.
+func (w *world) runs() []run.Run {
+	var all []run.Run
+	for q := (store.Query{Kind: dispatch.KindRun}); ; {
+		docs, next, err := w.store.List(w.t.Context(), q)
+		if err != nil {
+			panic(err)
+		}
+		for _, doc := range docs {
+			var r run.Run
+			if err := dispatch.Decode(doc, &r); err != nil {
+				panic(err)
+			}
+			all = append(all, r)
+		}
+		if q.Cursor = next; next == "" {
+			return all
+		}
+	}
+}
