@@ -1,16 +1,21 @@
 // Package dynamodb keeps documents in one DynamoDB table.
 //
-// A commit of one write is a PutItem or DeleteItem with a condition, one of several is a
-// TransactWriteItems. Every item carries the id of the commit that wrote it: when DynamoDB has
-// committed but the answer was lost, the SDK's retry is told that a condition failed; the store
-// then reads the items, recognises its own commit, and says that it succeeded. A commit that only
-// deletes cannot be recognised so; it is reported as a conflict, and whoever made it looks again.
+// A commit of one put is a PutItem with a condition, any other a TransactWriteItems. The SDK sends
+// again what was not answered, so that DynamoDB may have committed when it is asked once more. A
+// transaction has a token by which DynamoDB knows it for ten minutes, and says again that it
+// succeeded. A put has none, its condition fails the second time: but every item carries the id of
+// the commit that wrote it, DynamoDB shows the item that was in the way, and the store recognises
+// its own commit and says that it succeeded. If someone else has changed that very item in between,
+// the put is reported as a conflict, and whoever made it finds it done when reading again.
 package dynamodb
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -23,8 +28,8 @@ import (
 // API is what is used of the SDK's client.
 type API interface {
 	GetItem(context.Context, *dynamodb.GetItemInput, ...func(*dynamodb.Options)) (*dynamodb.GetItemOutput, error)
+	BatchGetItem(context.Context, *dynamodb.BatchGetItemInput, ...func(*dynamodb.Options)) (*dynamodb.BatchGetItemOutput, error)
 	PutItem(context.Context, *dynamodb.PutItemInput, ...func(*dynamodb.Options)) (*dynamodb.PutItemOutput, error)
-	DeleteItem(context.Context, *dynamodb.DeleteItemInput, ...func(*dynamodb.Options)) (*dynamodb.DeleteItemOutput, error)
 	TransactWriteItems(context.Context, *dynamodb.TransactWriteItemsInput, ...func(*dynamodb.Options)) (*dynamodb.TransactWriteItemsOutput, error)
 	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
 }
@@ -32,14 +37,20 @@ type API interface {
 // maxItem is how large an item may be, in bytes. DynamoDB's own limit counts names too.
 const maxItem = 390 << 10
 
-// conflictRetries is how often a transaction that ran into another one is tried again.
-const conflictRetries = 8
+// A commit that ran into another one is tried again after a random pause, which grows from
+// firstPause: at most 1.6 s in all.
+const (
+	collisionRetries = 6
+	firstPause       = 25 * time.Millisecond
+)
 
 // Store keeps documents in a table.
 type Store struct {
 	api   API
 	table string
 }
+
+var _ store.Store = (*Store)(nil)
 
 // New makes a store over a table as Table describes it.
 func New(api API, table string) *Store { return &Store{api, table} }
@@ -48,7 +59,7 @@ func New(api API, table string) *Store { return &Store{api, table} }
 func (s *Store) Get(ctx context.Context, key store.Key) (store.Doc, error) {
 	out, err := s.api.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.table, Key: keyOf(key), ConsistentRead: aws.Bool(true)})
 	if err != nil {
-		return store.Doc{}, fmt.Errorf("reading %s: %w", key, err)
+		return store.Doc{}, s.failed(fmt.Sprintf("reading %s", key), err)
 	}
 	if len(out.Item) == 0 {
 		return store.Doc{}, fmt.Errorf("%s: %w", key, store.ErrNotFound)
@@ -67,50 +78,62 @@ func (s *Store) Commit(ctx context.Context, writes ...store.Write) error {
 		}
 	}
 	id := uuid.NewString()
+	err := s.writePatiently(ctx, id, writes)
+	failed := objections(writes, err)
+	switch {
+	case err == nil, slices.ContainsFunc(failed, func(o objection) bool { return textOf(o.there["commit"]) == id }):
+		return nil
+	case len(failed) > 0:
+		return fmt.Errorf("committing %s: %w", failed[0].key, store.ErrConflict)
+	default:
+		return s.failed(fmt.Sprintf("committing %s", writes[0].Doc.Key), err)
+	}
+}
+
+// writePatiently sends a commit again when DynamoDB gave it up because of others: that says
+// nothing about its conditions.
+func (s *Store) writePatiently(ctx context.Context, id string, writes []store.Write) error {
 	err := s.write(ctx, id, writes)
-	if failed := failedWrite(writes, err); failed >= 0 {
-		if s.isOurs(ctx, id, writes) {
-			return nil
+	for i := range collisionRetries {
+		if !collided(err) {
+			return err
 		}
-		return fmt.Errorf("%s: %w", writes[failed].Doc.Key, store.ErrConflict)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(rand.N(firstPause << i)):
+			err = s.write(ctx, id, writes)
+		}
 	}
 	return err
 }
 
-// write sends one write, or a transaction of several.
+// write sends one put, or a transaction.
 func (s *Store) write(ctx context.Context, id string, writes []store.Write) error {
-	if len(writes) > 1 {
+	if len(writes) > 1 || writes[0].Delete {
 		return s.transact(ctx, id, writes)
 	}
-	w := writes[0]
-	condition, values := conditionOf(w)
-	if w.Delete {
-		_, err := s.api.DeleteItem(ctx, &dynamodb.DeleteItemInput{TableName: &s.table, Key: keyOf(w.Doc.Key), ConditionExpression: &condition, ExpressionAttributeValues: values})
-		return err
-	}
-	_, err := s.api.PutItem(ctx, &dynamodb.PutItemInput{TableName: &s.table, Item: itemOf(w, id), ConditionExpression: &condition, ExpressionAttributeValues: values})
+	condition, values := conditionOf(writes[0])
+	_, err := s.api.PutItem(ctx, &dynamodb.PutItemInput{
+		TableName: &s.table, Item: itemOf(writes[0], id), ConditionExpression: &condition, ExpressionAttributeValues: values,
+		ReturnValuesOnConditionCheckFailure: types.ReturnValuesOnConditionCheckFailureAllOld,
+	})
 	return err
 }
 
-// transact sends a transaction. One that DynamoDB gave up because of another one is sent again:
-// that says nothing about its conditions.
+// transact sends a transaction. Its token is the SDK's: one for the call, however often it is sent.
 func (s *Store) transact(ctx context.Context, id string, writes []store.Write) error {
+	const show = types.ReturnValuesOnConditionCheckFailureAllOld
 	items := make([]types.TransactWriteItem, len(writes))
 	for i, w := range writes {
 		condition, values := conditionOf(w)
 		if w.Delete {
-			items[i].Delete = &types.Delete{TableName: &s.table, Key: keyOf(w.Doc.Key), ConditionExpression: &condition, ExpressionAttributeValues: values}
+			items[i].Delete = &types.Delete{TableName: &s.table, Key: keyOf(w.Doc.Key), ConditionExpression: &condition, ExpressionAttributeValues: values, ReturnValuesOnConditionCheckFailure: show}
 		} else {
-			items[i].Put = &types.Put{TableName: &s.table, Item: itemOf(w, id), ConditionExpression: &condition, ExpressionAttributeValues: values}
+			items[i].Put = &types.Put{TableName: &s.table, Item: itemOf(w, id), ConditionExpression: &condition, ExpressionAttributeValues: values, ReturnValuesOnConditionCheckFailure: show}
 		}
 	}
-	var err error
-	for range conflictRetries {
-		_, err = s.api.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
-		if !collided(err) || ctx.Err() != nil {
-			return err
-		}
-	}
+	_, err := s.api.TransactWriteItems(ctx, &dynamodb.TransactWriteItemsInput{TransactItems: items})
 	return err
 }
 
@@ -122,26 +145,38 @@ func conditionOf(w store.Write) (string, map[string]types.AttributeValue) {
 	return "version = :was", map[string]types.AttributeValue{":was": numberOf(w.Was)}
 }
 
-// failedWrite is the index of the write whose condition did not hold; -1 when the error is
-// another one, or none.
-func failedWrite(writes []store.Write, err error) int {
+// objection is a write whose condition did not hold, and the item that is there instead, if any.
+type objection struct {
+	key   store.Key
+	there map[string]types.AttributeValue
+}
+
+// objections are the writes because of which a commit failed; none when the error is another one.
+func objections(writes []store.Write, err error) []objection {
 	var single *types.ConditionalCheckFailedException
+	if errors.As(err, &single) {
+		return []objection{{writes[0].Doc.Key, single.Item}}
+	}
+	var all []objection
 	var several *types.TransactionCanceledException
-	switch {
-	case errors.As(err, &single):
-		return 0
-	case errors.As(err, &several):
-		for i, reason := range several.CancellationReasons {
+	if errors.As(err, &several) {
+		for i, reason := range several.CancellationReasons { // one for each write, in their order
 			if i < len(writes) && aws.ToString(reason.Code) == "ConditionalCheckFailed" {
-				return i
+				all = append(all, objection{writes[i].Doc.Key, reason.Item})
 			}
 		}
 	}
-	return -1
+	return all
 }
 
-// collided says that a transaction was given up because another one was writing the same items.
+// collided says that a commit was given up because a transaction was writing the same items, or
+// because too much was going on. The SDK sends again what is throttled as a whole, but looks at no
+// reasons.
 func collided(err error) bool {
+	var single *types.TransactionConflictException
+	if errors.As(err, &single) {
+		return true
+	}
 	var several *types.TransactionCanceledException
 	if !errors.As(err, &several) {
 		return false
@@ -149,28 +184,24 @@ func collided(err error) bool {
 	collision := false
 	for _, reason := range several.CancellationReasons {
 		switch aws.ToString(reason.Code) {
-		case "ConditionalCheckFailed":
-			return false
-		case "TransactionConflict":
+		case "None":
+		case "TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded":
 			collision = true
+		default: // a condition did not hold, or the request is wrong: that stays so
+			return false
 		}
 	}
 	return collision
 }
 
-// isOurs says whether a commit whose condition failed was in fact this one, the first time that
-// it was sent. Any item that it put tells.
-func (s *Store) isOurs(ctx context.Context, id string, writes []store.Write) bool {
-	for _, w := range writes {
-		if w.Delete {
-			continue
-		}
-		out, err := s.api.GetItem(ctx, &dynamodb.GetItemInput{TableName: &s.table, Key: keyOf(w.Doc.Key), ConsistentRead: aws.Bool(true)})
-		if err == nil && textOf(out.Item["commit"]) == id {
-			return true
-		}
+// failed says what was tried, and on which table: when that is not there, the account, the region
+// or the name is another one than was meant.
+func (s *Store) failed(what string, err error) error {
+	var missing *types.ResourceNotFoundException
+	if errors.As(err, &missing) {
+		return fmt.Errorf("%s: there is no table %s with indexes %s and %s in this account and region: %w", what, s.table, dueIndex, listIndex, err)
 	}
-	return false
+	return fmt.Errorf("%s in table %s: %w", what, s.table, err)
 }
 
 // Close does nothing: the client is its owner's.

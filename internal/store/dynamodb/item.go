@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -52,7 +53,7 @@ func itemOf(w store.Write, commit string) map[string]types.AttributeValue {
 	d := w.Doc
 	item := keyOf(d.Key)
 	item["version"], item["commit"] = numberOf(w.Was+1), stringOf(commit)
-	if d.Body != nil {
+	if len(d.Body) > 0 {
 		item["body"] = &types.AttributeValueMemberB{Value: d.Body}
 	}
 	if !d.Due.IsZero() {
@@ -78,6 +79,14 @@ func listSK(d store.Doc) string {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(d.Key.String()))
 	return fmt.Sprintf("%s/%016x", millisecondsText(d.Index.Time), h.Sum64())
+}
+
+// isListSK says whether a text has the form of listSK's.
+func isListSK(text string) bool {
+	ms, hash, cut := strings.Cut(text, "/")
+	_, errMS := strconv.ParseUint(ms, 10, 64)
+	_, errHash := strconv.ParseUint(hash, 16, 64)
+	return cut && errMS == nil && errHash == nil && len(ms) == 15 && len(hash) == 16
 }
 
 // millisecondsText sorts as text as times do; years before 1970 are not used.

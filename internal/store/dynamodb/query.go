@@ -1,11 +1,9 @@
 package dynamodb
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +13,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
 
 	"modeldispatch/internal/store"
+)
+
+const (
+	pageSize  = 100 // the limit of a page whose query names none
+	batchSize = 100 // as many as a BatchGetItem takes
 )
 
 // Partition reads the documents of a partition, ascending.
@@ -28,7 +31,7 @@ func (s *Store) Partition(ctx context.Context, pk, skPrefix string, limit int) (
 		TableName: &s.table, KeyConditionExpression: &condition, ExpressionAttributeValues: values, ConsistentRead: aws.Bool(true),
 	}, limit)
 	if err != nil {
-		return nil, fmt.Errorf("reading partition %s: %w", pk, err)
+		return nil, s.failed(fmt.Sprintf("reading partition %s", pk), err)
 	}
 	docs := make([]store.Doc, len(items))
 	for i, item := range items {
@@ -41,33 +44,38 @@ func (s *Store) Partition(ctx context.Context, pk, skPrefix string, limit int) (
 
 // Due lists keys of one shard that are due, earliest first.
 func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.Key, error) {
+	if shard < 0 || shard >= store.Shards {
+		return nil, fmt.Errorf("there is no shard %d: they are 0 to %d", shard, store.Shards-1)
+	}
 	items, err := s.query(ctx, &dynamodb.QueryInput{
 		TableName: &s.table, IndexName: aws.String(dueIndex), KeyConditionExpression: aws.String("duePK = :shard AND due <= :before"),
 		ExpressionAttributeValues: map[string]types.AttributeValue{":shard": stringOf(duePK(shard)), ":before": numberOf(before.UnixMilli())},
 	}, limit)
 	if err != nil {
-		return nil, fmt.Errorf("listing what is due: %w", err)
+		return nil, s.failed(fmt.Sprintf("reading what is due in shard %d", shard), err)
 	}
-	keys := make([]store.Key, len(items))
-	for i, item := range items {
-		keys[i] = store.Key{PK: textOf(item["pk"]), SK: textOf(item["sk"])}
-	}
-	return keys, nil
+	return keysOf(items), nil
 }
 
-// List reads a page of listed documents, newest first. The shards are read side by side, and
+// List reads a page of listed documents, newest first. The shards are read one after the other and
 // merged; the cursor is the place of the last document in that order.
 func (s *Store) List(ctx context.Context, q store.Query) ([]store.Doc, string, error) {
-	limit := cmp.Or(q.Limit, 100)
+	limit := q.Limit
+	if limit <= 0 {
+		limit = pageSize
+	}
 	from, to, err := bounds(q)
 	if err != nil {
 		return nil, "", err
+	}
+	if from >= to {
+		return nil, "", nil
 	}
 	var items []map[string]types.AttributeValue
 	for shard := range store.Shards {
 		found, err := s.listShard(ctx, q, shard, from, to, limit+1)
 		if err != nil {
-			return nil, "", fmt.Errorf("listing %ss: %w", q.Kind, err)
+			return nil, "", s.failed(fmt.Sprintf("listing documents of kind %s", q.Kind), err)
 		}
 		items = append(items, found...)
 	}
@@ -79,32 +87,78 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]store.Doc, string, e
 		items = items[:limit]
 		cursor = textOf(items[limit-1]["listSK"])
 	}
-	docs := []store.Doc{}
-	for _, item := range items {
-		d, err := s.Get(ctx, store.Key{PK: textOf(item["pk"]), SK: textOf(item["sk"])})
-		if errors.Is(err, store.ErrNotFound) {
-			continue // the index lags
-		}
-		if err != nil {
-			return nil, "", err
-		}
-		docs = append(docs, d)
-	}
-	return docs, cursor, nil
+	docs, err := s.documents(ctx, keysOf(items))
+	return docs, cursor, err
 }
 
-// bounds are the sort keys between which a query's documents lie.
+// documents reads documents, in the order of their keys. The index that led to them lags: those
+// that are gone are left out, and one that has just got another place, and so came twice, is read
+// once.
+func (s *Store) documents(ctx context.Context, keys []store.Key) ([]store.Doc, error) {
+	seen := make(map[store.Key]bool, len(keys))
+	keys = slices.DeleteFunc(keys, func(key store.Key) bool {
+		twice := seen[key]
+		seen[key] = true
+		return twice
+	})
+	found := make(map[store.Key]store.Doc, len(keys))
+	for batch := range slices.Chunk(keys, batchSize) {
+		if err := s.read(ctx, batch, found); err != nil {
+			return nil, err
+		}
+	}
+	docs := make([]store.Doc, 0, len(keys))
+	for _, key := range keys {
+		if d, there := found[key]; there {
+			docs = append(docs, d)
+		}
+	}
+	return docs, nil
+}
+
+// read reads a batch of documents into found.
+func (s *Store) read(ctx context.Context, batch []store.Key, found map[store.Key]store.Doc) error {
+	wanted := make([]map[string]types.AttributeValue, len(batch))
+	for i, key := range batch {
+		wanted[i] = keyOf(key)
+	}
+	for len(wanted) > 0 { // an answer has 16 MB at most, and says what it left out
+		out, err := s.api.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
+			RequestItems: map[string]types.KeysAndAttributes{s.table: {Keys: wanted, ConsistentRead: aws.Bool(true)}},
+		})
+		if err != nil {
+			return s.failed(fmt.Sprintf("reading %d documents", len(wanted)), err)
+		}
+		for _, item := range out.Responses[s.table] {
+			d, err := document(item)
+			if err != nil {
+				return err
+			}
+			found[d.Key] = d
+		}
+		wanted = out.UnprocessedKeys[s.table].Keys
+	}
+	return nil
+}
+
+// bounds are the sort keys between which a query's documents lie; to is not one of them.
 func bounds(q store.Query) (from, to string, err error) {
+	if q.Kind == "" {
+		return "", "", errors.New("a query needs a kind of documents to list")
+	}
 	from, to = "0", "9"
 	if q.Day != "" {
 		day, err := time.Parse(time.DateOnly, q.Day)
 		if err != nil {
-			return "", "", fmt.Errorf("day %q is not of the form 2006-01-02", q.Day)
+			return "", "", fmt.Errorf("the day of a query is of the form 2006-01-02, not %q", q.Day)
 		}
 		from, to = millisecondsText(day), millisecondsText(day.AddDate(0, 0, 1))
 	}
-	if q.Cursor != "" && q.Cursor < to {
-		to = q.Cursor
+	if q.Cursor != "" {
+		if !isListSK(q.Cursor) {
+			return "", "", fmt.Errorf("%q is not the cursor of a page of this store", q.Cursor)
+		}
+		to = min(to, q.Cursor)
 	}
 	return from, to, nil
 }
@@ -117,15 +171,16 @@ func (s *Store) listShard(ctx context.Context, q store.Query, shard int, from, t
 	}
 	var filters []string
 	names := map[string]string{}
-	for name, value := range map[string]string{"model": q.Model, "state": q.State} {
+	filter := func(name, value string) {
 		if value != "" {
-			filters, names["#"+name] = append(filters, "#"+name+" = :"+name), name
-			in.ExpressionAttributeValues[":"+name] = stringOf(value)
+			filters = append(filters, "#"+name+" = :"+name) // state is a reserved word
+			names["#"+name], in.ExpressionAttributeValues[":"+name] = name, stringOf(value)
 		}
 	}
+	filter("model", q.Model)
+	filter("state", q.State)
 	if len(filters) > 0 {
-		slices.Sort(filters)
-		in.FilterExpression, in.ExpressionAttributeNames = aws.String(strings.Join(filters, " AND ")), maps.Clone(names)
+		in.FilterExpression, in.ExpressionAttributeNames = aws.String(strings.Join(filters, " AND ")), names
 	}
 	items, err := s.query(ctx, in, limit+1)
 	// BETWEEN takes its bounds with it: the document that the cursor names was given before.
@@ -152,4 +207,12 @@ func (s *Store) query(ctx context.Context, in *dynamodb.QueryInput, limit int) (
 		}
 		in.ExclusiveStartKey = out.LastEvaluatedKey
 	}
+}
+
+func keysOf(items []map[string]types.AttributeValue) []store.Key {
+	keys := make([]store.Key, len(items))
+	for i, item := range items {
+		keys[i] = store.Key{PK: textOf(item["pk"]), SK: textOf(item["sk"])}
+	}
+	return keys
 }
