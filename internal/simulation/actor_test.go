@@ -26,8 +26,7 @@ type actor struct {
 	yield   func(struct{}) bool
 	next    func() (struct{}, bool)
 	done    func(ok bool) // is told how it ended: whether its work is acknowledged
-	// call is the number of the RunTask call that it made last.
-	call int
+	claim   run.Run       // the run as it was when the actor claimed it
 }
 
 // spawn starts an invocation. f reports whether the function's answer acknowledges its work.
@@ -84,45 +83,48 @@ type actorStore struct {
 
 func (s actorStore) Get(ctx context.Context, key store.Key) (store.Doc, error) {
 	doc, err := call(s.actor, "Get "+key.String(), func() (store.Doc, error) { return s.Store.Get(ctx, key) })
-	if broken := s.actor.world.broken.read; broken != nil && err == nil && key.SK == "run" {
-		doc = change(doc, func(r *run.Run) { broken(s.actor, r) })
-	}
-	return doc, err
-}
-
-// change changes the run in a document.
-func change(doc store.Doc, f func(*run.Run)) store.Doc {
-	var r run.Run
-	if err := dispatch.Decode(doc, &r); err != nil {
-		panic(err)
-	}
-	f(&r)
-	body, err := json.Marshal(r)
 	if err != nil {
-		panic(err)
+		return doc, err
 	}
-	doc.Body = body
-	return doc
+	return s.actor.world.broken.reads(s.actor, doc), nil
 }
 
 func (s actorStore) Commit(ctx context.Context, writes ...store.Write) error {
-	w := s.actor.world
-	if w.broken.write != nil {
-		writes = w.broken.write(writes)
-	}
 	point := "Commit"
-	for _, one := range writes {
+	for i, one := range writes {
 		point += " " + one.Doc.Key.String()
+		writes[i] = s.actor.world.broken.writes(s.actor, one)
 	}
-	if w.broken.torn {
-		for _, one := range writes {
-			if err := do(s.actor, point, func() error { return s.Store.Commit(ctx, one) }); err != nil {
-				return err
+	commit := func(some ...store.Write) error {
+		return do(s.actor, point, func() error {
+			if s.actor.world.broken.blind {
+				some = s.current(ctx, some)
 			}
-		}
-		return nil
+			return s.Store.Commit(ctx, some...)
+		})
 	}
-	return do(s.actor, point, func() error { return s.Store.Commit(ctx, writes...) })
+	if !s.actor.world.broken.torn {
+		return commit(writes...)
+	}
+	for _, one := range writes {
+		if err := commit(one); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// current gives updates the versions of what they replace, whatever was read.
+func (s actorStore) current(ctx context.Context, writes []store.Write) []store.Write {
+	var all []store.Write
+	for _, one := range writes {
+		if doc, err := s.Store.Get(ctx, one.Doc.Key); err == nil {
+			one.Doc.Version = doc.Version
+			one = store.Update(one.Doc)
+		}
+		all = append(all, one)
+	}
+	return all
 }
 
 func (s actorStore) Partition(ctx context.Context, pk, prefix string, limit int) ([]store.Doc, error) {
@@ -143,6 +145,9 @@ func (a actorAWS) RunTask(ctx context.Context, request json.RawMessage, deadline
 	return call(a.actor, "RunTask", func() (fargate.Answer, error) {
 		if w.chance(w.faults.throttle) {
 			return fargate.Answer{Refusal: &run.Outcome{Class: run.Throttled, Detail: "Rate exceeded"}}, nil
+		}
+		if w.broken.late {
+			deadline = w.now.Add(time.Minute)
 		}
 		answer, err := w.aws.ECS.RunTask(ctx, request, deadline)
 		w.checkLive()
@@ -166,7 +171,7 @@ func (a actorAWS) DescribeTask(ctx context.Context, arn string) (event.Task, err
 		if w.chance(w.faults.throttle) {
 			return event.Task{}, errors.New("throttled")
 		}
-		if w.now.Sub(w.aws.ECS.Created(arn)) < w.faults.invisible { // ECS is eventually consistent
+		if w.hides(arn) {
 			return event.Task{}, fargate.ErrMissing
 		}
 		return w.aws.ECS.DescribeTask(ctx, arn)
@@ -177,7 +182,7 @@ func (a actorAWS) ListTasks(ctx context.Context, cluster, startedBy string) ([]s
 	w := a.world()
 	return call(a.actor, "ListTasks", func() ([]string, error) {
 		arns, err := w.aws.ECS.ListTasks(ctx, cluster, startedBy)
-		if len(arns) > 0 && w.now.Sub(w.aws.ECS.Created(arns[0])) < w.faults.invisible {
+		if len(arns) > 0 && w.hides(arns[0]) {
 			return nil, err
 		}
 		return arns, err
@@ -190,7 +195,7 @@ func (a actorAWS) StopTask(ctx context.Context, arn, reason string) error {
 		if w.chance(w.faults.throttle) {
 			return errors.New("throttled")
 		}
-		if w.now.Sub(w.aws.ECS.Created(arn)) < w.faults.invisible {
+		if w.hides(arn) {
 			return fargate.ErrMissing
 		}
 		return w.aws.ECS.StopTask(ctx, arn, reason)
@@ -226,6 +231,9 @@ func (a actorAWS) Announce(ctx context.Context, one dispatch.Announcement) error
 	return do(a.actor, "Announce", func() error {
 		if w.chance(w.faults.throttle) {
 			return errors.New("throttled")
+		}
+		if w.broken.announce != nil {
+			one = w.broken.announce(w, one)
 		}
 		return w.aws.Announce(ctx, one)
 	})

@@ -13,9 +13,7 @@ import (
 	"time"
 
 	"modeldispatch/internal/dispatch"
-	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/run"
-	"modeldispatch/internal/store"
 )
 
 var (
@@ -36,20 +34,12 @@ type faults struct {
 	hang        float64 // a task that does not end by itself
 	interrupt   float64
 	startFails  float64
-	cancel      float64 // somebody cancels a run
-	invisible   time.Duration
+	cancel      float64       // somebody cancels a run
+	blink       float64       // a task is not shown
+	invisible   time.Duration // a new task is not shown
 	skew        time.Duration // between clocks
 	outageFrom  time.Duration // of the sweep
 	outageTo    time.Duration
-}
-
-// variant breaks a rule of the protocol, to show that the simulation notices.
-type variant struct {
-	rule   string
-	read   func(*actor, *run.Run)              // changes a run as it is read
-	write  func([]store.Write) []store.Write   // changes what is committed
-	answer func(fargate.Answer) fargate.Answer // changes RunTask's answer
-	torn   bool                                // commits are not atomic
 }
 
 // roll rolls how bad a seed's world is.
@@ -62,7 +52,7 @@ func roll(w *world) faults {
 	}
 	f := faults{
 		crash: some(0.03), zombie: some(0.01), throttle: some(0.3), serverError: some(0.3), refuse: some(0.5), lose: some(0.3),
-		duplicate: some(0.4), late: some(0.2), hang: some(0.3), interrupt: some(0.4), startFails: some(0.2), cancel: some(0.3),
+		duplicate: some(0.4), late: some(0.2), hang: some(0.3), interrupt: some(0.4), startFails: some(0.2), cancel: some(0.3), blink: some(0.5),
 		invisible: w.between(0, 3*time.Second), skew: w.between(0, 2*time.Second),
 	}
 	if w.chance(0.3) {
@@ -76,6 +66,9 @@ func roll(w *world) faults {
 func simulate(t testing.TB, number uint64, broken variant) (*world, string) {
 	w := newWorld(t, number, faults{}, broken)
 	w.faults = roll(w)
+	if broken.harsh != nil {
+		broken.harsh(&w.faults)
+	}
 	const arrivals = 4
 	names := []string{"fragile", "long", "stubborn"}
 	for n := range arrivals {

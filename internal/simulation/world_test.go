@@ -44,6 +44,7 @@ type world struct {
 	timers []timer
 	serial int // of timers, so that those of one moment have an order
 
+	hidden   map[string]bool // tasks that were not shown once
 	started  map[string]int  // runs that were accepted, and how often
 	dead     int             // dead letters
 	injected int             // events that happened
@@ -70,7 +71,7 @@ func newWorld(t testing.TB, seed uint64, f faults, broken variant) *world {
 	begin := time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)
 	w := &world{
 		t: t, random: rand.New(rand.NewPCG(seed, 1)), begin: begin, now: begin, store: memory.New(), faults: f, broken: broken,
-		started: map[string]int{},
+		hidden: map[string]bool{}, started: map[string]int{},
 		decided: map[string]bool{}, undone: map[string]bool{},
 	}
 	w.aws = fakeaws.New(func() time.Time { return w.now })
@@ -235,8 +236,8 @@ func (w *world) send(queue, id string, delay time.Duration) {
 	if w.chance(w.faults.duplicate) {
 		deliveries = 2
 	}
-	if queue == queueWake && w.chance(w.faults.lose) {
-		deliveries = 0
+	if lose := w.faults.lose; queue == queueWake && w.chance(lose) || w.chance(lose/20) {
+		deliveries = 0 // a wake message is a convenience; one of the launch queue may end as a dead letter
 	}
 	for range deliveries {
 		w.after(delay+w.delay(), func() { w.receive(queue, id) })
@@ -325,6 +326,19 @@ func (w *world) sweep(until func() bool) {
 		}
 	}
 	w.after(time.Minute, func() { w.sweep(until) })
+}
+
+// hides says whether ECS, which is eventually consistent, does not show a task: shortly after it
+// was created, and once at another time.
+func (w *world) hides(arn string) bool {
+	if w.now.Sub(w.aws.ECS.Created(arn)) < w.faults.invisible {
+		return true
+	}
+	if w.hidden[arn] || !w.chance(w.faults.blink) {
+		return false
+	}
+	w.hidden[arn] = true
+	return true
 }
 
 // due says whether a sweep would find something: one that finds nothing need not be simulated.

@@ -1,0 +1,165 @@
+package simulation
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+)
+
+// variant breaks a rule of the protocol, to show that the simulation notices. It works from
+// outside, on what an actor reads, writes and is answered: the code that runs is the real one.
+type variant struct {
+	harsh    func(*faults) // what has to be frequent for the rule to matter
+	rule     string
+	read     func(*actor, *run.Run)              // changes a run as it is read
+	attempt  func(*actor, *run.Attempt)          // changes an attempt as it is read
+	write    func(*actor, *run.Run)              // changes a run as it is written
+	answer   func(fargate.Answer) fargate.Answer // changes RunTask's answer
+	announce func(*world, dispatch.Announcement) dispatch.Announcement
+	torn     bool // commits are not atomic
+	blind    bool // commits ignore versions
+	late     bool // RunTask has no deadline
+}
+
+// reads is a document as the variant has it read.
+func (v variant) reads(a *actor, doc store.Doc) store.Doc {
+	switch {
+	case v.read != nil && doc.SK == "run":
+		return change(doc, func(r *run.Run) { v.read(a, r) })
+	case v.attempt != nil && strings.HasPrefix(doc.SK, "attempt/"):
+		return change(doc, func(r *run.Attempt) { v.attempt(a, r) })
+	}
+	return doc
+}
+
+// writes is a write as the variant has it.
+func (v variant) writes(a *actor, w store.Write) store.Write {
+	if w.Doc.SK != "run" || v.write == nil && v.read == nil {
+		return w
+	}
+	w.Doc = change(w.Doc, func(r *run.Run) {
+		if r.State == run.Launching {
+			a.claim = *r
+		}
+		if v.write != nil {
+			v.write(a, r)
+		}
+		if r.Due.IsZero() && !r.State.Ended() {
+			w.Doc.Due = r.Outbox.Next(r.Due)
+		}
+	})
+	return w
+}
+
+// change changes what a document holds.
+func change[T any](doc store.Doc, f func(*T)) store.Doc {
+	var v T
+	if err := dispatch.Decode(doc, &v); err != nil {
+		panic(err)
+	}
+	f(&v)
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	doc.Body = body
+	return doc
+}
+
+// dropped drops effects that are not done yet.
+func dropped(drop func(run.Effect) bool) func(*actor, *run.Run) {
+	return func(_ *actor, r *run.Run) { r.Outbox.Effects = slices.DeleteFunc(r.Outbox.Effects, drop) }
+}
+
+var variants = []variant{
+	{rule: "the request is sent as it was stored", attempt: func(a *actor, at *run.Attempt) {
+		at.Request = json.RawMessage(strings.ReplaceAll(string(at.Request), `"cluster":"one"`, `"cluster":"`+a.world.placement.Cluster+`"`))
+	}},
+	{rule: "after 5xx the same token is sent", answer: func(in fargate.Answer) fargate.Answer {
+		if in.Refusal != nil && in.Refusal.Class == run.Throttled {
+			return fargate.Answer{Refusal: &run.Outcome{Class: run.Capacity}}
+		}
+		return in
+	}},
+	{rule: "a call has a lease", read: func(_ *actor, r *run.Run) { r.Lease = time.Time{} }},
+	{rule: "a refusal counts only for the current call", harsh: func(f *faults) {
+		f.zombie, f.serverError, f.refuse, f.late = 0.1, 0.5, 0.5, 0
+	}, read: func(a *actor, r *run.Run) {
+		if a.claim.ID == r.ID && a.claim.Attempt == r.Attempt {
+			r.Call = a.claim.Call
+		}
+	}},
+	{rule: "a claimed call has a deadline", late: true},
+	{rule: "a token is sent for 50 minutes only", read: func(a *actor, r *run.Run) {
+		if r.State == run.Launching {
+			r.FirstCall = a.world.now
+		}
+	}},
+	{rule: "one empty list is not enough", harsh: func(f *faults) {
+		f.blink, f.serverError, f.crash, f.outageFrom, f.outageTo = 0.9, 0.9, 0.02, 5*time.Minute, 70*time.Minute
+	}, read: func(a *actor, r *run.Run) {
+		if r.State == run.Launching {
+			r.Task.Missing = a.world.now.Add(-time.Hour)
+		}
+	}},
+	{rule: "MISSING once is not lost", read: func(a *actor, r *run.Run) {
+		if r.State == run.Running {
+			r.Task.Missing, r.Task.Misses = a.world.now.Add(-time.Hour), 9
+		}
+	}},
+	{rule: "closed attempts ignore input", read: func(_ *actor, r *run.Run) {
+		if r.Attempt > 0 {
+			r.Closed, r.Stopped = false, nil
+		}
+	}},
+	{rule: "a task that is over its timeout is stopped", write: dropped(func(e run.Effect) bool { return e.Kind == run.StopTask && e.Attempt > 0 })},
+	{rule: "silent tasks are described", write: func(_ *actor, r *run.Run) {
+		if r.State == run.Running {
+			r.Due = time.Time{}
+		}
+	}},
+	{rule: "what was sent to the launch queue is sent again", write: func(_ *actor, r *run.Run) {
+		if r.State == run.Waiting && r.For == run.Queued {
+			r.Due = time.Time{}
+		}
+	}},
+	{rule: "the outbox keeps what is to be announced", write: dropped(func(e run.Effect) bool { return e.Kind == run.Announce && e.Tries > 0 })},
+	{rule: "an announcement that is repeated has the same id", announce: func(w *world, a dispatch.Announcement) dispatch.Announcement {
+		var detail dispatch.RunDetail
+		if json.Unmarshal(a.Detail, &detail) == nil {
+			detail.ID += w.now.String()
+			a.Detail, _ = json.Marshal(detail)
+		}
+		return a
+	}},
+	{rule: "event and run are one commit", torn: true},
+	{rule: "a write has the version that was read", blind: true},
+}
+
+// Two rules have no variant: that a task nobody knows is stopped, and that it blocks the next launch.
+// As long as ECS keeps its promises there is no such task; internal/run tests them.
+
+// TestBrokenVariants: each rule, broken, is noticed. So each of them is needed, and the simulation can fail.
+func TestBrokenVariants(t *testing.T) {
+	t.Parallel()
+	for _, v := range variants {
+		t.Run(v.rule, func(t *testing.T) {
+			t.Parallel()
+			const most = 5_000
+			for number := uint64(1); number <= most; number++ {
+				if _, failure := simulate(t, number, v); failure != "" {
+					t.Logf("noticed by seed %d: %s", number, failure)
+					return
+				}
+			}
+			t.Errorf("not noticed in %d seeds", most)
+		})
+	}
+}
