@@ -5,7 +5,8 @@
 // and there it may be delayed, crash, or lose the answer. The store is in memory, AWS is faked true
 // to its contracts, and time is simulated: a seed replays exactly.
 //
-//	go test ./internal/simulation                    # some hundred seeds
+//	go test ./internal/simulation                    # a hundred seeds
 //	go test ./internal/simulation -seeds 10000
+//	go test ./internal/simulation -break             # breaks each rule, and must notice
 //	go test ./internal/simulation -run Simulation -seed 4711 -v
 package simulation

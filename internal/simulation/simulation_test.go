@@ -17,7 +17,7 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 300, "how many seeds TestSimulation runs")
+	seeds = flag.Int("seeds", 100, "how many seeds TestSimulation runs")
 	seed  = flag.Uint64("seed", 0, "the one seed that TestSimulation runs; with -v it tells what happens")
 )
 

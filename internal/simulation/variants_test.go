@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"encoding/json"
+	"flag"
 	"slices"
 	"strings"
 	"testing"
@@ -78,6 +79,8 @@ func dropped(drop func(run.Effect) bool) func(*actor, *run.Run) {
 	return func(_ *actor, r *run.Run) { r.Outbox.Effects = slices.DeleteFunc(r.Outbox.Effects, drop) }
 }
 
+var breakRules = flag.Bool("break", false, "whether TestBrokenVariants breaks each rule")
+
 var variants = []variant{
 	{rule: "the request is sent as it was stored", attempt: func(a *actor, at *run.Attempt) {
 		at.Request = json.RawMessage(strings.ReplaceAll(string(at.Request), `"cluster":"one"`, `"cluster":"`+a.world.placement.Cluster+`"`))
@@ -148,6 +151,9 @@ var variants = []variant{
 
 // TestBrokenVariants: each rule, broken, is noticed. So each of them is needed, and the simulation can fail.
 func TestBrokenVariants(t *testing.T) {
+	if !*breakRules {
+		t.Skip("rules are not broken: go test ./internal/simulation -break breaks each, which takes some minutes")
+	}
 	t.Parallel()
 	for _, v := range variants {
 		t.Run(v.rule, func(t *testing.T) {

@@ -306,7 +306,7 @@ func (s *Server) answerLocked(c *call) any {
 		case t.LastStatus == stopped:
 			tasks = append(tasks, map[string]string{"taskArn": t.ARN, "lastStatus": t.LastStatus, "desiredStatus": t.DesiredStatus})
 		default:
-			tasks = append(tasks, t.taskState)
+			tasks = append(tasks, t.state())
 		}
 	}
 	failures := c.Failures

@@ -1,0 +1,44 @@
+package fargate_test
+
+import (
+	"testing"
+
+	"modeldispatch/internal/fargate"
+)
+
+func TestValidSize(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		cpu, memory int
+		want        bool
+	}{
+		{256, 512, true}, {256, 2048, true}, {256, 1536, false}, {256, 4096, false},
+		{512, 4096, true}, {512, 512, false}, {1024, 8192, true}, {4096, 30720, true}, {4096, 31744, false},
+		{8192, 16384, true}, {8192, 18432, false}, {16384, 122880, true}, {16384, 131072, false}, {300, 512, false},
+	}
+	for _, test := range tests {
+		if got := fargate.ValidSize(test.cpu, test.memory); got != test.want {
+			t.Errorf("ValidSize(%d, %d) = %t", test.cpu, test.memory, got)
+		}
+	}
+	if n := len(fargate.Sizes()); n != 74 {
+		t.Errorf("there are %d sizes, want 74", n)
+	}
+}
+
+// TestNext climbs as far as the limit: more memory first, more CPU only where it must be.
+func TestNext(t *testing.T) {
+	t.Parallel()
+	size := fargate.Size{CPU: 256, Memory: 1024}
+	want := []fargate.Size{{256, 2048}, {512, 3072}, {512, 4096}, {1024, 5120}, {1024, 6144}}
+	for _, next := range want {
+		got, ok := fargate.Next(size.CPU, size.Memory, 6144)
+		if !ok || got != next {
+			t.Fatalf("Next(%d, %d) = %v, %t, want %v", size.CPU, size.Memory, got, ok, next)
+		}
+		size = got
+	}
+	if got, ok := fargate.Next(size.CPU, size.Memory, 6144); ok {
+		t.Errorf("at the limit there is still %v", got)
+	}
+}
