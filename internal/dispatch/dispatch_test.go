@@ -218,6 +218,32 @@ func TestARequestIsSentAsItWasStored(t *testing.T) {
 	}
 }
 
+// TestAReplayedAnswerDoesNotSayHowATaskEnded: RunTask's first answer was lost, and the task has
+// stopped before the same token is sent again. ECS then shows only its statuses.
+func TestAReplayedAnswerDoesNotSayHowATaskEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	id := w.accept(t, "may.csv")
+	w.Launcher = deaf{w.aws.ECS}
+	w.launch(t)
+	w.Launcher = w.aws.ECS
+	w.aws.ECS.Exit(w.only(t), 0)
+	w.after(t, 2*time.Minute)
+	w.launch(t)
+	w.want(t, id, run.Running, run.Throttled)
+	w.after(t, 6*time.Minute)
+	w.want(t, id, run.Succeeded, run.OK)
+	w.only(t)
+}
+
+// deaf is an ECS whose answers to RunTask get lost.
+type deaf struct{ *fakeaws.ECS }
+
+func (d deaf) RunTask(ctx context.Context, request json.RawMessage, deadline time.Time) (fargate.Answer, error) {
+	_, err := d.ECS.RunTask(ctx, request, deadline)
+	return fargate.Answer{Refusal: &run.Outcome{Class: run.Throttled, Detail: "no answer"}}, err
+}
+
 func TestALostEventIsNoticed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

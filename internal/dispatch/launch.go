@@ -103,11 +103,12 @@ func (d *Dispatcher) call(ctx context.Context, r run.Run, spec run.Spec, request
 		})
 	}
 	log(ctx).Info().Str("run", r.ID).Int("attempt", attempt).Str("task", answer.Task.ARN).Msg("task launched")
-	seen, err := d.sighting(ctx, *answer.Task, spec)
-	if err != nil {
-		return err
+	seen := run.Sighting{ARN: answer.Task.ARN, Call: call}
+	if s := answer.Task.LastStatus; s != stopped {
+		// An answer to a token that is sent again does not say how a task has ended: that is said
+		// by its event, or when it is described.
+		seen.Status, seen.Version, seen.Started = s, answer.Task.Version, answer.Task.StartedAt
 	}
-	seen.Call = call
 	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(spec), d.Now()) })
 }
 
@@ -129,11 +130,14 @@ func (d *Dispatcher) list(ctx context.Context, r run.Run, spec run.Spec) error {
 	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Listed(attempt, arns, d.plan(spec), d.Now()) })
 }
 
+// stopped is ECS's last status of a task.
+const stopped = "STOPPED"
+
 // sighting turns what ECS says of a task into what the run is told: a stopped task has its
 // outcome, for which the declared outputs are looked for.
 func (d *Dispatcher) sighting(ctx context.Context, t event.Task, spec run.Spec) (run.Sighting, error) {
 	s := run.Sighting{ARN: t.ARN, Status: t.LastStatus, Version: t.Version, Started: t.StartedAt}
-	if t.LastStatus != "STOPPED" {
+	if t.LastStatus != stopped {
 		return s, nil
 	}
 	o := fargate.Outcome(t, spec.Task.Container)

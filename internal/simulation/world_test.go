@@ -353,6 +353,7 @@ func (w *world) due() bool {
 
 // began is the life of one task: it starts, works, and ends in one of the ways in which tasks end.
 func (w *world) began(arn string) {
+	w.checkNeeded(arn)
 	w.after(w.between(time.Second, time.Minute), func() {
 		if w.aws.ECS.Task(arn).LastStatus == "PROVISIONING" {
 			if w.chance(w.faults.startFails) {
@@ -429,13 +430,29 @@ func (w *world) checkLive() {
 		if t.LastStatus == "STOPPED" {
 			continue
 		}
-		id := t.StartedBy[:strings.LastIndexByte(t.StartedBy, '/')]
+		id := runOf(t)
 		if other, two := tasks[id]; two {
 			w.fail("run %s has two live tasks: of %s and of %s", id, w.aws.ECS.Task(other).StartedBy, t.StartedBy)
 		}
 		tasks[id] = arn
 	}
 }
+
+// checkNeeded checks that a run whose task has succeeded has no other. Only one that was lost may have succeeded; what exits
+// with 0 once it was told to stop has not.
+func (w *world) checkNeeded(arn string) {
+	id := runOf(w.aws.ECS.Task(arn))
+	for _, other := range w.aws.ECS.Tasks() {
+		t := w.aws.ECS.Task(other)
+		succeeded := t.LastStatus == "STOPPED" && t.StopCode != "UserInitiated" && len(t.Containers) > 0 && t.Containers[0].ExitCode != nil && *t.Containers[0].ExitCode == 0
+		if succeeded && runOf(t) == id && !strings.HasPrefix(id, "sim/long-") {
+			w.fail("run %s is launched again as %s, after its task of %s has succeeded", id, w.aws.ECS.Task(arn).StartedBy, t.StartedBy)
+		}
+	}
+}
+
+// runOf is the mark of a task's run: what startedBy begins with.
+func runOf(t event.Task) string { return t.StartedBy[:strings.LastIndexByte(t.StartedBy, '/')] }
 
 // runs are all runs as they are stored.
 func (w *world) runs() []run.Run {

@@ -220,6 +220,7 @@ func (s *Server) launch(c *call, in runRequest, d *definition) (any, error) {
 	if answer, err := s.admit(c, started); answer != nil || err != nil {
 		return answer, err
 	}
+	answer := s.answer(c) // as they were made: nothing of their lives is in it
 	for _, t := range started {
 		s.emit(t.state())
 		go s.life(t)
@@ -227,7 +228,7 @@ func (s *Server) launch(c *call, in runRequest, d *definition) (any, error) {
 	if refusal != nil && refusal.Started {
 		return nil, refusal.err()
 	}
-	return s.answer(c), nil
+	return answer, nil
 }
 
 func valueOr(v *int, or int) int {
