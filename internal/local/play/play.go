@@ -35,6 +35,7 @@ const stepTimeout = 2 * time.Minute
 type Step struct {
 	Event   string            `yaml:"event"`   // file beside the plan: a payload as AWS delivers it
 	Objects map[string]string `yaml:"objects"` // put in place before: S3 URI -> file
+	Install map[string]string `yaml:"install"` // program that a model needs -> how to get it
 	Expect  map[string]Counts `yaml:"expect"`  // model, or "-" for no model, -> what becomes of the event for it
 }
 
@@ -170,7 +171,11 @@ func (p Player) leaveOut(step Step) string {
 			continue
 		}
 		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Sprintf("model %q needs %s, which is not on this machine; with it installed and in the PATH this is played too", name, program)
+			how := step.Install[program]
+			if how == "" {
+				how = "with it installed and in the PATH this is played too"
+			}
+			return fmt.Sprintf("model %q needs %s, which is not on this machine: %s", name, program, how)
 		}
 	}
 	return ""
