@@ -305,7 +305,6 @@ func (w *world) arrive(modelName string, n int) {
 			})
 		})
 	}
-	w.after(0, func() { w.decided[e.Identity] = w.decided[e.Identity] })
 }
 
 // sweep runs the sweep every minute, now and then two at once, and not at all while it is out.

@@ -71,7 +71,6 @@ type stand struct {
 	*client.Client
 	server     *ecs.Server
 	containers *containers
-	options    ecs.Options
 
 	mu      sync.Mutex
 	now     time.Time
@@ -378,7 +377,7 @@ func TestParametersThatRunTaskRefuses(t *testing.T) {
 		"a long token":         {func(in *client.RunTaskInput) { in.ClientToken = aws.String(strings.Repeat("x", 65)) }, "clientToken"},
 		"eleven tasks":         {func(in *client.RunTaskInput) { in.Count = aws.Int32(11) }, "Count"},
 		"no subnets":           {func(in *client.RunTaskInput) { in.NetworkConfiguration = nil }, "Network Configuration must be provided when networkMode 'awsvpc' is specified"},
-		"an unknown container": {override(types.ContainerOverride{Name: aws.String("modle")}), "modle"},
+		"an unknown container": {override(types.ContainerOverride{Name: aws.String("sales")}), "sales"},
 		"overrides over 8,192": {override(types.ContainerOverride{Name: aws.String("model"), Command: []string{strings.Repeat("x", 8192)}}), "8192"},
 		"an invalid size": {func(in *client.RunTaskInput) {
 			in.Overrides = &types.TaskOverride{Cpu: aws.String("256"), Memory: aws.String("4096")}
