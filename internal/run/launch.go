@@ -77,9 +77,10 @@ func (r Run) Listed(attempt int, arns []string, p Plan, now time.Time) (Run, boo
 		return r, true
 	case now.Before(r.Task.Missing.Add(Patience)):
 		return r, false
-	case r.Cancel != nil:
+	case r.Cancel != nil && r.Cancel.Class == Stopped:
 		return r.closeAttempt(r.cancelled(), p, now), true
 	}
+	// Over its timeout or not: nothing says how the task ended, and it may have succeeded.
 	return r.closeAttempt(Outcome{Class: Lost, Detail: "ECS lists no task for the attempt, and its token is too old to be sent again"}, p, now), true
 }
 

@@ -335,6 +335,18 @@ func TestAnEmptyListIsBelievedTheSecondTime(t *testing.T) {
 	}
 }
 
+func TestATaskOverItsTimeoutThatIsNotListedIsLost(t *testing.T) {
+	t.Parallel()
+	again := model.Policy{Timeout: time.Hour, Retry: model.Retry{Attempts: 2, TimedOut: true}}
+	at := t0.Add(2 * time.Hour)
+	r := must(t)(launched(t, again).Advance(at))
+	r = must(t)(r.Listed(1, nil, plan, at))
+	r = must(t)(r.Listed(1, nil, plan, at.Add(run.Patience)))
+	if r.State != run.Failed || r.Outcome.Class != run.Lost {
+		t.Errorf("it is %s: %v; it may have succeeded, so it is not to be run again", r.State, r.Outcome)
+	}
+}
+
 func TestARunThatIsNeverLaunchedFails(t *testing.T) {
 	t.Parallel()
 	r := must(t)(launched(t, model.Policy{}).Refused(1, 1, run.Outcome{Class: run.Quota, Detail: "vCPU limit"}, run.Plan{}, t0))

@@ -42,12 +42,14 @@ func (w *world) spawn(name string, f func(*dispatch.Dispatcher) bool, done func(
 }
 
 // pause gives way before or after a call. The actor goes on some time later, or crashes here.
-func (a *actor) pause(point string) error {
+func (a *actor) pause(point string) error { return a.hold(point, a.world.latency()) }
+
+func (a *actor) hold(point string, latency time.Duration) error {
 	if a.crashed {
 		return errCrashed
 	}
 	w := a.world
-	a.at = w.now.Add(w.latency())
+	a.at = w.now.Add(latency)
 	if w.chance(w.faults.crash) {
 		a.crashed = true
 		w.trace("%s crashes at %s", a.name, point)
@@ -142,6 +144,11 @@ func (a actorAWS) world() *world { return a.actor.world }
 
 func (a actorAWS) RunTask(ctx context.Context, request json.RawMessage, deadline time.Time) (fargate.Answer, error) {
 	w := a.world()
+	if w.chance(w.faults.slow) {
+		if err := a.actor.hold("a slow RunTask", w.between(0, run.CallTime)); err != nil {
+			return fargate.Answer{}, err
+		}
+	}
 	return call(a.actor, "RunTask", func() (fargate.Answer, error) {
 		if w.chance(w.faults.throttle) {
 			return fargate.Answer{Refusal: &run.Outcome{Class: run.Throttled, Detail: "Rate exceeded"}}, nil

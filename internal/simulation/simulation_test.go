@@ -24,7 +24,8 @@ var (
 // faults are the chances of what goes wrong, each for each time that it could.
 type faults struct {
 	crash       float64 // of whoever makes a call, before and after it
-	zombie      float64 // a call takes minutes or hours
+	zombie      float64 // a call takes longer than it should, up to hours
+	slow        float64 // RunTask takes half a minute
 	throttle    float64
 	serverError float64 // RunTask answers 5xx, and may have started the task
 	refuse      float64 // RunTask starts nothing
@@ -51,7 +52,7 @@ func roll(w *world) faults {
 		return most * w.random.Float64()
 	}
 	f := faults{
-		crash: some(0.03), zombie: some(0.01), throttle: some(0.3), serverError: some(0.3), refuse: some(0.5), lose: some(0.3),
+		crash: some(0.03), zombie: some(0.01), slow: some(0.1), throttle: some(0.3), serverError: some(0.3), refuse: some(0.5), lose: some(0.3),
 		duplicate: some(0.4), late: some(0.2), hang: some(0.3), interrupt: some(0.4), startFails: some(0.2), cancel: some(0.3), blink: some(0.5),
 		invisible: w.between(0, 3*time.Second), skew: w.between(0, 2*time.Second),
 	}

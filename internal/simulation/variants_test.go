@@ -82,7 +82,7 @@ func dropped(drop func(run.Effect) bool) func(*actor, *run.Run) {
 var breakRules = flag.Bool("break", false, "whether TestBrokenVariants breaks each rule")
 
 var variants = []variant{
-	{rule: "the request is sent as it was stored", attempt: func(a *actor, at *run.Attempt) {
+	{rule: "the request is sent as it was stored", harsh: func(f *faults) { f.serverError, f.crash, f.late = 0.9, 0.03, 0.5 }, attempt: func(a *actor, at *run.Attempt) {
 		at.Request = json.RawMessage(strings.ReplaceAll(string(at.Request), `"cluster":"one"`, `"cluster":"`+a.world.placement.Cluster+`"`))
 	}},
 	{rule: "after 5xx the same token is sent", answer: func(in fargate.Answer) fargate.Answer {
@@ -91,16 +91,20 @@ var variants = []variant{
 		}
 		return in
 	}},
-	{rule: "a call has a lease", read: func(_ *actor, r *run.Run) { r.Lease = time.Time{} }},
+	{rule: "a call has a lease", harsh: func(f *faults) {
+		f.slow, f.duplicate, f.refuse, f.late = 0.5, 0.9, 0.5, 0
+	}, read: func(_ *actor, r *run.Run) { r.Lease = time.Time{} }},
 	{rule: "a refusal counts only for the current call", harsh: func(f *faults) {
-		f.zombie, f.serverError, f.refuse, f.late = 0.1, 0.5, 0.5, 0
+		f.slow, f.zombie, f.serverError, f.refuse, f.late = 0.5, 0.1, 0.5, 0.5, 0
 	}, read: func(a *actor, r *run.Run) {
 		if a.claim.ID == r.ID && a.claim.Attempt == r.Attempt {
 			r.Call = a.claim.Call
 		}
 	}},
 	{rule: "a claimed call has a deadline", late: true},
-	{rule: "a token is sent for 50 minutes only", read: func(a *actor, r *run.Run) {
+	{rule: "a token is sent for 50 minutes only", harsh: func(f *faults) {
+		f.serverError, f.refuse, f.throttle, f.lose, f.hang, f.outageFrom, f.outageTo = 0.9, 0, 0, 0.9, 0, time.Minute, 4*time.Hour
+	}, read: func(a *actor, r *run.Run) {
 		if r.State == run.Launching {
 			r.FirstCall = a.world.now
 		}
@@ -117,7 +121,7 @@ var variants = []variant{
 			r.Task.Missing, r.Task.Misses = a.world.now.Add(-time.Hour), 9
 		}
 	}},
-	{rule: "closed attempts ignore input", read: func(_ *actor, r *run.Run) {
+	{rule: "closed attempts ignore input", harsh: func(f *faults) { f.duplicate, f.late, f.interrupt = 0.9, 0.9, 0.5 }, read: func(_ *actor, r *run.Run) {
 		if r.Attempt > 0 {
 			r.Closed, r.Stopped = false, nil
 		}
@@ -158,7 +162,7 @@ func TestBrokenVariants(t *testing.T) {
 	for _, v := range variants {
 		t.Run(v.rule, func(t *testing.T) {
 			t.Parallel()
-			const most = 5_000
+			const most = 3_000
 			for number := uint64(1); number <= most; number++ {
 				if _, failure := simulate(t, number, v); failure != "" {
 					t.Logf("noticed by seed %d: %s", number, failure)

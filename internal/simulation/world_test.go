@@ -3,6 +3,7 @@ package simulation
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -147,10 +148,11 @@ func (w *world) between(from, to time.Duration) time.Duration {
 }
 
 // latency is how long a call takes: mostly not long; now and then whoever makes it is held up for so long
-// that everybody else has given it up.
+// that somebody else goes on with its work: for as many tenths of a second as for hours.
 func (w *world) latency() time.Duration {
 	if w.chance(w.faults.zombie) {
-		return w.between(20*time.Second, 3*time.Hour)
+		const least, most = 100 * time.Millisecond, 3 * time.Hour
+		return time.Duration(float64(least) * math.Pow(float64(most/least), w.random.Float64()))
 	}
 	return w.between(time.Millisecond, 80*time.Millisecond)
 }
