@@ -22,6 +22,7 @@ type draft struct {
 	root       value
 	image      *member // task.image
 	definition *member
+	upTo       *member // retry.out-of-memory.up-to
 	local      []model.Template
 	timezone   string
 	inputs     map[string]position

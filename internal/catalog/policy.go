@@ -50,13 +50,9 @@ func (d *draft) readRetry(m member) {
 		"out-of-memory": func(f member) {
 			f.fields("out-of-memory", map[string]func(member){"up-to": func(g member) {
 				if n, ok := g.integer("up-to", 512, 122880); ok {
-					r.OutOfMemory = &model.OutOfMemory{UpTo: n}
-					if d.model.Task.Memory > 0 && n <= d.model.Task.Memory {
-						g.errorf("up-to is %d MiB, and the task has %d already: more is expected", n, d.model.Task.Memory)
-					}
+					r.OutOfMemory, d.upTo = &model.OutOfMemory{UpTo: n}, &g
 				}
 			}})
-			f.doc.problem(f.key, false, "%s", notYet("retry.out-of-memory"))
 		},
 	})
 }

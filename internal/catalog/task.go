@@ -93,17 +93,26 @@ func (d *draft) readDefinition(name string) {
 // checkOverride checks task.cpu and task.memory, with the definition's own where one is missing.
 func (d *draft) checkOverride(at member, cpu, memory int) {
 	t := d.model.Task
-	if t.CPU == 0 && t.Memory == 0 || !d.fargate() {
-		return
-	}
 	if t.CPU > 0 {
 		cpu = t.CPU
 	}
 	if t.Memory > 0 {
 		memory = t.Memory
 	}
-	if cpu > 0 && memory > 0 {
+	d.checkLadder(memory)
+	if (t.CPU > 0 || t.Memory > 0) && d.fargate() && cpu > 0 && memory > 0 {
 		checkSize(at.value, cpu, memory)
+	}
+}
+
+// checkLadder checks retry.out-of-memory against the memory that the first attempt has.
+func (d *draft) checkLadder(memory int) {
+	switch {
+	case d.upTo == nil:
+	case !d.fargate():
+		d.upTo.errorf("only Fargate tasks can be launched with more memory, and the task's capacity is %s", d.model.Task.Capacity)
+	case d.model.Policy.Retry.OutOfMemory.UpTo <= memory:
+		d.upTo.errorf("up-to is %d MiB, and the task has %d already: more is expected", d.model.Policy.Retry.OutOfMemory.UpTo, memory)
 	}
 }
 
@@ -205,6 +214,7 @@ func number(v any) int {
 
 func (l *lint) fargateRules(fields map[string]any) {
 	cpu, memory := number(fields["cpu"]), number(fields["memory"])
+	l.checkOverride(*l.draft.definition, cpu, memory)
 	if !l.fargate() {
 		return
 	}
@@ -220,7 +230,6 @@ func (l *lint) fargateRules(fields map[string]any) {
 	default:
 		checkSize(l.at("cpu"), cpu, memory)
 	}
-	l.checkOverride(*l.draft.definition, cpu, memory)
 }
 
 func (l *lint) roles(fields map[string]any, containers []any) {

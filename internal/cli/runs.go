@@ -130,6 +130,10 @@ func (c showCommand) Run(s *session) error {
 		}
 		rows = append(rows, []string{fmt.Sprintf("attempt %d", a.Number), a.FirstCall.Local().Format(time.DateTime) + "  " + outcome})
 	}
+	if x.Run.State == run.Succeeded && x.Run.Size.Memory > 0 {
+		rows = append(rows, []string{"memory", fmt.Sprintf("%d MiB were enough, after less was not: set task.memory: %[1]d and task.cpu: %d in its model.yaml",
+			x.Run.Size.Memory, x.Run.Size.CPU)})
+	}
 	for _, log := range x.Logs {
 		rows = append(rows, []string{"log", log})
 	}

@@ -35,7 +35,7 @@ type Queue interface {
 // Launcher starts tasks.
 type Launcher interface {
 	RunTask(ctx context.Context, request json.RawMessage, deadline time.Time) (fargate.Answer, error)
-	Revision(ctx context.Context, family string) (string, error)
+	Definition(ctx context.Context, family, container string) (fargate.Definition, error)
 }
 
 // Watcher looks at tasks and stops them.
@@ -89,7 +89,7 @@ func New(o Options) *Dispatcher { return &Dispatcher{o} }
 
 // plan is what decides about another attempt besides the run itself.
 func (d *Dispatcher) plan(s run.Spec) run.Plan {
-	return run.Plan{Capacities: s.Task.Capacity, Jitter: d.Random()}
+	return run.Plan{Capacities: s.Task.Capacity, Jitter: d.Random(), Larger: fargate.Next}
 }
 
 func log(ctx context.Context) *zerolog.Logger { return zerolog.Ctx(ctx) }

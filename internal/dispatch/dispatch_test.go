@@ -100,6 +100,19 @@ func (w *world) run(t *testing.T, id string) run.Run {
 	return r
 }
 
+// newest is the task that was started last.
+func (w *world) newest() string {
+	tasks := w.aws.ECS.Tasks()
+	return tasks[len(tasks)-1]
+}
+
+// killed is how a task ends that is out of memory.
+func killed(t *event.Task) {
+	code := 137
+	t.StopCode, t.StoppedReason = "EssentialContainerExited", "Essential container in task exited"
+	t.Containers[0].ExitCode, t.Containers[0].Reason = &code, "OutOfMemoryError: Container killed due to memory usage"
+}
+
 func (w *world) only(t *testing.T) string {
 	t.Helper()
 	tasks := w.aws.ECS.Tasks()
@@ -389,4 +402,32 @@ func TestANewerSchemaIsPutBack(t *testing.T) {
 	if err := w.Launch(t.Context(), id); err == nil || !strings.Contains(err.Error(), "newer code wrote it") {
 		t.Errorf("Launch = %v, want that newer code wrote it", err)
 	}
+}
+
+// TestATaskOutOfMemoryIsFollowedByALargerOne climbs to the limit, and only then uses up attempts.
+func TestATaskOutOfMemoryIsFollowedByALargerOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(m *model.Model) { m.Policy.Retry.OutOfMemory = &model.OutOfMemory{UpTo: 3072} })
+	w.aws.ECS.Size, w.aws.ECS.Limit = model.Size{CPU: 256, Memory: 1024}, 900
+	id := w.accept(t, "a.csv")
+	for attempt, want := range []struct {
+		memory, cpu string
+		limit       int
+	}{{"", "", 0}, {"2048", "", 1924}, {"3072", "512", 2948}} {
+		w.launch(t)
+		a, _, err := dispatch.Read[run.Attempt](t.Context(), w.Store, dispatch.AttemptKey(id, attempt+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var request fargate.Request
+		if err := json.Unmarshal(a.Request, &request); err != nil {
+			t.Fatal(err)
+		}
+		o := request.Overrides
+		if o.Memory != want.memory || want.cpu != "" && o.CPU != want.cpu || o.ContainerOverrides[0].Memory != want.limit {
+			t.Errorf("attempt %d asks for %s MiB, %s CPU units, and a limit of %d, want %v", attempt+1, o.Memory, o.CPU, o.ContainerOverrides[0].Memory, want)
+		}
+		w.observe(t, w.aws.ECS.Stopped(w.newest(), killed))
+	}
+	w.want(t, id, run.Failed, run.OutOfMemory)
 }

@@ -50,15 +50,15 @@ func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec) er
 // launchFirst makes the request of a new attempt, stores it, and only then sends it.
 func (d *Dispatcher) launchFirst(ctx context.Context, r run.Run, spec run.Spec, version int64) error {
 	if r.Definition == "" {
-		definition, err := d.Launcher.Revision(ctx, spec.Task.Family)
+		definition, err := d.Launcher.Definition(ctx, spec.Task.Family, spec.Task.Container)
 		if err != nil {
 			return err
 		}
-		r.Definition = definition
+		r.Definition, r.Limit = definition.ARN, definition.Limit
 	}
 	request := fargate.NewRequest(spec.Task, fargate.Launch{
 		Deployment: d.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition,
-		Capacity: capacity(spec.Task.Capacity, r.Capacity), Placement: d.Placement,
+		Capacity: capacity(spec.Task.Capacity, r.Capacity), Placement: d.Placement, Size: r.Size, Limit: r.Limit,
 	})
 	a := run.Attempt{Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: encode(request), FirstCall: r.FirstCall}
 	err := d.Store.Commit(ctx,
@@ -136,7 +136,7 @@ const stopped = "STOPPED"
 // sighting turns what ECS says of a task into what the run is told: a stopped task has its
 // outcome, for which the declared outputs are looked for.
 func (d *Dispatcher) sighting(ctx context.Context, t event.Task, spec run.Spec) (run.Sighting, error) {
-	s := run.Sighting{ARN: t.ARN, Status: t.LastStatus, Version: t.Version, Started: t.StartedAt}
+	s := run.Sighting{ARN: t.ARN, Status: t.LastStatus, Version: t.Version, Started: t.StartedAt, Size: t.Size()}
 	if t.LastStatus != stopped {
 		return s, nil
 	}

@@ -4,7 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
+
+	"modeldispatch/internal/model"
 )
 
 // Task is what ECS says of a task: the detail of an ECS Task State Change, or a description.
@@ -27,6 +30,16 @@ type Task struct {
 	StoppedAt        time.Time `json:"stoppedAt"`
 
 	Containers []Container `json:"containers"`
+}
+
+// Size is how large the task is; zero where ECS does not say, as on container instances.
+func (t Task) Size() model.Size {
+	cpu, cpuErr := strconv.Atoi(t.CPU)
+	memory, memoryErr := strconv.Atoi(t.Memory)
+	if cpuErr != nil || memoryErr != nil {
+		return model.Size{}
+	}
+	return model.Size{CPU: cpu, Memory: memory}
 }
 
 // Container is what ECS says of a container. An exit code that is absent was never reported: that

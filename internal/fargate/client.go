@@ -115,18 +115,30 @@ func (c *Client) ListTasks(ctx context.Context, cluster, startedBy string) ([]st
 	return out.TaskArns, nil
 }
 
-// Revision resolves a family to the ARN of its latest active revision. A family that ECS does not
+// Definition is what a launch needs to know of a task definition.
+type Definition struct {
+	ARN   string // of the revision
+	Limit int    // hard memory limit of the container in MiB; 0 is none
+}
+
+// Definition resolves a family to its latest active revision. A family that ECS does not
 // have stays as it is: RunTask then refuses it, and its answer is the one that is kept.
-func (c *Client) Revision(ctx context.Context, family string) (string, error) {
+func (c *Client) Definition(ctx context.Context, family, container string) (Definition, error) {
 	out, err := c.api.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &family})
 	var unknown *types.ClientException
 	if errors.As(err, &unknown) {
-		return family, nil
+		return Definition{ARN: family}, nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("resolving task definition %s: %w", family, err)
+		return Definition{}, fmt.Errorf("resolving task definition %s: %w", family, err)
 	}
-	return aws.ToString(out.TaskDefinition.TaskDefinitionArn), nil
+	d := Definition{ARN: aws.ToString(out.TaskDefinition.TaskDefinitionArn)}
+	for _, one := range out.TaskDefinition.ContainerDefinitions {
+		if aws.ToString(one.Name) == container {
+			d.Limit = int(aws.ToInt32(one.Memory))
+		}
+	}
+	return d, nil
 }
 
 // task turns the API's form of a task into the event's.

@@ -71,6 +71,7 @@ type ContainerOverride struct {
 	Name        string                  `json:"name"`
 	Command     []string                `json:"command,omitempty"`
 	Environment []model.EnvironmentPair `json:"environment,omitempty"`
+	Memory      int                     `json:"memory,omitempty"` // hard limit in MiB
 }
 
 // Tag is a tag of a task.
@@ -87,6 +88,8 @@ type Launch struct {
 	Definition string // the pinned revision; "" leaves the task's family
 	Capacity   model.Capacity
 	Placement  Placement
+	Size       model.Size // replaces the task's, after it ran out of memory
+	Limit      int        // the container's hard memory limit that goes with Size, in MiB; 0 is none
 }
 
 // NewRequest is the RunTask request of one attempt. It depends on nothing but its arguments, so
@@ -98,7 +101,7 @@ func NewRequest(t model.Rendered, l Launch) Request {
 		ClientToken:          token(l.Deployment, l.Run, l.Attempt),
 		EnableECSManagedTags: true,
 		Tags:                 tags(t.Tags, l.Deployment),
-		Overrides:            overrides(t, l.Attempt),
+		Overrides:            overrides(t, l),
 	}
 	if r.TaskDefinition == "" {
 		r.TaskDefinition = t.Family
@@ -116,14 +119,19 @@ func NewRequest(t model.Rendered, l Launch) Request {
 	return r
 }
 
-func overrides(t model.Rendered, attempt int) Overrides {
-	environment := append(slices.Clone(t.Environment), model.EnvironmentPair{Name: "RUN_ATTEMPT", Value: strconv.Itoa(attempt)})
-	o := Overrides{ContainerOverrides: []ContainerOverride{{Name: t.Container, Command: t.Command, Environment: environment}}}
-	if t.CPU > 0 {
-		o.CPU = strconv.Itoa(t.CPU)
+func overrides(t model.Rendered, l Launch) Overrides {
+	environment := append(slices.Clone(t.Environment), model.EnvironmentPair{Name: "RUN_ATTEMPT", Value: strconv.Itoa(l.Attempt)})
+	container := ContainerOverride{Name: t.Container, Command: t.Command, Environment: environment}
+	size := model.Size{CPU: t.CPU, Memory: t.Memory}
+	if l.Size.Memory > 0 {
+		size, container.Memory = l.Size, l.Limit
 	}
-	if t.Memory > 0 {
-		o.Memory = strconv.Itoa(t.Memory)
+	o := Overrides{ContainerOverrides: []ContainerOverride{container}}
+	if size.CPU > 0 {
+		o.CPU = strconv.Itoa(size.CPU)
+	}
+	if size.Memory > 0 {
+		o.Memory = strconv.Itoa(size.Memory)
 	}
 	return o
 }

@@ -1,9 +1,10 @@
 package fargate
 
-import "slices"
+import (
+	"slices"
 
-// Size is what a Fargate task can be: CPU units and MiB.
-type Size struct{ CPU, Memory int }
+	"modeldispatch/internal/model"
+)
 
 // ladder is the sizes of one CPU value: the fewest and most MiB, and the step between.
 type ladder struct{ cpu, from, to, step int }
@@ -21,11 +22,11 @@ var ladders = []ladder{
 }
 
 // Sizes are all sizes, by CPU and then by memory.
-func Sizes() []Size {
-	var all []Size
+func Sizes() []model.Size {
+	var all []model.Size
 	for _, l := range ladders {
 		for memory := l.from; memory <= l.to; memory = l.next(memory) {
-			all = append(all, Size{l.cpu, memory})
+			all = append(all, model.Size{CPU: l.cpu, Memory: memory})
 		}
 	}
 	return all
@@ -40,21 +41,16 @@ func (l ladder) next(memory int) int {
 }
 
 // ValidSize says whether Fargate has a size.
-func ValidSize(cpu, memory int) bool { return slices.Contains(Sizes(), Size{cpu, memory}) }
-
-// Next is the next larger memory up to a limit, in MiB, with more CPU only where it must be.
-func Next(cpu, memory, upTo int) (Size, bool) {
-	best, found := Size{}, false
-	for _, s := range Sizes() {
-		larger := s.CPU >= cpu && s.Memory > memory && s.Memory <= upTo
-		if larger && (!found || s.Memory < best.Memory || s.Memory == best.Memory && s.CPU < best.CPU) && (s.CPU == cpu || !hasLarger(cpu, memory, upTo)) {
-			best, found = s, true
-		}
-	}
-	return best, found
+func ValidSize(cpu, memory int) bool {
+	return slices.Contains(Sizes(), model.Size{CPU: cpu, Memory: memory})
 }
 
-// hasLarger says whether the same CPU goes with more memory, within the limit.
-func hasLarger(cpu, memory, upTo int) bool {
-	return slices.ContainsFunc(Sizes(), func(s Size) bool { return s.CPU == cpu && s.Memory > memory && s.Memory <= upTo })
+// Next is the next larger memory up to a limit, in MiB, with more CPU only where it must be.
+func Next(from model.Size, upTo int) (model.Size, bool) {
+	sizes := Sizes() // by CPU: the first that is larger has the fewest CPU units
+	i := slices.IndexFunc(sizes, func(s model.Size) bool { return s.CPU >= from.CPU && s.Memory > from.Memory && s.Memory <= upTo })
+	if i < 0 {
+		return model.Size{}, false
+	}
+	return sizes[i], true
 }

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/model"
 )
 
 func TestValidSize(t *testing.T) {
@@ -29,16 +30,16 @@ func TestValidSize(t *testing.T) {
 // TestNext climbs as far as the limit: more memory first, more CPU only where it must be.
 func TestNext(t *testing.T) {
 	t.Parallel()
-	size := fargate.Size{CPU: 256, Memory: 1024}
-	want := []fargate.Size{{256, 2048}, {512, 3072}, {512, 4096}, {1024, 5120}, {1024, 6144}}
+	size := model.Size{CPU: 256, Memory: 1024}
+	want := []model.Size{{CPU: 256, Memory: 2048}, {CPU: 512, Memory: 3072}, {CPU: 512, Memory: 4096}, {CPU: 1024, Memory: 5120}, {CPU: 1024, Memory: 6144}}
 	for _, next := range want {
-		got, ok := fargate.Next(size.CPU, size.Memory, 6144)
+		got, ok := fargate.Next(size, 6144)
 		if !ok || got != next {
 			t.Fatalf("Next(%d, %d) = %v, %t, want %v", size.CPU, size.Memory, got, ok, next)
 		}
 		size = got
 	}
-	if got, ok := fargate.Next(size.CPU, size.Memory, 6144); ok {
+	if got, ok := fargate.Next(size, 6144); ok {
 		t.Errorf("at the limit there is still %v", got)
 	}
 }

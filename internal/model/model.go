@@ -101,6 +101,12 @@ type Task struct {
 	Capacity   []Capacity      `json:"capacity,omitempty"` // tried in order
 }
 
+// Size is how large a task is: CPU units and MiB. Zeros leave it to the task definition.
+type Size struct {
+	CPU    int `json:"cpu,omitempty"`
+	Memory int `json:"memory,omitempty"`
+}
+
 // Capacity is where a task can run.
 type Capacity string
 

@@ -84,11 +84,12 @@ func (r Run) Listed(attempt int, arns []string, p Plan, now time.Time) (Run, boo
 	return r.closeAttempt(Outcome{Class: Lost, Detail: "ECS lists no task for the attempt, and its token is too old to be sent again"}, p, now), true
 }
 
-// Plan is what decides the next attempt besides the run: the model's capacities and a random
-// number for the jitter.
+// Plan is what decides the next attempt besides the run: the model's capacities, a random
+// number for the jitter, and which size is next.
 type Plan struct {
 	Capacities []model.Capacity
 	Jitter     float64 // in [0, 1)
+	Larger     func(from model.Size, upTo int) (model.Size, bool)
 }
 
 // Range is the span of a backoff that doubles from Min to Max.
@@ -110,6 +111,13 @@ func (p Plan) pause(span Range, tries int) time.Duration {
 // closeAttempt ends the current attempt and decides between another one and the end of the run.
 func (r Run) closeAttempt(o Outcome, p Plan, now time.Time) Run {
 	r.Closed, r.Outcome = true, &o
+	if larger, ok := r.larger(o, p); ok {
+		if r.Limit > 0 {
+			r.Limit += larger.Memory - r.Task.Size.Memory
+		}
+		r.Size = larger
+		return r.backOff(0, now)
+	}
 	if end, ended := r.verdict(o); ended {
 		return r.end(end, o, now)
 	}
@@ -149,6 +157,16 @@ func (r Run) verdict(o Outcome) (State, bool) {
 		return Failed, true
 	}
 	return "", false
+}
+
+// larger is the next size of a task that ran out of memory. The ladder has an end, so climbing it
+// is not charged to anything.
+func (r Run) larger(o Outcome, p Plan) (model.Size, bool) {
+	policy := r.Policy.Retry.OutOfMemory
+	if o.Class != OutOfMemory || policy == nil || r.Task.Size.Memory == 0 || r.Cancel != nil && r.Cancel.Class == Stopped {
+		return model.Size{}, false
+	}
+	return p.Larger(r.Task.Size, policy.UpTo)
 }
 
 // charge is who pays for another attempt after this outcome. An exit code that the model declares

@@ -103,6 +103,9 @@ type Run struct {
 	LastCall   time.Time `json:"lastCall,omitzero"`    // the timeout counts from here
 	Definition string    `json:"definition,omitempty"` // the revision, pinned by the first attempt
 	Capacity   int       `json:"capacity,omitempty"`   // index into the model's capacity list
+	// Size replaces the task's once it ran out of memory; Limit is the container's that goes with it.
+	Size  model.Size `json:"size,omitzero"`
+	Limit int        `json:"limit,omitempty"`
 
 	Task     Task     `json:"task,omitzero"`
 	Stopped  []string `json:"stopped,omitempty"` // tasks that were seen STOPPED: what comes late about them is old
@@ -116,13 +119,14 @@ type Run struct {
 
 // Task is what is known of the current attempt's task.
 type Task struct {
-	ARN     string    `json:"arn,omitempty"`
-	Status  string    `json:"status,omitempty"` // ECS's lastStatus
-	Version int64     `json:"version,omitempty"`
-	Started time.Time `json:"started,omitzero"`
-	Heard   time.Time `json:"heard,omitzero"` // when something was last heard of it
-	Misses  int       `json:"misses,omitempty"`
-	Missing time.Time `json:"missing,omitzero"` // since when it was MISSING or in no list
+	ARN     string     `json:"arn,omitempty"`
+	Status  string     `json:"status,omitempty"` // ECS's lastStatus
+	Version int64      `json:"version,omitempty"`
+	Size    model.Size `json:"size,omitzero"` // as ECS says
+	Started time.Time  `json:"started,omitzero"`
+	Heard   time.Time  `json:"heard,omitzero"` // when something was last heard of it
+	Misses  int        `json:"misses,omitempty"`
+	Missing time.Time  `json:"missing,omitzero"` // since when it was MISSING or in no list
 }
 
 // Cancel says that a run, or its attempt, is to be stopped.

@@ -14,6 +14,7 @@ type Sighting struct {
 	Status  string // lastStatus; "" where only its existence is known
 	Version int64  // 0 where it is not known
 	Started time.Time
+	Size    model.Size // of the task; zero where it is not known
 	// Call is the number of the RunTask call that this answers; 0 where it answers none.
 	Call int
 	// Outcome is set once the task is STOPPED. Its class is OK only if the outputs are there.
@@ -60,6 +61,9 @@ func (r Run) saw(s Sighting, now time.Time) Run {
 	r.Task.Version = max(r.Task.Version, s.Version)
 	if s.Status != "" {
 		r.Task.Status = s.Status
+	}
+	if s.Size.Memory > 0 {
+		r.Task.Size = s.Size
 	}
 	if !s.Started.IsZero() {
 		r.Task.Started = s.Started

@@ -168,8 +168,8 @@ func (a actorAWS) RunTask(ctx context.Context, request json.RawMessage, deadline
 	})
 }
 
-func (a actorAWS) Revision(ctx context.Context, family string) (string, error) {
-	return call(a.actor, "Revision", func() (string, error) { return a.world().aws.ECS.Revision(ctx, family) })
+func (a actorAWS) Definition(ctx context.Context, family, container string) (fargate.Definition, error) {
+	return call(a.actor, "Definition", func() (fargate.Definition, error) { return a.world().aws.ECS.Definition(ctx, family, container) })
 }
 
 func (a actorAWS) DescribeTask(ctx context.Context, arn string) (event.Task, error) {

@@ -13,10 +13,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/model"
 	"modeldispatch/internal/run"
 )
 
@@ -31,6 +33,9 @@ type ECS struct {
 	// Remembers says whether a token is remembered whose call returned only failures: ECS's
 	// documents leave that open.
 	Remembers bool
+	// Size is the size of task definitions, and Limit their container's hard memory limit in MiB.
+	Size  model.Size
+	Limit int
 	// Calls counts the RunTask calls that arrived.
 	Calls int
 	// Began and Told, when set, are called for a task that was started, and for one that was told to stop.
@@ -75,10 +80,17 @@ func (e *ECS) RunTask(_ context.Context, request json.RawMessage, deadline time.
 			return refused(*why)
 		}
 	}
+	size := e.Size
+	if n, err := strconv.Atoi(in.Overrides.Memory); err == nil {
+		size.Memory = n
+	}
+	if n, err := strconv.Atoi(in.Overrides.CPU); err == nil {
+		size.CPU = n
+	}
 	arn := fmt.Sprintf("arn:aws:ecs:us-east-1:000000000000:task/%s/%032x", in.Cluster, len(e.tasks)+1)
 	e.tasks[arn] = &event.Task{
 		ARN: arn, ClusterARN: in.Cluster, DefinitionARN: in.TaskDefinition, StartedBy: in.StartedBy, LastStatus: "PROVISIONING",
-		DesiredStatus: "RUNNING", Version: 1, CreatedAt: e.Now(), Containers: []event.Container{{Name: in.Overrides.ContainerOverrides[0].Name}},
+		CPU: strconv.Itoa(size.CPU), Memory: strconv.Itoa(size.Memory), DesiredStatus: "RUNNING", Version: 1, CreatedAt: e.Now(), Containers: []event.Container{{Name: in.Overrides.ContainerOverrides[0].Name}},
 	}
 	e.arns = append(e.arns, arn)
 	e.tokens[key] = &token{request: string(request), task: arn, at: e.Now()}
@@ -132,8 +144,10 @@ func (e *ECS) copy(arn string) *event.Task {
 	return &t
 }
 
-// Revision implements dispatch.Launcher.
-func (e *ECS) Revision(_ context.Context, family string) (string, error) { return family + ":1", nil }
+// Definition implements dispatch.Launcher.
+func (e *ECS) Definition(_ context.Context, family, _ string) (fargate.Definition, error) {
+	return fargate.Definition{ARN: family + ":1", Limit: e.Limit}, nil
+}
 
 // DescribeTask implements dispatch.Watcher. A task that has stopped is known for an hour.
 func (e *ECS) DescribeTask(_ context.Context, arn string) (event.Task, error) {
