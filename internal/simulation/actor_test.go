@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"iter"
 	"time"
 
 	"modeldispatch/internal/dispatch"
@@ -23,8 +22,7 @@ type actor struct {
 	name    string
 	at      time.Time // when it goes on
 	crashed bool
-	yield   func(struct{}) bool
-	next    func() (struct{}, bool)
+	routine *coroutine
 	done    func(ok bool) // is told how it ended: whether its work is acknowledged
 	claim   run.Run       // the run as it was when the actor claimed it
 }
@@ -33,12 +31,17 @@ type actor struct {
 func (w *world) spawn(name string, f func(*dispatch.Dispatcher) bool, done func(ok bool)) {
 	a := &actor{world: w, name: name, at: w.now, done: done}
 	d := w.dispatcher(a)
-	a.next, _ = iter.Pull(func(yield func(struct{}) bool) {
-		a.yield = yield
+	a.routine = takeCoroutine(func() {
 		ok := f(d)
 		a.done(ok && !a.crashed)
 	})
 	w.actors = append(w.actors, a)
+}
+
+// end ends an actor that the world no longer waits for.
+func (a *actor) end() {
+	a.crashed = true
+	a.routine.resume()
 }
 
 // pause gives way before or after a call. The actor goes on some time later, or crashes here.
@@ -55,7 +58,10 @@ func (a *actor) hold(point string, latency time.Duration) error {
 		w.trace("%s crashes at %s", a.name, point)
 		return errCrashed
 	}
-	a.yield(struct{}{})
+	a.routine.yield(struct{}{})
+	if a.crashed {
+		return errCrashed
+	}
 	return nil
 }
 

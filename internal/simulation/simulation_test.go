@@ -88,6 +88,9 @@ func simulate(t testing.TB, number uint64, broken variant) (*world, string) {
 		}
 	}
 	w.checkEnd()
+	for _, a := range w.actors {
+		a.end()
+	}
 	return w, w.failure
 }
 

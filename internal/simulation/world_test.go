@@ -194,7 +194,7 @@ func (w *world) step() bool {
 	if next >= 0 && (len(w.timers) == 0 || !w.timers[0].at.Before(w.actors[next].at)) {
 		a := w.actors[next]
 		w.now = later(w.now, a.at)
-		if _, more := a.next(); !more {
+		if a.routine.resume() {
 			w.actors = slices.Delete(w.actors, next, next+1)
 		}
 		return true
