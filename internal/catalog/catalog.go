@@ -3,7 +3,7 @@
 //
 // Everything that can be wrong is found here, all at once, each with its place and with what
 // would be right; what is compiled needs no further checks. The package is strict: a field that
-// it does not know is an error, and so is a policy that this version does not carry out.
+// it does not know is an error.
 package catalog
 
 import (
@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"modeldispatch/internal/model"
 )
@@ -81,6 +82,7 @@ func (p *project) readModels(dir string) {
 		if _, err := os.Stat(filepath.Join(dir, file)); !folder.IsDir() || err != nil {
 			continue // what models share lies beside them
 		}
+		p.folders = append(p.folders, folder.Name())
 		p.readModel(dir, folder.Name(), file)
 	}
 	if len(p.models) == 0 && len(p.all) == 0 {
@@ -90,7 +92,8 @@ func (p *project) readModels(dir string) {
 
 // checkTogether checks what only all models together can get wrong.
 func (p *project) checkTogether() {
-	slices.SortFunc(p.models, func(a, b model.Model) int { return slices.Compare([]string{a.Name}, []string{b.Name}) })
+	slices.SortFunc(p.models, func(a, b model.Model) int { return strings.Compare(a.Name, b.Name) })
+	p.checkFollows()
 }
 
 // hash is the version of what marshals to the same JSON.

@@ -124,6 +124,19 @@ func unpack(t *testing.T, dir string) string {
 	write("modeldispatch.yaml", read("modeldispatch.yaml", "modeldispatch.yaml"))
 	write("models/forecast/model.yaml", read("model.yaml", "model.yaml"))
 	write("models/forecast/task-definition.json", read("task-definition.json", "task-definition.json"))
+	others, err := filepath.Glob(filepath.Join(dir, "models", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range others { // further models
+		name := filepath.Base(other)
+		text, err := os.ReadFile(filepath.Join(other, "model.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write("models/"+name+"/model.yaml", text)
+		write("models/"+name+"/task-definition.json", read("task-definition.json", "task-definition.json"))
+	}
 	return project
 }
 

@@ -11,8 +11,7 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// readPolicy reads one of the policies. Those that this version does not carry out are checked
-// all the same, and then refused: nothing that is declared is ignored in silence.
+// readPolicy reads one of the policies.
 func (d *draft) readPolicy(field string, m member) {
 	switch field {
 	case "timeout":
@@ -27,16 +26,12 @@ func (d *draft) readPolicy(field string, m member) {
 		d.readExitCodes(m)
 	case "concurrency":
 		d.readConcurrency(m)
-		m.doc.problem(m.key, false, "%s", notYet(field))
 	case "debounce":
 		d.readDebounce(m)
-		m.doc.problem(m.key, false, "%s", notYet(field))
 	case "wait-for":
 		d.readWaitFor(m)
-		m.doc.problem(m.key, false, "%s", notYet(field))
 	case "expect":
 		d.readExpect(m)
-		m.doc.problem(m.key, false, "%s", notYet(field))
 	}
 }
 
@@ -113,6 +108,13 @@ func (d *draft) readConcurrency(m member) {
 	if (c.Limit > 0) == (c.Pool != "") {
 		m.errorf("concurrency needs either a limit or a pool")
 	}
+	switch {
+	case c.Pool == "":
+	case !c.Per.IsZero():
+		m.errorf("a pool is shared by its models, so it has no per: leave per out, or give the model a limit of its own")
+	case c.Overlap == model.OverlapReplace:
+		m.errorf("overlap: replace would end runs of other models of pool %q: queue and skip are right for a pool", c.Pool)
+	}
 	d.model.Policy.Concurrency = c
 }
 
@@ -149,6 +151,9 @@ func (d *draft) readDebounce(m member) {
 	d.model.Policy.Debounce = b
 }
 
+// mostObjects is how many objects a run waits for at most: they are noted in one commit.
+const mostObjects = 50
+
 func (d *draft) readWaitFor(m member) {
 	w := &model.WaitFor{}
 	m.fields("wait-for", map[string]func(member){
@@ -168,8 +173,11 @@ func (d *draft) readWaitFor(m member) {
 		"newer-than": func(f member) { w.NewerThan, _ = f.duration("newer-than") },
 		"timeout":    func(f member) { w.Timeout, _ = f.duration("timeout") },
 	})
-	if len(w.Objects) == 0 {
+	switch {
+	case len(w.Objects) == 0:
 		m.errorf("wait-for needs objects: a list of S3 URIs")
+	case len(w.Objects) > mostObjects:
+		m.errorf("wait-for has %d objects, and at most %d are waited for: name one that is written last", len(w.Objects), mostObjects)
 	}
 	d.model.Policy.WaitFor = w
 }

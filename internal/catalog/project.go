@@ -19,6 +19,8 @@ type project struct {
 	pools      map[string]int
 	defaults   []member // fields of a model that has none of its own
 	models     []model.Model
+	folders    []string // of the models that were read, right or wrong
+	follows    []follow
 }
 
 // environment is one of a project's environments.
@@ -49,7 +51,6 @@ func readProject(r *report, dir string, o Options) (*project, bool) {
 					p.pools[pool.name] = n
 				}
 			}
-			m.errorf("%s", notYet("pools"))
 		},
 		"defaults": func(m member) { p.defaults, _ = m.members("defaults") },
 	})
@@ -97,11 +98,6 @@ func readEnvironment(m member) environment {
 		},
 	})
 	return e
-}
-
-// notYet is the error for what is declared, checked, and not carried out by this version.
-func notYet(what string) string {
-	return "\"" + what + "\" is not carried out by this version yet; leave it out"
 }
 
 // zone checks a time zone's name.

@@ -159,9 +159,9 @@ func (t *triggerDraft) readAfter(m member) {
 	for _, v := range m.list() {
 		if text, ok := v.text("a model"); ok {
 			t.After = append(t.After, text)
+			t.project.follows = append(t.project.follows, follow{v, t, text})
 		}
 	}
-	m.doc.problem(m.key, false, "%s", notYet("after"))
 }
 
 // pattern reads an EventBridge pattern.

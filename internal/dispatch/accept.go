@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,9 @@ const AnnounceRejected = "Event Rejected"
 func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, error) {
 	if d.Catalog.Paused && e.Kind != model.Manual {
 		return d.unmatched(ctx, e, fmt.Sprintf("triggers are paused in environment %q", d.Catalog.Environment)), nil
+	}
+	if err := d.arrived(ctx, e); err != nil {
+		return nil, err
 	}
 	result := d.Routes.Route(e)
 	var decisions []Decision
@@ -68,46 +72,108 @@ func (d *Dispatcher) unmatched(ctx context.Context, e event.Event, reason string
 	return []Decision{d.decided(ctx, e, Decision{Verdict: Unmatched, Reason: reason})}
 }
 
-// AcceptBinding makes the run of one binding: its record, document and spec in one commit.
+// AcceptBinding makes the run of one binding: its record, document and spec in one commit. Where the
+// model is debounced, the event joins the run of its group instead, if that still waits.
 func (d *Dispatcher) AcceptBinding(ctx context.Context, e event.Event, b route.Binding) (Decision, error) {
-	id := RunID(b.Model.Name, e.Identity, b.Key)
-	files := Files(d.Bucket, id, b)
+	for range conflicts {
+		decision, err := d.tryAccept(ctx, e, b)
+		if !errors.Is(err, store.ErrConflict) {
+			return decision, err
+		}
+		_, err = d.Store.Get(ctx, EventKey(e.Identity, b.Model.Name, b.Key))
+		if !errors.Is(err, store.ErrNotFound) {
+			return d.again(ctx, e, b.Model.Name, b.Key)
+		}
+	}
+	return Decision{}, fmt.Errorf("others were ahead %d times", conflicts)
+}
+
+func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Binding) (Decision, error) {
+	open, err := d.openGroup(ctx, e, b)
+	if err != nil {
+		return Decision{}, err
+	}
+	decision := Decision{Model: b.Model.Name, Key: b.Key, Verdict: Started, Run: RunID(b.Model.Name, e.Identity, b.Key)}
+	if open.run.ID != "" {
+		decision.Verdict, decision.Run = Joined, open.run.ID
+	}
+	spec, err := d.newSpec(ctx, e, b, decision.Run)
+	if unfit := (*unfitError)(nil); errors.As(err, &unfit) {
+		return d.Reject(ctx, e, Decision{Model: b.Model.Name, Key: b.Key, Reason: unfit.Error()})
+	}
+	if err != nil {
+		return Decision{}, err
+	}
+	line, err := d.lineFor(ctx, b)
+	if err != nil {
+		return Decision{}, err
+	}
+	record, err := d.prepare(ctx, e, decision)
+	if err != nil {
+		return Decision{}, err
+	}
+	writes := []store.Write{store.Create(recordDoc(EventKey(e.Identity, b.Model.Name, b.Key), record, 0))}
+	if decision.Verdict == Joined {
+		return decision, d.join(ctx, e, decision, open, spec, line, writes)
+	}
+	r := run.Accept(run.Accepted{
+		ID: decision.Run, Model: b.Model, Trigger: b.Trigger.Name, ByHand: e.Kind == model.Manual,
+		Alone: e.Kind == model.Manual && !b.Downstream, Line: line,
+	}, d.Now())
+	waits, err := d.lineWrites(ctx, run.Run{}, r)
+	if err != nil {
+		return Decision{}, err
+	}
+	if r.For == run.Objects {
+		waits = append(waits, objectWrites(r.ID, spec, false)...)
+	}
+	writes = append(append(append(writes, waits...), open.writes(r)...),
+		store.Create(runDoc(r, 0)), store.Create(store.Doc{Key: SpecKey(r.ID), Body: encode(spec)}))
+	if err := d.Store.Commit(ctx, writes...); err != nil {
+		return Decision{}, fmt.Errorf("committing run %s: %w", r.ID, err)
+	}
+	d.decided(ctx, e, decision)
+	d.moved(ctx, run.Run{}, r)
+	d.carryOut(ctx, RunKey(r.ID), r.Outbox.Effects)
+	return decision, nil
+}
+
+// unfitError is why inputs cannot be given to a task.
+type unfitError struct{ error }
+
+// newSpec is what a run of a binding is accepted with. Inputs that are given as files are laid into the
+// state bucket first.
+func (d *Dispatcher) newSpec(ctx context.Context, e event.Event, b route.Binding, id string) (run.Spec, error) {
+	files := Files(d.Bucket, RunID(b.Model.Name, e.Identity, b.Key), b)
 	for name, uri := range files {
 		if err := d.Objects.Put(ctx, uri, []byte(b.Inputs[name])); err != nil {
-			return Decision{}, err
+			return run.Spec{}, err
 		}
 	}
 	task, err := b.Model.Render(id, b.Inputs, files)
 	if err == nil {
 		err = fargate.NewRequest(task, fargate.Launch{Deployment: d.Deployment, Run: id, Attempt: 1, Placement: d.Placement}).Check()
 	}
-	if err != nil {
-		return d.Reject(ctx, e, Decision{Model: b.Model.Name, Key: b.Key, Reason: err.Error()})
+	objects, objectsErr := rendered(b.Model, b.Inputs)
+	if err := cmp.Or(err, objectsErr); err != nil {
+		return run.Spec{}, &unfitError{err}
 	}
-	now := d.Now()
-	r := run.Accept(id, b.Model, b.Trigger.Name, now)
-	spec := run.Spec{
+	return run.Spec{
 		Schema: model.Schema, Run: id, Catalog: d.Catalog.Version, Event: e.Identity, Kind: e.Kind, Key: b.Key,
-		Inputs: b.Inputs, From: b.From, Task: task,
+		Inputs: b.Inputs, From: b.From, Task: task, Objects: objects,
+	}, nil
+}
+
+// lineFor is the line of a binding's run. The runs of a model without a limit stand in one while it is paused.
+func (d *Dispatcher) lineFor(ctx context.Context, b route.Binding) (string, error) {
+	if line := lineOf(b.Model, b.Inputs); line != "" {
+		return line, nil
 	}
-	decision := Decision{Model: b.Model.Name, Key: b.Key, Verdict: Started, Run: id}
-	record, err := d.prepare(ctx, e, decision)
-	if err != nil {
-		return Decision{}, err
+	c, _, err := d.Control(ctx, b.Model.Name)
+	if err != nil || !c.Paused {
+		return "", err
 	}
-	err = d.Store.Commit(ctx,
-		store.Create(recordDoc(EventKey(e.Identity, b.Model.Name, b.Key), record, 0)),
-		store.Create(runDoc(r, 0)),
-		store.Create(store.Doc{Key: SpecKey(id), Body: encode(spec)}))
-	if errors.Is(err, store.ErrConflict) {
-		return d.again(ctx, e, b.Model.Name, b.Key)
-	}
-	if err != nil {
-		return Decision{}, fmt.Errorf("committing run %s: %w", id, err)
-	}
-	d.decided(ctx, e, decision)
-	d.carryOut(ctx, RunKey(id), r.Outbox.Effects)
-	return decision, nil
+	return pausedLine(b.Model.Name), nil
 }
 
 // Files are the objects in which a run finds the inputs that are given to it as files.
@@ -176,7 +242,7 @@ func (d *Dispatcher) again(ctx context.Context, e event.Event, model, key string
 }
 
 // became says what an earlier delivery of an event led to.
-var became = map[Verdict]string{Started: "has its run", Rejected: "was rejected"}
+var became = map[Verdict]string{Started: "has its run", Joined: "joined a run", Rejected: "was rejected"}
 
 // decided says what became of an event.
 func (d *Dispatcher) decided(ctx context.Context, e event.Event, decision Decision) Decision {

@@ -29,6 +29,9 @@ func (d *Dispatcher) Advance(ctx context.Context, id string) error {
 			return err
 		}
 	}
+	if r.For == run.Objects {
+		return d.lookForObjects(ctx, id)
+	}
 	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Advance(d.Now()) })
 }
 
@@ -42,7 +45,7 @@ func (d *Dispatcher) Cancel(ctx context.Context, id, why, by string) error {
 // Sweep does what is due in the whole deployment. One document that cannot be moved does not
 // hold up the others; its error is returned in the end.
 func (d *Dispatcher) Sweep(ctx context.Context) error {
-	var failed []error
+	failed := []error{d.expect(ctx)}
 	for shard := range store.Shards {
 		keys, err := d.Store.Due(ctx, shard, d.Now(), sweepPage)
 		if err != nil {
@@ -62,11 +65,15 @@ func (d *Dispatcher) sweepOne(ctx context.Context, key store.Key) error {
 	if id, isRun := strings.CutPrefix(key.PK, "run/"); isRun {
 		return d.Advance(ctx, id)
 	}
-	record, _, err := Read[Record](ctx, d.Store, key)
+	doc, err := d.Store.Get(ctx, key)
 	if err != nil {
 		return err
 	}
-	d.carryOut(ctx, key, record.Outbox.Overdue(d.Now()))
+	outbox, err := outboxOf(doc)
+	if err != nil {
+		return err
+	}
+	d.carryOut(ctx, key, outbox.Overdue(d.Now()))
 	return nil
 }
 
@@ -82,25 +89,39 @@ func (d *Dispatcher) move(ctx context.Context, id string, input func(run.Run) (r
 		if !changed {
 			return nil
 		}
-		writes, err := d.writes(ctx, before, after, version)
-		if err != nil {
+		if err := d.commit(ctx, before, after, version); !errors.Is(err, store.ErrConflict) {
 			return err
 		}
-		switch err := d.Store.Commit(ctx, writes...); {
-		case errors.Is(err, store.ErrConflict):
-			continue
-		case err != nil:
-			return fmt.Errorf("moving run %s: %w", id, err)
-		}
-		d.moved(ctx, before, after)
-		d.carryOut(ctx, RunKey(id), after.Outbox.Since(before.Outbox.Last))
-		return nil
 	}
 }
 
-// writes are the documents that change with a run: its own, and the attempt that was closed.
+// commit stores a move of a run, with what else belongs to it, and carries out its effects.
+func (d *Dispatcher) commit(ctx context.Context, before, after run.Run, version int64, more ...store.Write) error {
+	writes, err := d.writes(ctx, before, after, version)
+	if err != nil {
+		return err
+	}
+	if err := d.Store.Commit(ctx, append(writes, more...)...); err != nil {
+		return fmt.Errorf("moving run %s: %w", after.ID, err)
+	}
+	d.moved(ctx, before, after)
+	d.carryOut(ctx, RunKey(after.ID), after.Outbox.Since(before.Outbox.Last))
+	return nil
+}
+
+// writes are the documents that change with a run: its own, its place in a line, the objects that it
+// waits for, and the attempt that was closed.
 func (d *Dispatcher) writes(ctx context.Context, before, after run.Run, version int64) ([]store.Write, error) {
 	writes := []store.Write{store.Update(runDoc(after, version))}
+	waits, err := d.waitWrites(ctx, before, after)
+	if err != nil {
+		return nil, err
+	}
+	expected, err := d.expectWrites(ctx, before, after)
+	if err != nil {
+		return nil, err
+	}
+	writes = append(append(writes, waits...), expected...)
 	if before.Closed || !after.Closed || before.Attempt == 0 {
 		return writes, nil
 	}

@@ -1,8 +1,6 @@
 package dispatch
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -27,6 +25,7 @@ type RunDetail struct {
 	Model      string         `json:"model"`
 	Run        string         `json:"run"`
 	State      run.State      `json:"state"`
+	For        run.Wait       `json:"for,omitempty"` // what it waits for
 	Trigger    string         `json:"trigger"`
 	Event      string         `json:"event"` // identity of the event that started the run
 	Attempt    int            `json:"attempt"`
@@ -52,7 +51,7 @@ type EventDetail struct {
 func announcement(deployment string, r run.Run, spec run.Spec, e run.Effect) Announcement {
 	return Announcement{DetailType: e.What, Detail: encode(RunDetail{
 		ID: announcementID(deployment, RunKey(r.ID), e), Sequence: e.Sequence, Deployment: deployment,
-		Model: r.Model, Run: r.ID, State: r.State, Trigger: r.Trigger, Event: spec.Event, Attempt: e.Attempt, Outcome: r.Outcome,
+		Model: r.Model, Run: r.ID, State: r.State, For: r.For, Trigger: r.Trigger, Event: spec.Event, Attempt: e.Attempt, Outcome: r.Outcome,
 		Inputs: spec.Inputs, Outputs: spec.Task.Outputs, Task: r.Task.ARN, Accepted: r.Accepted, Ended: r.Ended,
 	})}
 }
@@ -64,7 +63,44 @@ func rejection(deployment string, key store.Key, r Record, e run.Effect) Announc
 	})}
 }
 
+// ControlDetail is the detail of an announcement about a model.
+type ControlDetail struct {
+	ID         string    `json:"id"`
+	Sequence   int       `json:"sequence"`
+	Deployment string    `json:"deployment"`
+	Model      string    `json:"model"`
+	Paused     bool      `json:"paused"`
+	Why        string    `json:"why,omitempty"`
+	By         string    `json:"by,omitempty"`
+	At         time.Time `json:"at"`
+}
+
+func controlled(deployment string, key store.Key, c Control, e run.Effect) Announcement {
+	return Announcement{DetailType: e.What, Detail: encode(ControlDetail{
+		ID: announcementID(deployment, key, e), Sequence: e.Sequence, Deployment: deployment,
+		Model: c.Model, Paused: e.What == AnnouncePaused, Why: c.Why, By: c.By, At: c.At,
+	})}
+}
+
+// OverdueDetail is the detail of an announcement that no run has succeeded in time.
+type OverdueDetail struct {
+	ID          string    `json:"id"`
+	Sequence    int       `json:"sequence"`
+	Deployment  string    `json:"deployment"`
+	Model       string    `json:"model"`
+	Value       string    `json:"value,omitempty"` // of the input that the model's expect is per
+	By          time.Time `json:"by"`              // when a run should have succeeded
+	LastSuccess time.Time `json:"lastSuccess,omitzero"`
+}
+
+func overdue(deployment string, key store.Key, x Expectation, e run.Effect) Announcement {
+	by, _ := time.Parse(time.RFC3339, e.Reason)
+	return Announcement{DetailType: e.What, Detail: encode(OverdueDetail{
+		ID: announcementID(deployment, key, e), Sequence: e.Sequence, Deployment: deployment,
+		Model: x.Model, Value: x.Value, By: by, LastSuccess: x.Success,
+	})}
+}
+
 func announcementID(deployment string, key store.Key, e run.Effect) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%s\x00%d", deployment, key.PK, key.SK, e.What, e.Attempt))
-	return hex.EncodeToString(sum[:16])
+	return hash(fmt.Sprintf("%s\x00%s\x00%s\x00%s\x00%d\x00%s", deployment, key.PK, key.SK, e.What, e.Attempt, e.Reason))
 }

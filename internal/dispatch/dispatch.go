@@ -47,7 +47,8 @@ type Watcher interface {
 
 // Objects looks for S3 objects and keeps large values.
 type Objects interface {
-	Exists(ctx context.Context, uri string) (bool, error)
+	// Find says whether an object is there, and when it was last modified.
+	Find(ctx context.Context, uri string) (modified time.Time, there bool, err error)
 	Put(ctx context.Context, uri string, body []byte) error
 }
 

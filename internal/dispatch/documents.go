@@ -33,6 +33,7 @@ type Verdict string
 
 const (
 	Started   Verdict = "run"       // it has a run of its own
+	Joined    Verdict = "joined"    // it joined a run that waited for more events of its group
 	Duplicate Verdict = "duplicate" // it was there before, and has its run already
 	Rejected  Verdict = "rejected"  // it cannot be used: recorded with its payload, for replay
 	Unmatched Verdict = "unmatched" // no model takes it
@@ -123,7 +124,7 @@ func recordDoc(key store.Key, r Record, version int64) store.Doc {
 
 // Read reads a document of this program's. One of newer code's schema is an error: it is put
 // back, for code that knows it.
-func Read[T run.Run | run.Spec | run.Attempt | Record](ctx context.Context, s store.Store, key store.Key) (T, int64, error) {
+func Read[T run.Run | run.Spec | run.Attempt | Record | Control | Expectation | line | group](ctx context.Context, s store.Store, key store.Key) (T, int64, error) {
 	var v T
 	doc, err := s.Get(ctx, key)
 	if err != nil {

@@ -43,6 +43,10 @@ func (d *Dispatcher) do(ctx context.Context, key store.Key, e run.Effect) error 
 		return d.stopTask(ctx, id, e)
 	case run.Announce:
 		return d.announce(ctx, key, e)
+	case run.Admit:
+		return d.Admit(ctx, e.Line)
+	case run.Downstream:
+		return d.downstream(ctx, id)
 	}
 	return fmt.Errorf("effect %q is not known to this code", e.Kind)
 }
@@ -86,35 +90,79 @@ func (d *Dispatcher) strike(ctx context.Context, key store.Key, done, failed []i
 }
 
 func (d *Dispatcher) struck(doc store.Doc, done, failed []int) (store.Doc, error) {
-	if strings.HasPrefix(doc.PK, "run/") {
-		var r run.Run
-		if err := Decode(doc, &r); err != nil {
-			return doc, err
-		}
-		r.Outbox = r.Outbox.Strike(done).Postpone(failed, d.Now())
-		return runDoc(r, doc.Version), nil
-	}
-	var r Record
-	if err := Decode(doc, &r); err != nil {
+	outbox, err := outboxOf(doc)
+	if err != nil {
 		return doc, err
 	}
-	r.Outbox = r.Outbox.Strike(done).Postpone(failed, d.Now())
-	return recordDoc(doc.Key, r, doc.Version), nil
+	outbox = outbox.Strike(done).Postpone(failed, d.Now())
+	switch kindOf(doc.Key) {
+	case "run":
+		var r run.Run
+		err = Decode(doc, &r)
+		r.Outbox = outbox
+		return runDoc(r, doc.Version), err
+	case "control":
+		var c Control
+		err = Decode(doc, &c)
+		c.Outbox = outbox
+		return controlDoc(c, doc.Version).Doc, err
+	case "expect":
+		var x Expectation
+		err = Decode(doc, &x)
+		x.Outbox = outbox
+		return expectWrite(x, doc.Version).Doc, err
+	}
+	var r Record
+	err = Decode(doc, &r)
+	r.Outbox = outbox
+	return recordDoc(doc.Key, r, doc.Version), err
 }
 
-// announce emits the EventBridge event about a run or a rejected event, as it stands now.
+// kindOf is what kind of document a key is of: the first part of its partition.
+func kindOf(key store.Key) string {
+	kind, _, _ := strings.Cut(key.PK, "/")
+	return kind
+}
+
+// outboxOf is the outbox of a document of any kind that has one.
+func outboxOf(doc store.Doc) (run.Outbox, error) {
+	var has struct {
+		Schema int
+		Outbox run.Outbox
+	}
+	err := Decode(doc, &has)
+	return has.Outbox, err
+}
+
+// announce emits the EventBridge event about a run, a model or a rejected event, as it stands now.
 func (d *Dispatcher) announce(ctx context.Context, key store.Key, e run.Effect) error {
-	if !strings.HasPrefix(key.PK, "run/") {
+	switch kindOf(key) {
+	case "event":
 		record, _, err := Read[Record](ctx, d.Store, key)
 		if err != nil {
 			return err
 		}
 		return d.Bus.Announce(ctx, rejection(d.Deployment, key, record, e))
+	case "control":
+		c, _, err := Read[Control](ctx, d.Store, key)
+		if err != nil {
+			return err
+		}
+		return d.Bus.Announce(ctx, controlled(d.Deployment, key, c, e))
+	case "expect":
+		x, _, err := Read[Expectation](ctx, d.Store, key)
+		if err != nil {
+			return err
+		}
+		return d.Bus.Announce(ctx, overdue(d.Deployment, key, x, e))
 	}
 	id := strings.TrimPrefix(key.PK, "run/")
 	r, _, err := Read[run.Run](ctx, d.Store, key)
 	if err != nil {
 		return err
+	}
+	if e.What == run.AnnounceWaiting && (r.State != run.Waiting || string(r.For) != e.Reason) {
+		return nil // it does not wait for that any more
 	}
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
 	if err != nil {

@@ -157,7 +157,7 @@ func (d *Dispatcher) sighting(ctx context.Context, t event.Task, spec run.Spec) 
 // missing is the first declared output that is not there.
 func (d *Dispatcher) missing(ctx context.Context, spec run.Spec) (*model.Object, error) {
 	for _, output := range spec.Task.Outputs {
-		there, err := d.Objects.Exists(ctx, output.URI)
+		_, there, err := d.Objects.Find(ctx, output.URI)
 		if err != nil {
 			return nil, fmt.Errorf("looking for output %q: %w", output.Name, err)
 		}

@@ -154,9 +154,23 @@ func value(v any) (model.Value, bool) {
 	}
 }
 
-// After is the event that a run succeeded.
-func After(u Upstream, now time.Time) Event {
-	return Event{Kind: model.After, Identity: "after/" + u.Run, ID: u.Run, Time: now, Source: u.Model, Upstream: &u, Payload: json.RawMessage(`{}`)}
+// After is the event that a run succeeded, at the time when it did.
+func After(u Upstream, ended time.Time) Event {
+	fields := map[string]any{"model": u.Model, "run": u.Run}
+	for name, uri := range u.Outputs {
+		fields[name] = uri
+	}
+	for name, v := range u.Inputs {
+		fields[name] = v.Text
+	}
+	payload, err := json.Marshal(map[string]any{"upstream": fields})
+	if err != nil {
+		payload = json.RawMessage(`{}`)
+	}
+	return Event{
+		Kind: model.After, Identity: "after/" + u.Run, ID: u.Run, Time: ended, Source: u.Model, Upstream: &u,
+		Fields: map[string]any{"upstream": fields}, Payload: payload,
+	}
 }
 
 // Manual is the call of a model by hand. The same call twice is the same event, unless it repeats

@@ -31,6 +31,8 @@ type Binding struct {
 	Key     string            // the for-each values, as region=us
 	Inputs  model.Inputs      // canonical text
 	From    map[string]string // where each input came from, for people
+	// Downstream has the success of a run by hand start the models that run after it.
+	Downstream bool
 }
 
 // Rejection is a run that an event would start if its inputs were right.
@@ -40,6 +42,9 @@ type Rejection struct {
 	Key     string
 	Reason  string // names the input
 }
+
+// Follows says whether any model runs after this one.
+func (t *Table) Follows(name string) bool { return len(t.index[source{model.After, name}]) > 0 }
 
 // Miss is a model that an event does not start.
 type Miss struct {
@@ -202,7 +207,7 @@ func (t *Table) route(e event.Event, candidates []candidate) Result {
 				result.Rejections = append(result.Rejections, Rejection{m.Name, c.trigger.Name, each.key(), err.Error()})
 				continue
 			}
-			result.Bindings = append(result.Bindings, Binding{m, c.trigger, each.key(), inputs, from})
+			result.Bindings = append(result.Bindings, Binding{Model: m, Trigger: c.trigger, Key: each.key(), Inputs: inputs, From: from})
 		}
 	}
 	return result

@@ -13,6 +13,9 @@ const (
 	Wake     EffectKind = "wake"     // a delayed message that has the run advanced
 	StopTask EffectKind = "stop"     // tell ECS to stop a task
 	Announce EffectKind = "announce" // emit an EventBridge event
+	Admit    EffectKind = "admit"    // let the next in a line go, if there is a place
+	// Downstream starts the models that run after this one.
+	Downstream EffectKind = "downstream"
 )
 
 // effectPatience is after how long an effect that was not struck out is done again.
@@ -26,6 +29,7 @@ type Effect struct {
 	Attempt  int        `json:"attempt,omitempty"`
 	Task     string     `json:"task,omitempty"`
 	Reason   string     `json:"reason,omitempty"`
+	Line     string     `json:"line,omitempty"`
 	At       time.Time  `json:"at,omitzero"`        // of a wake
 	What     string     `json:"what,omitempty"`     // detail type of an announcement
 	Sequence int        `json:"sequence,omitempty"` // of an announcement in its document
@@ -36,6 +40,7 @@ type Effect struct {
 // The detail types of announcements about a run.
 const (
 	AnnounceStarted   = "Model Run Started"
+	AnnounceWaiting   = "Model Run Waiting"
 	AnnounceRetrying  = "Model Run Retrying"
 	AnnounceSucceeded = "Model Run Succeeded"
 	AnnounceFailed    = "Model Run Failed"
@@ -56,7 +61,7 @@ type Outbox struct {
 // knows more.
 func (o Outbox) Add(e Effect, now time.Time) Outbox {
 	effects := slices.DeleteFunc(slices.Clone(o.Effects), func(old Effect) bool {
-		return old.Kind == e.Kind && old.Task == e.Task && e.Kind != Announce
+		return old.Kind == e.Kind && old.Task == e.Task && old.Line == e.Line && e.Kind != Announce
 	})
 	e.ID, e.Next = o.Last+1, now.Add(effectPatience)
 	return Outbox{Effects: append(effects, e), Last: e.ID}

@@ -21,6 +21,7 @@ const (
 	Lost          Class = "lost"           // ECS no longer knows the task and no event came
 	Misconfigured Class = "misconfigured"  // will never start as it is
 	InputsMissing Class = "inputs-missing" // wait-for was not there in time
+	Overlap       Class = "overlap"        // its line was taken, and its model does not wait
 	NothingToDo   Class = "nothing-to-do"  // an exit code that is declared as skipped
 	Unknown       Class = "unknown"        // anything else, with its raw text
 )
@@ -55,7 +56,7 @@ var charges = map[Class]charge{
 	Throttled: free, Capacity: free, Quota: free,
 	ImagePull: infrastructure, StartFailed: infrastructure, Interrupted: infrastructure, Unknown: infrastructure,
 	OutOfMemory: attempts, ModelError: attempts, OutputMissing: attempts, TimedOut: attempts, Lost: attempts,
-	Stopped: final, Misconfigured: final, InputsMissing: final, NothingToDo: final, OK: final,
+	Stopped: final, Misconfigured: final, InputsMissing: final, Overlap: final, NothingToDo: final, OK: final,
 }
 
 // SameToken says that after a refusal of this class RunTask must be called again with the same

@@ -6,7 +6,9 @@
 // outbox: they are committed together, so what must be done outlives a crash. An input that
 // comes late, twice or out of order changes nothing, and says so.
 //
-//	Accept ─► waiting: queued ◄─ backoff ─┐
+//	Accept ─► waiting: debounce → objects → line (each if the model says so)
+//	            │                         │
+//	          queued ◄──────── backoff ◄──┐
 //	   Claim    ▼                         │
 //	        launching ── Refused ─────────┤
 //	   Observed ▼                         │
@@ -53,8 +55,11 @@ func (s State) Ended() bool {
 type Wait string
 
 const (
-	Queued  Wait = "queued"  // a place in the launch queue: it is to be launched now
-	Backoff Wait = "backoff" // the time of its next attempt
+	Debounce Wait = "debounce" // more events of its group
+	Objects  Wait = "objects"  // S3 objects that are not there yet
+	Line     Wait = "line"     // a place in its line
+	Queued   Wait = "queued"   // the launch function: it is to be launched now
+	Backoff  Wait = "backoff"  // the time of its next attempt
 )
 
 // The times of the protocol. Each stands for a failure that a simulation caught.
@@ -91,9 +96,14 @@ type Run struct {
 	For      Wait         `json:"for,omitempty"`
 	Policy   model.Policy `json:"policy"`
 	Accepted time.Time    `json:"accepted"`
-	Queued   time.Time    `json:"queued"`       // left its line, or was accepted: the wait for a launch counts from here
-	Due      time.Time    `json:"due,omitzero"` // when Advance has something to do
+	Since    time.Time    `json:"since"`           // when it began to wait for what it waits for, or waited for last
+	Queued   time.Time    `json:"queued,omitzero"` // was ready to be launched for the first time: the wait for a launch counts from here
+	Due      time.Time    `json:"due,omitzero"`    // when Advance has something to do
 	Ended    time.Time    `json:"ended,omitzero"`
+
+	Line   string `json:"line,omitempty"`   // the line in which it waits or holds a place
+	Joined int    `json:"joined,omitempty"` // events that joined it while it was debounced
+	Alone  bool   `json:"alone,omitempty"`  // its success starts no other model
 
 	Attempt    int       `json:"attempt,omitempty"`    // number of the current or last attempt
 	Closed     bool      `json:"closed,omitempty"`     // that attempt has ended
@@ -145,7 +155,7 @@ type Spent struct {
 	Refusals       int `json:"refusals,omitempty"` // in a row: their backoff grows
 }
 
-// Spec is the document of a run that never changes: what it was accepted with.
+// Spec is what a run was accepted with. It does not change once the run waits for no more events to join it.
 type Spec struct {
 	Schema  int               `json:"schema"`
 	Run     string            `json:"run"`
@@ -156,6 +166,7 @@ type Spec struct {
 	Inputs  model.Inputs      `json:"inputs,omitempty"`
 	From    map[string]string `json:"from,omitempty"` // where each input came from
 	Task    model.Rendered    `json:"task"`
+	Objects []string          `json:"objects,omitempty"` // that it waits for: URIs
 }
 
 // Attempt is the document of one launch of a run.
@@ -171,10 +182,26 @@ type Attempt struct {
 	Ended     time.Time       `json:"ended,omitzero"`
 }
 
+// Accepted is what a run is made of.
+type Accepted struct {
+	ID      string
+	Model   model.Model
+	Trigger string
+	ByHand  bool   // it is not debounced
+	Alone   bool   // its success starts no other model
+	Line    string // "" is none
+}
+
 // Accept makes a run of an accepted event.
-func Accept(id string, m model.Model, trigger string, now time.Time) Run {
-	r := Run{Schema: model.Schema, ID: id, Model: m.Name, Trigger: trigger, Policy: m.Policy, Accepted: now}
-	return r.queue(now)
+func Accept(a Accepted, now time.Time) Run {
+	r := Run{
+		Schema: model.Schema, ID: a.ID, Model: a.Model.Name, Trigger: a.Trigger, Policy: a.Model.Policy, Accepted: now,
+		Line: a.Line, Alone: a.Alone, State: Waiting,
+	}
+	if a.ByHand {
+		r.Policy.Debounce = nil
+	}
+	return r.proceed(now)
 }
 
 // queue makes the run ready to be launched, for the first time or again.
@@ -194,6 +221,8 @@ func (r Run) Advance(now time.Time) (Run, bool) {
 	case r.State == Waiting && len(r.Strays) > 0:
 		r.Due = now.Add(Lease) // described by the caller until they have stopped
 		return r, true
+	case r.State == Waiting && r.Queued.IsZero():
+		return r.advanceWait(now), true
 	case r.State == Waiting && now.Sub(r.Queued) > model.MaxWait:
 		return r.end(Failed, r.lastOutcome(), now), true
 	case r.State == Waiting:
@@ -245,6 +274,12 @@ func (r Run) stop(c Cancel, now time.Time) Run {
 // end closes the run. Its place in the story is final: no input moves it again.
 func (r Run) end(s State, o Outcome, now time.Time) Run {
 	r.State, r.For, r.Due, r.Ended, r.Outcome, r.Closed = s, "", time.Time{}, now, &o, true
+	if r.Line != "" {
+		r = r.effect(Effect{Kind: Admit, Line: r.Line}, now)
+	}
+	if s == Succeeded && !r.Alone {
+		r = r.effect(Effect{Kind: Downstream}, now)
+	}
 	return r.announce(ends[s], now)
 }
 

@@ -16,12 +16,14 @@ const arn = "arn:aws:ecs:eu-west-1:111122223333:task/models/0a1b"
 // plan has the longest jitter, so that a backoff is as long as it can be.
 var plan = run.Plan{Capacities: []model.Capacity{model.Spot, model.OnDemand}, Jitter: 0.999999}
 
-func forecast(p model.Policy) model.Model { return model.Model{Name: "forecast", Policy: p} }
+func accept(p model.Policy) run.Run {
+	return run.Accept(run.Accepted{ID: "forecast-1", Model: model.Model{Name: "forecast", Policy: p}, Trigger: "arrival"}, t0)
+}
 
 // launched is a run whose first RunTask call is out.
 func launched(t *testing.T, p model.Policy) run.Run {
 	t.Helper()
-	r, step := run.Accept("forecast-1", forecast(p), "arrival", t0).Claim(t0)
+	r, step := accept(p).Claim(t0)
 	if step != run.First || r.State != run.Launching {
 		t.Fatalf("claimed to %v, %s", step, r.State)
 	}
@@ -75,7 +77,7 @@ func kinds(r run.Run) map[run.EffectKind]int {
 
 func TestAnAcceptedRunIsQueued(t *testing.T) {
 	t.Parallel()
-	r := run.Accept("forecast-1", forecast(model.Policy{}), "arrival", t0)
+	r := accept(model.Policy{})
 	if r.State != run.Waiting || r.For != run.Queued || kinds(r)[run.Enqueue] != 1 {
 		t.Errorf("it is %s %s with effects %v", r.State, r.For, kinds(r))
 	}
@@ -194,7 +196,7 @@ func TestOutcomes(t *testing.T) {
 func TestEveryBudgetEnds(t *testing.T) {
 	t.Parallel()
 	for _, class := range []run.Class{run.StartFailed, run.Interrupted, run.Unknown, run.ImagePull} {
-		r, now := run.Accept("forecast-1", forecast(model.Policy{}), "arrival", t0), t0
+		r, now := accept(model.Policy{}), t0
 		for !r.State.Ended() {
 			if r.Attempt > 20 {
 				t.Fatalf("%s: still not ended after %d attempts", class, r.Attempt)
@@ -250,7 +252,7 @@ func TestATimeoutStopsTheTaskAndFailsTheRun(t *testing.T) {
 func TestCancel(t *testing.T) {
 	t.Parallel()
 	by := run.Cancel{Class: run.Stopped, Why: "not needed", By: "ann", At: t0}
-	waiting := must(t)(run.Accept("forecast-1", forecast(model.Policy{}), "arrival", t0).Stop(by))
+	waiting := must(t)(accept(model.Policy{}).Stop(by))
 	if waiting.State != run.Cancelled {
 		t.Errorf("a waiting run is %s", waiting.State)
 	}

@@ -231,8 +231,12 @@ func (a actorAWS) Wake(_ context.Context, id string, delay time.Duration) error 
 	})
 }
 
-func (a actorAWS) Exists(ctx context.Context, uri string) (bool, error) {
-	return call(a.actor, "Exists", func() (bool, error) { return a.world().aws.Exists(ctx, uri) })
+func (a actorAWS) Find(ctx context.Context, uri string) (modified time.Time, there bool, err error) {
+	err = do(a.actor, "Find", func() (err error) {
+		modified, there, err = a.world().aws.Find(ctx, uri)
+		return err
+	})
+	return modified, there, err
 }
 
 func (a actorAWS) Put(ctx context.Context, uri string, body []byte) error {

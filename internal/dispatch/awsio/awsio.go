@@ -60,18 +60,21 @@ func (q Queue) send(ctx context.Context, url, run string, seconds int32) error {
 // Objects looks for objects in S3 and lays them there.
 type Objects struct{ Client *s3.Client }
 
-// Exists says whether an object is there. It lists, because without s3:ListBucket a HEAD of a
+// Find says whether an object is there, and since when. It lists, because without s3:ListBucket a HEAD of a
 // missing object answers 403.
-func (o Objects) Exists(ctx context.Context, uri string) (bool, error) {
+func (o Objects) Find(ctx context.Context, uri string) (time.Time, bool, error) {
 	bucket, key, err := model.SplitS3(uri)
 	if err != nil {
-		return false, err
+		return time.Time{}, false, err
 	}
 	out, err := o.Client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &key, MaxKeys: aws.Int32(1)})
 	if err != nil {
-		return false, fmt.Errorf("looking for %s: %w", uri, err)
+		return time.Time{}, false, fmt.Errorf("looking for %s: %w", uri, err)
 	}
-	return len(out.Contents) > 0 && aws.ToString(out.Contents[0].Key) == key, nil
+	if len(out.Contents) == 0 || aws.ToString(out.Contents[0].Key) != key {
+		return time.Time{}, false, nil
+	}
+	return aws.ToTime(out.Contents[0].LastModified), true, nil
 }
 
 // Put lays an object.

@@ -20,14 +20,15 @@ type AWS struct {
 	// Fail, when set, is asked before each call; its error is the call's.
 	Fail func(call string) error
 
-	now func() time.Time
+	now      func() time.Time
+	modified map[string]time.Time // by URI
 }
 
 // New makes an AWS in which nothing has happened yet.
 func New(now func() time.Time) *AWS {
 	return &AWS{
 		ECS:   &ECS{Now: now, tasks: map[string]*event.Task{}, tokens: map[string]*token{}},
-		Woken: map[string]time.Time{}, Objects: map[string][]byte{}, now: now,
+		Woken: map[string]time.Time{}, Objects: map[string][]byte{}, now: now, modified: map[string]time.Time{},
 	}
 }
 
@@ -63,10 +64,10 @@ func (a *AWS) Take() []string {
 	return taken
 }
 
-// Exists implements dispatch.Objects.
-func (a *AWS) Exists(_ context.Context, uri string) (bool, error) {
+// Find implements dispatch.Objects.
+func (a *AWS) Find(_ context.Context, uri string) (time.Time, bool, error) {
 	_, there := a.Objects[uri]
-	return there, a.fails("Exists")
+	return a.modified[uri], there, a.fails("Find")
 }
 
 // Put implements dispatch.Objects.
@@ -74,7 +75,7 @@ func (a *AWS) Put(_ context.Context, uri string, body []byte) error {
 	if err := a.fails("Put"); err != nil {
 		return err
 	}
-	a.Objects[uri] = slices.Clone(body)
+	a.Objects[uri], a.modified[uri] = slices.Clone(body), a.now()
 	return nil
 }
 
