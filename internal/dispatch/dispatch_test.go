@@ -30,18 +30,27 @@ type world struct {
 // newWorld has one model, which is started by objects in s3://landing/{name}.csv.
 func newWorld(t *testing.T, change func(*model.Model)) *world {
 	t.Helper()
-	w := &world{now: time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)}
-	w.aws = fakeaws.New(func() time.Time { return w.now })
-	m := model.Model{
+	m := sales()
+	if change != nil {
+		change(&m)
+	}
+	return worldOf(t, model.Catalog{Models: []model.Model{m}})
+}
+
+func sales() model.Model {
+	return model.Model{
 		Name: "sales", Task: model.Task{Family: "sales", Container: "model", Capacity: []model.Capacity{model.OnDemand}},
 		Inputs:   []model.Input{{Name: "name", Type: model.String}},
 		Triggers: []model.Trigger{{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/{name}.csv"}}},
 		Policy:   model.Policy{Timeout: time.Hour, Retry: model.Retry{Attempts: 1}},
 	}
-	if change != nil {
-		change(&m)
-	}
-	c := model.Catalog{Schema: model.Schema, Environment: "test", Models: []model.Model{m}}
+}
+
+func worldOf(t *testing.T, c model.Catalog) *world {
+	t.Helper()
+	w := &world{now: time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)}
+	w.aws = fakeaws.New(func() time.Time { return w.now })
+	c.Schema, c.Environment = model.Schema, "test"
 	routes, err := route.New(c)
 	if err != nil {
 		t.Fatal(err)
