@@ -219,6 +219,9 @@ func (d *Dispatcher) replace(ctx context.Context, l line, first run.Run) error {
 	if err != nil {
 		return err
 	}
+	if len(waiters) == 0 {
+		return errAgain // others have been here since
+	}
 	newest := waiters[len(waiters)-1]
 	if waiterKey(first) != newest.Key {
 		id := newest.SK[strings.LastIndexByte(newest.SK, '/')+1:]

@@ -105,10 +105,16 @@ func (s actorStore) Commit(ctx context.Context, writes ...store.Write) error {
 	}
 	commit := func(some ...store.Write) error {
 		return do(s.actor, point, func() error {
-			if s.actor.world.broken.blind {
+			if s.actor.world.broken.blind != nil {
 				some = s.current(ctx, some)
 			}
-			return s.Store.Commit(ctx, some...)
+			err := s.Store.Commit(ctx, some...)
+			for _, one := range some {
+				if err == nil && one.Doc.SK == "line" && !one.Delete {
+					s.actor.world.checkLine(one.Doc)
+				}
+			}
+			return err
 		})
 	}
 	if !s.actor.world.broken.torn {
@@ -126,7 +132,7 @@ func (s actorStore) Commit(ctx context.Context, writes ...store.Write) error {
 func (s actorStore) current(ctx context.Context, writes []store.Write) []store.Write {
 	var all []store.Write
 	for _, one := range writes {
-		if doc, err := s.Store.Get(ctx, one.Doc.Key); err == nil {
+		if doc, err := s.Store.Get(ctx, one.Doc.Key); err == nil && s.actor.world.broken.blind(one.Doc.Key) && !one.Delete {
 			one.Doc.Version = doc.Version
 			one = store.Update(one.Doc)
 		}

@@ -36,6 +36,7 @@ type faults struct {
 	interrupt   float64
 	startFails  float64
 	cancel      float64       // somebody cancels a run
+	pause       float64       // somebody pauses a model for a while
 	blink       float64       // a task is not shown
 	invisible   time.Duration // a new task is not shown
 	skew        time.Duration // between clocks
@@ -53,7 +54,7 @@ func roll(w *world) faults {
 	}
 	f := faults{
 		crash: some(0.03), zombie: some(0.01), slow: some(0.1), throttle: some(0.3), serverError: some(0.3), refuse: some(0.5), lose: some(0.3),
-		duplicate: some(0.4), late: some(0.2), hang: some(0.3), interrupt: some(0.4), startFails: some(0.2), cancel: some(0.3), blink: some(0.5),
+		duplicate: some(0.4), late: some(0.2), hang: some(0.3), interrupt: some(0.4), startFails: some(0.2), cancel: some(0.3), pause: some(0.6), blink: some(0.5),
 		invisible: w.between(0, 3*time.Second), skew: w.between(0, 2*time.Second),
 	}
 	if w.chance(0.3) {
@@ -71,10 +72,14 @@ func simulate(t testing.TB, number uint64, broken variant) (*world, string) {
 		broken.harsh(&w.faults)
 	}
 	const arrivals = 4
-	names := []string{"fragile", "long", "stubborn"}
+	names := themes[int(number)%len(themes)]
+	if broken.models != nil {
+		names = broken.models
+	}
 	for n := range arrivals {
 		w.after(w.between(0, time.Hour), func() { w.arrive(names[w.random.IntN(len(names))], n) })
 	}
+	w.after(w.between(0, time.Hour), func() { w.pause(names[0]) })
 	w.after(w.between(0, 2*time.Hour), func() { w.deploy("two") })
 	w.after(w.between(0, 3*time.Hour), func() { w.cancelSome() })
 	w.sweep(func() bool { return w.now.Sub(w.begin) > 100*time.Hour || w.settled() })
@@ -122,6 +127,9 @@ func (w *world) checkEnd() {
 			w.fail("announcement %s: %v", a.Detail, err)
 		}
 		key := detail.Run + " " + a.DetailType + fmt.Sprint(" ", detail.Attempt)
+		if a.DetailType == run.AnnounceWaiting {
+			key += " for " + string(detail.For)
+		}
 		if ids[key] == nil {
 			ids[key] = map[string]bool{}
 		}
@@ -144,16 +152,32 @@ func (w *world) checkEnd() {
 			w.fail("run %s has effects left: %+v", r.ID, r.Outbox.Effects)
 		}
 	}
-	done := 0
-	for _, decided := range w.decided {
-		if decided {
-			done++
+	for _, identity := range w.injected {
+		if !w.decided[identity] && !w.undone[identity] {
+			w.fail("event %s was lost: it was neither decided about, nor is it a dead letter", identity)
 		}
 	}
-	if len(runs) < len(w.started) || done+len(w.undone) < w.injected {
-		w.fail("%d events happened; %d were decided, %d are dead letters, and %d have runs", w.injected, done, len(w.undone), len(runs))
-	}
+	w.checkFollowed(runs)
 	w.checkTasks(runs)
+}
+
+// checkFollowed checks that each run that was started is there, and that one that has succeeded was followed once.
+func (w *world) checkFollowed(runs []run.Run) {
+	there := map[string]bool{}
+	for _, r := range runs {
+		there[r.ID] = true
+	}
+	for id := range w.started {
+		if !there[id] {
+			w.fail("run %s was started, and is not there", id)
+		}
+	}
+	for _, r := range runs {
+		next := dispatch.RunID("second", "after/"+r.ID, "")
+		if r.Model == "first" && (r.State == run.Succeeded) != there[next] {
+			w.fail("run %s is %s; that a run follows it is %t", r.ID, r.State, there[next])
+		}
+	}
 }
 
 // checkTasks checks that no task is left, and that success is what the last task said.

@@ -18,15 +18,16 @@ import (
 // outside, on what an actor reads, writes and is answered: the code that runs is the real one.
 type variant struct {
 	harsh    func(*faults) // what has to be frequent for the rule to matter
+	models   []string      // for which it matters; all by default
 	rule     string
 	read     func(*actor, *run.Run)              // changes a run as it is read
 	attempt  func(*actor, *run.Attempt)          // changes an attempt as it is read
 	write    func(*actor, *run.Run)              // changes a run as it is written
 	answer   func(fargate.Answer) fargate.Answer // changes RunTask's answer
 	announce func(*world, dispatch.Announcement) dispatch.Announcement
-	torn     bool // commits are not atomic
-	blind    bool // commits ignore versions
-	late     bool // RunTask has no deadline
+	torn     bool                 // commits are not atomic
+	blind    func(store.Key) bool // for which documents commits ignore versions
+	late     bool                 // RunTask has no deadline
 }
 
 // reads is a document as the variant has it read.
@@ -94,14 +95,14 @@ var variants = []variant{
 	{rule: "a call has a lease", harsh: func(f *faults) {
 		f.slow, f.duplicate, f.refuse, f.late = 0.5, 0.9, 0.5, 0
 	}, read: func(_ *actor, r *run.Run) { r.Lease = time.Time{} }},
-	{rule: "a refusal counts only for the current call", harsh: func(f *faults) {
-		f.slow, f.zombie, f.serverError, f.refuse, f.late = 0.5, 0.1, 0.5, 0.5, 0
+	{rule: "a refusal counts only for the current call", models: themes[0], harsh: func(f *faults) {
+		f.slow, f.zombie, f.duplicate, f.serverError, f.refuse, f.late = 0.5, 0.05, 0.9, 0.5, 0.5, 0
 	}, read: func(a *actor, r *run.Run) {
 		if a.claim.ID == r.ID && a.claim.Attempt == r.Attempt {
 			r.Call = a.claim.Call
 		}
 	}},
-	{rule: "a claimed call has a deadline", late: true},
+	{rule: "a claimed call has a deadline", models: themes[0], late: true},
 	{rule: "a token is sent for 50 minutes only", harsh: func(f *faults) {
 		f.serverError, f.refuse, f.throttle, f.lose, f.hang, f.outageFrom, f.outageTo = 0.9, 0, 0, 0.9, 0, time.Minute, 4*time.Hour
 	}, read: func(a *actor, r *run.Run) {
@@ -109,7 +110,7 @@ var variants = []variant{
 			r.FirstCall = a.world.now
 		}
 	}},
-	{rule: "one empty list is not enough", harsh: func(f *faults) {
+	{rule: "one empty list is not enough", models: themes[0], harsh: func(f *faults) {
 		f.blink, f.serverError, f.crash, f.outageFrom, f.outageTo = 0.9, 0.9, 0.02, 5*time.Minute, 70*time.Minute
 	}, read: func(a *actor, r *run.Run) {
 		if r.State == run.Launching {
@@ -147,7 +148,29 @@ var variants = []variant{
 		return a
 	}},
 	{rule: "event and run are one commit", torn: true},
-	{rule: "a write has the version that was read", blind: true},
+	{rule: "a write has the version that was read", blind: func(store.Key) bool { return true }},
+	{rule: "a place in a line is given by the version of the line", models: []string{"pooled-a"}, harsh: func(f *faults) {
+		f.zombie, f.pause, f.refuse, f.late, f.cancel = 0.1, 0, 0, 0, 0
+	}, blind: func(key store.Key) bool { return key.SK == "line" }},
+	{rule: "who stands in a line is looked at again", write: func(a *actor, r *run.Run) {
+		dropped(func(e run.Effect) bool { return e.Kind == run.Admit })(a, r)
+		if r.For == run.Line {
+			r.Due = time.Time{}
+		}
+	}},
+	{rule: "who waits for objects looks again", write: func(_ *actor, r *run.Run) {
+		if r.For == run.Objects {
+			r.Due = time.Time{}
+		}
+	}},
+	{rule: "a group of events is closed in time", write: func(_ *actor, r *run.Run) {
+		if r.For == run.Debounce {
+			r.Due = time.Time{}
+		}
+	}},
+	{rule: "what follows a success is started until it is done", models: []string{"first"}, read: func(a *actor, r *run.Run) {
+		dropped(func(e run.Effect) bool { return e.Kind == run.Downstream && e.Next.Before(a.world.now) })(a, r)
+	}},
 }
 
 // Two rules have no variant: that a task nobody knows is stopped, and that it blocks the next launch.

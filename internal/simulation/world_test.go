@@ -48,7 +48,7 @@ type world struct {
 	hidden   map[string]bool // tasks that were not shown once
 	started  map[string]int  // runs that were accepted, and how often
 	dead     int             // dead letters
-	injected int             // events that happened
+	injected []string        // identities of events that happened
 	decided  map[string]bool // identities that were decided about
 	undone   map[string]bool // identities that ended as dead letters
 	failure  string
@@ -77,6 +77,7 @@ func newWorld(t testing.TB, seed uint64, f faults, broken variant) *world {
 	}
 	w.aws = fakeaws.New(func() time.Time { return w.now })
 	w.aws.ECS.Remembers = w.chance(0.5)
+	w.aws.ECS.Size = model.Size{CPU: 256, Memory: 1024}
 	w.aws.ECS.Refuse, w.aws.ECS.Began = w.refuse, w.began
 	w.aws.ECS.Told = func(arn string) {
 		w.after(w.between(time.Second, 2*time.Minute), func() { w.exit(arn, 137) })
@@ -89,12 +90,15 @@ func newWorld(t testing.TB, seed uint64, f faults, broken variant) *world {
 func (w *world) deploy(cluster string) {
 	models := []model.Model{}
 	for _, m := range simulated() {
-		m.Triggers = []model.Trigger{{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/" + m.Name + "/{n}"}}}
+		if m.Triggers == nil {
+			m.Triggers = []model.Trigger{{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/" + m.Name + "/{n}"}}}
+		}
 		m.Inputs = []model.Input{{Name: "n", Type: model.String}}
 		m.Task = model.Task{Family: m.Name + "-" + cluster, Container: "model", Capacity: m.Task.Capacity}
 		models = append(models, m)
 	}
-	w.catalog = model.Catalog{Schema: model.Schema, Version: cluster, Models: models}
+	slices.SortFunc(models, func(a, b model.Model) int { return strings.Compare(a.Name, b.Name) })
+	w.catalog = model.Catalog{Schema: model.Schema, Version: cluster, Models: models, Pools: map[string]int{"shared": 2}}
 	w.placement = fargate.Placement{Cluster: cluster, Subnets: []string{"subnet"}}
 	var err error
 	if w.routes, err = route.New(w.catalog); err != nil {
@@ -102,9 +106,23 @@ func (w *world) deploy(cluster string) {
 	}
 }
 
-// simulated are the models: what a run can live through is decided by their policies.
+// themes are the models that meet in one world: what a run can live through is decided by their policies.
+var themes = [][]string{
+	{"fragile", "long", "stubborn"}, {"hungry", "stubborn", "first"}, {"narrow"}, {"picky"}, {"eager"}, {"pooled-a", "pooled-b"}, {"grouped"}, {"patient"},
+}
+
 func simulated() []model.Model {
 	both := []model.Capacity{model.Spot, model.OnDemand}
+	short := model.Policy{Timeout: 30 * time.Minute, Retry: model.Retry{Attempts: 2, BackoffMin: time.Minute, BackoffMax: time.Minute, TimedOut: true}}
+	line := func(name string, c model.Concurrency) model.Model {
+		m := model.Model{Name: name, Policy: short}
+		m.Policy.Concurrency = &c
+		return m
+	}
+	grouped, patient, hungry := model.Model{Name: "grouped", Policy: short}, model.Model{Name: "patient", Policy: short}, model.Model{Name: "hungry", Policy: short}
+	grouped.Policy.Debounce = &model.Debounce{Quiet: 5 * time.Minute, AtMost: 20 * time.Minute, Per: text("all of them")}
+	patient.Policy.WaitFor = &model.WaitFor{Objects: []model.Template{text("s3://landing/flags/{n}")}, Timeout: 90 * time.Minute}
+	hungry.Policy.Retry.OutOfMemory = &model.OutOfMemory{UpTo: 3072}
 	return []model.Model{
 		{Name: "fragile", Policy: model.Policy{Timeout: time.Hour, Retry: model.Retry{Attempts: 1}}},
 		{Name: "long", Policy: model.Policy{Retry: model.Retry{Attempts: 2, Lost: true}}},
@@ -112,7 +130,21 @@ func simulated() []model.Model {
 			Timeout: 10 * time.Minute, ExitCodes: map[int]model.Verdict{3: model.VerdictSkipped},
 			Retry: model.Retry{Attempts: 3, BackoffMin: 30 * time.Second, BackoffMax: 15 * time.Minute, TimedOut: true},
 		}},
+		{Name: "first", Policy: short},
+		{Name: "second", Policy: short, Triggers: []model.Trigger{{Name: "after", Kind: model.After, After: []string{"first"}, Fields: "upstream"}}},
+		line("narrow", model.Concurrency{Limit: 1}), line("picky", model.Concurrency{Limit: 1, Overlap: model.OverlapSkip}),
+		line("eager", model.Concurrency{Limit: 1, Overlap: model.OverlapReplace}),
+		line("pooled-a", model.Concurrency{Pool: "shared"}), line("pooled-b", model.Concurrency{Pool: "shared"}),
+		grouped, patient, hungry,
 	}
+}
+
+func text(t string) model.Template {
+	parsed, err := model.ParseTemplate(t)
+	if err != nil {
+		panic(err)
+	}
+	return parsed
 }
 
 // dispatcher is the dispatcher of one invocation.
@@ -280,17 +312,28 @@ func (w *world) delay() time.Duration {
 	return w.between(0, 2*time.Second)
 }
 
-// arrive has an object arrive, and its event delivered: once, twice, late.
+// arrive has an object of a model arrive, which counts as an event.
 func (w *world) arrive(modelName string, n int) {
+	e := w.object(fmt.Sprintf("%s/%d", modelName, n), n)
+	w.injected = append(w.injected, e.Identity)
+	if modelName == "patient" && w.chance(0.8) {
+		w.after(w.between(0, 2*time.Hour), func() { w.object(fmt.Sprintf("flags/%d", n), n) })
+	}
+}
+
+// object has an object arrive, and its event delivered: once, twice, late.
+func (w *world) object(key string, n int) event.Event {
+	if err := w.aws.Put(w.t.Context(), "s3://landing/"+key, nil); err != nil {
+		panic(err)
+	}
 	payload := json.RawMessage(fmt.Sprintf(`{"version":"0","id":"%[2]d","detail-type":"Object Created","source":"aws.s3","time":%[3]q,
-		"detail":{"bucket":{"name":"landing"},"object":{"key":"%[1]s/%[2]d","size":1,"sequencer":"%016[2]x"},"reason":"PutObject"}}`,
-		modelName, n, w.now.Format(time.RFC3339)))
+		"detail":{"bucket":{"name":"landing"},"object":{"key":"%[1]s","size":1,"sequencer":"%016[2]x"},"reason":"PutObject"}}`,
+		key, n, w.now.Format(time.RFC3339)))
 	arrived, err := event.DecodeArrival(payload)
 	if err != nil {
 		panic(err)
 	}
 	e := arrived[0]
-	w.injected++
 	deliveries := 1
 	for w.chance(w.faults.duplicate) && deliveries < 4 {
 		deliveries++
@@ -307,6 +350,31 @@ func (w *world) arrive(modelName string, n int) {
 			})
 		})
 	}
+	return e
+}
+
+// pause pauses a model for a while.
+func (w *world) pause(name string) {
+	if !w.chance(w.faults.pause) {
+		return
+	}
+	w.spawn("pause", func(d *dispatch.Dispatcher) bool {
+		_, err := d.Pause(w.t.Context(), name, "enough", "somebody")
+		return err == nil
+	}, func(bool) {})
+	w.after(w.between(time.Minute, 3*time.Hour), func() { w.resume(name) })
+}
+
+// resume resumes a model; whoever does it does it until it is done.
+func (w *world) resume(name string) {
+	w.spawn("resume", func(d *dispatch.Dispatcher) bool {
+		_, err := d.Resume(w.t.Context(), name, "somebody")
+		return err == nil
+	}, func(ok bool) {
+		if !ok {
+			w.after(time.Minute, func() { w.resume(name) })
+		}
+	})
 }
 
 // sweep runs the sweep every minute, now and then two at once, and not at all while it is out.
@@ -379,6 +447,13 @@ func (w *world) began(arn string) {
 			}))
 			return
 		}
+		if w.chance(0.5) && strings.Contains(w.aws.ECS.Task(arn).StartedBy, "/hungry-") {
+			w.emit(w.aws.ECS.Stopped(arn, func(t *event.Task) {
+				code := 137
+				t.StopCode, t.Containers[0].ExitCode, t.Containers[0].Reason = "EssentialContainerExited", &code, "OutOfMemoryError: Container killed due to memory usage"
+			}))
+			return
+		}
 		w.exit(arn, []int{0, 0, 0, 1, 3, 137}[w.random.IntN(6)])
 	})
 }
@@ -436,6 +511,28 @@ func (w *world) checkLive() {
 			w.fail("run %s has two live tasks: of %s and of %s", id, w.aws.ECS.Task(other).StartedBy, t.StartedBy)
 		}
 		tasks[id] = arn
+	}
+}
+
+// checkLine checks that no more runs hold a place in a line than its limit.
+func (w *world) checkLine(doc store.Doc) {
+	var line struct{ Holders []string }
+	if err := json.Unmarshal(doc.Body, &line); err != nil {
+		panic(err)
+	}
+	limit := 1
+	if strings.HasPrefix(doc.PK, "line/pool:") {
+		limit = 2
+	}
+	holding := 0
+	for _, r := range w.runs() {
+		granted := r.State != run.Waiting || r.For == run.Queued || r.For == run.Backoff
+		if r.Line == doc.PK && granted && !r.State.Ended() {
+			holding++
+		}
+	}
+	if holding > limit || len(line.Holders) > limit {
+		w.fail("%d runs hold a place in %s, %d of them by its document; its limit is %d", holding, doc.PK, len(line.Holders), limit)
 	}
 }
 
