@@ -79,11 +79,11 @@ func (d *draft) readFields(name string) {
 // fields are the fields of a model, in the order in which they are read.
 var fields = []string{
 	"name", "description", "owner", "tags", "timezone", "inputs", "outputs", "task", "command", "environment", "local",
-	"timeout", "retry", "exit-codes", "concurrency", "debounce", "wait-for", "expect", "triggers",
+	"timeout", "retry", "exit-codes", "concurrency", "debounce", "wait-for", "expect", "launches-per-hour", "triggers",
 }
 
 // defaultable are the fields that modeldispatch.yaml may give for all models.
-var defaultable = []string{"owner", "tags", "timezone", "timeout", "retry", "exit-codes", "concurrency", "debounce", "wait-for", "expect"}
+var defaultable = []string{"owner", "tags", "timezone", "timeout", "retry", "exit-codes", "concurrency", "debounce", "wait-for", "expect", "launches-per-hour"}
 
 func (d *draft) readField(field string, m member, name string) {
 	switch field {

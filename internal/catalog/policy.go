@@ -32,6 +32,8 @@ func (d *draft) readPolicy(field string, m member) {
 		d.readWaitFor(m)
 	case "expect":
 		d.readExpect(m)
+	case "launches-per-hour":
+		d.model.Policy.Brake, _ = m.integer("launches-per-hour", 1, 100_000)
 	}
 }
 

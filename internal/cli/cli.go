@@ -46,6 +46,8 @@ type commands struct {
 	Show    showCommand    `cmd:"" help:"Show a run: its inputs, attempts and outcome."`
 	Logs    logsCommand    `cmd:"" help:"Print the log of a run's last attempt."`
 	Cancel  cancelCommand  `cmd:"" help:"Stop a run."`
+	Pause   pauseCommand   `cmd:"" help:"Launch no new run of a model; its runs wait in line."`
+	Resume  resumeCommand  `cmd:"" help:"Let the runs of a paused model go, in their order."`
 	Events  eventsCommand  `cmd:"" help:"List recorded events, newest first."`
 }
 

@@ -138,10 +138,7 @@ func explainRun(e event.Event, b route.Binding) (explainedRun, error) {
 	if err != nil {
 		return explainedRun{}, err
 	}
-	launch := fargate.Launch{Deployment: local.Deployment, Run: id, Attempt: 1, Placement: local.Placement()}
-	if len(task.Capacity) > 0 {
-		launch.Capacity = task.Capacity[0]
-	}
+	launch := fargate.Launch{Deployment: local.Deployment, Run: id, Attempt: 1, Capacity: b.Model.Capacities()[0], Placement: local.Placement()}
 	x := explainedRun{Model: b.Model.Name, Trigger: b.Trigger.Name, Key: b.Key, Run: id, Outputs: task.Outputs, Request: fargate.NewRequest(task, launch)}
 	for _, in := range b.Model.Inputs {
 		if value, set := b.Inputs[in.Name]; set {

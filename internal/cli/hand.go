@@ -14,6 +14,7 @@ import (
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/route"
+	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
 
@@ -21,6 +22,8 @@ type runCommand struct {
 	Model  string   `arg:"" help:"The model."`
 	Inputs []string `arg:"" optional:"" help:"Its inputs." placeholder:"name=value"`
 	Again  bool     `help:"Run it even if the same call was made by hand before."`
+	// A run by hand is mostly a repair or a trial: what follows is started only if it is asked for.
+	Downstream bool `help:"Start the models that run after it, too, when it succeeds."`
 }
 
 // Run runs a model by hand. The same call twice is one run, unless it is wanted again.
@@ -51,7 +54,7 @@ func (c runCommand) Run(s *session) error {
 		repeats = time.Now().UTC().Format(time.RFC3339Nano)
 	}
 	decision, err := d.AcceptBinding(s.ctx, event.Manual(m.Name, bound, repeats, time.Now()), route.Binding{
-		Model: m, Trigger: model.Trigger{Name: string(model.Manual), Kind: model.Manual}, Inputs: bound, From: from,
+		Model: m, Trigger: model.Trigger{Name: string(model.Manual), Kind: model.Manual}, Inputs: bound, From: from, Downstream: c.Downstream,
 	})
 	if err != nil {
 		return err
@@ -127,6 +130,54 @@ func (c cancelCommand) Run(s *session) error {
 		return fmt.Errorf("there is no run %q; modeldispatch runs lists them", c.ID)
 	}
 	return err
+}
+
+type pauseCommand struct {
+	Model string `arg:"" help:"The model."`
+	Why   string `default:"paused by hand" help:"Why, for the record."`
+}
+
+// Run pauses a model.
+func (c pauseCommand) Run(s *session) error {
+	return s.control(c.Model, "is paused already", func(d *dispatch.Dispatcher) (bool, error) { return d.Pause(s.ctx, c.Model, c.Why, who()) })
+}
+
+type resumeCommand struct {
+	Model string `arg:"" help:"The model."`
+}
+
+// Run resumes a model.
+func (c resumeCommand) Run(s *session) error {
+	return s.control(c.Model, "is not paused", func(d *dispatch.Dispatcher) (bool, error) { return d.Resume(s.ctx, c.Model, who()) })
+}
+
+// control says something about a model to the running local stack.
+func (s *session) control(name, already string, say func(*dispatch.Dispatcher) (bool, error)) error {
+	_, compiled, err := s.compile()
+	if err != nil {
+		return err
+	}
+	if _, known := compiled.Model(name); !known {
+		return unknownModel(compiled, name)
+	}
+	d, closeStore, err := s.dispatcher(compiled)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	changed, err := say(d)
+	if err != nil {
+		return err
+	}
+	if !changed {
+		s.printf("model %s %s\n", name, already)
+	}
+	c, _, err := d.Control(s.ctx, name)
+	if err != nil || !s.JSON {
+		return err
+	}
+	c.Outbox = run.Outbox{}
+	return s.printJSON(c)
 }
 
 func who() string {

@@ -41,12 +41,32 @@ func decisionLine(e event.Event, d dispatch.Decision) string {
 	switch d.Verdict {
 	case dispatch.Started:
 		led = "-> " + d.Run
+	case dispatch.Joined:
+		led = "-> " + d.Run + "  (joined: it waits for more of its group)"
 	case dispatch.Duplicate:
 		led = "-> " + d.Run + "  (duplicate: no second run)"
 	default:
 		led = strings.Join(strings.Fields(fmt.Sprintf("%s %s", d.Verdict, d.Model)), " ") + ": " + d.Reason
 	}
 	return fmt.Sprintf("%-11s  %s  %s", e.Kind, e.Identity, led)
+}
+
+// waitLine says what a run waits for that has not been launched yet.
+func waitLine(before, after run.Run) string {
+	if before.For == after.For || after.For == run.Queued && (before.For == "" || before.For == run.Backoff) {
+		return ""
+	}
+	what := "waits for " + waits[after.For]
+	if after.For == run.Debounce {
+		what += ", until " + clock(after.Due)
+	}
+	return fmt.Sprintf("%-11s  %s  %s", "run", after.ID, what)
+}
+
+// waits says what runs wait for.
+var waits = map[run.Wait]string{
+	run.Debounce: "more events of its group", run.Objects: "objects that are not there yet", run.Line: "a place in its line",
+	run.Queued: "its launch", run.Place: "a place in ECS", run.Backoff: "its next attempt",
 }
 
 // moveLine says how a run moved; "" where nobody wants to know.
@@ -60,11 +80,17 @@ func moveLine(before, after run.Run) string {
 		}
 	case before.State == run.Launching && after.State == run.Running:
 		what = fmt.Sprintf("attempt %d  task %s", after.Attempt, after.Task.ARN[strings.LastIndexByte(after.Task.ARN, '/')+1:])
+	case after.State == run.Waiting && after.Attempt == 0:
+		return waitLine(before, after)
 	case after.State == run.Waiting && before.State != run.Waiting:
-		what = fmt.Sprintf("attempt %d ended  %s  next in %s", after.Attempt, reason(after), short(max(time.Until(after.Due), 0)))
-		if after.For == run.Queued {
-			what = fmt.Sprintf("attempt %d ended  %s  next at once", after.Attempt, reason(after))
+		next := "in " + short(max(time.Until(after.Due), 0))
+		switch after.For {
+		case run.Queued:
+			next = "at once"
+		case run.Place:
+			next = "when ECS has a place"
 		}
+		what = fmt.Sprintf("attempt %d ended  %s  next %s", after.Attempt, reason(after), next)
 	case after.Cancel != nil && before.Cancel == nil:
 		what = "stopping: " + after.Cancel.Why
 	default:

@@ -65,6 +65,9 @@ func (d *Dispatcher) sweepOne(ctx context.Context, key store.Key) error {
 	if id, isRun := strings.CutPrefix(key.PK, "run/"); isRun {
 		return d.Advance(ctx, id)
 	}
+	if key == paceKey {
+		return d.openGates(ctx)
+	}
 	doc, err := d.Store.Get(ctx, key)
 	if err != nil {
 		return err

@@ -62,6 +62,9 @@ func (d *Dispatcher) Pause(ctx context.Context, name, why, by string) (bool, err
 
 // Resume lets the runs of a paused model go, in their order. It says whether that changed anything.
 func (d *Dispatcher) Resume(ctx context.Context, name, by string) (bool, error) {
+	if err := d.release(ctx, name); err != nil {
+		return false, err
+	}
 	return d.control(ctx, name, func(c Control) Control {
 		for _, line := range c.Lines {
 			c.Outbox = c.Outbox.Add(run.Effect{Kind: run.Admit, Line: line}, d.Now())

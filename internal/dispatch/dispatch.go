@@ -14,6 +14,7 @@ package dispatch
 import (
 	"context"
 	"encoding/json"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -28,7 +29,7 @@ import (
 
 // Queue sends runs to the functions that move them.
 type Queue interface {
-	Enqueue(ctx context.Context, run string) error
+	Enqueue(ctx context.Context, run string, delay time.Duration) error
 	Wake(ctx context.Context, run string, delay time.Duration) error
 }
 
@@ -63,7 +64,8 @@ type Options struct {
 	Catalog    model.Catalog
 	Routes     *route.Table
 	Placement  fargate.Placement
-	Bucket     string // the state bucket
+	Bucket     string  // the state bucket
+	Rate       float64 // RunTask calls a second of all launchers together; 0 is DefaultRate
 	Store      store.Store
 	Queue      Queue
 	Launcher   Launcher
@@ -73,6 +75,8 @@ type Options struct {
 	Now        func() time.Time
 	Random     func() float64 // in [0, 1): the jitter of backoffs
 	Notice     Notice
+	// Each does independent work n times: nil is all at the same time, as most of it is waiting for AWS.
+	Each func(n int, work func(i int))
 }
 
 // Notice is told what happens, as it happens: after it is stored, and once for each time that it
@@ -86,11 +90,24 @@ type Notice struct {
 type Dispatcher struct{ Options }
 
 // New makes a dispatcher.
-func New(o Options) *Dispatcher { return &Dispatcher{o} }
+func New(o Options) *Dispatcher {
+	if o.Each == nil {
+		o.Each = atOnce
+	}
+	return &Dispatcher{o}
+}
+
+func atOnce(n int, work func(i int)) {
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { work(i) })
+	}
+	all.Wait()
+}
 
 // plan is what decides about another attempt besides the run itself.
-func (d *Dispatcher) plan(s run.Spec) run.Plan {
-	return run.Plan{Capacities: s.Task.Capacity, Jitter: d.Random(), Larger: fargate.Next}
+func (d *Dispatcher) plan() run.Plan {
+	return run.Plan{Jitter: d.Random(), Larger: fargate.Next}
 }
 
 func log(ctx context.Context) *zerolog.Logger { return zerolog.Ctx(ctx) }

@@ -76,8 +76,13 @@ func (w *world) accept(t *testing.T, key string) string {
 // launch launches what is queued, as the launch function does.
 func (w *world) launch(t *testing.T) {
 	t.Helper()
-	for _, id := range w.aws.Take() {
-		if err := w.Launch(t.Context(), id); err != nil {
+	ids := w.aws.Take()
+	turns, err := w.Turns(t.Context(), ids...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		if err := w.Launch(t.Context(), id, turns[id]); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -408,7 +413,7 @@ func TestANewerSchemaIsPutBack(t *testing.T) {
 	if err := w.Store.Commit(t.Context(), store.Update(doc)); err != nil {
 		t.Fatal(err)
 	}
-	if err := w.Launch(t.Context(), id); err == nil || !strings.Contains(err.Error(), "newer code wrote it") {
+	if err := w.Launch(t.Context(), id, dispatch.Turn{}); err == nil || !strings.Contains(err.Error(), "newer code wrote it") {
 		t.Errorf("Launch = %v, want that newer code wrote it", err)
 	}
 }

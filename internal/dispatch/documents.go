@@ -124,7 +124,7 @@ func recordDoc(key store.Key, r Record, version int64) store.Doc {
 
 // Read reads a document of this program's. One of newer code's schema is an error: it is put
 // back, for code that knows it.
-func Read[T run.Run | run.Spec | run.Attempt | Record | Control | Expectation | line | group](ctx context.Context, s store.Store, key store.Key) (T, int64, error) {
+func Read[T run.Run | run.Spec | run.Attempt | Record | Control | Expectation | pace | line | group](ctx context.Context, s store.Store, key store.Key) (T, int64, error) {
 	var v T
 	doc, err := s.Get(ctx, key)
 	if err != nil {

@@ -36,7 +36,7 @@ func (d *Dispatcher) do(ctx context.Context, key store.Key, e run.Effect) error 
 	id := strings.TrimPrefix(key.PK, "run/")
 	switch e.Kind {
 	case run.Enqueue:
-		return d.Queue.Enqueue(ctx, id)
+		return d.Queue.Enqueue(ctx, id, max(e.At.Sub(d.Now()), 0))
 	case run.Wake:
 		return d.Queue.Wake(ctx, id, max(e.At.Sub(d.Now()), 0))
 	case run.StopTask:
@@ -44,6 +44,9 @@ func (d *Dispatcher) do(ctx context.Context, key store.Key, e run.Effect) error 
 	case run.Announce:
 		return d.announce(ctx, key, e)
 	case run.Admit:
+		if strings.HasPrefix(e.Line, "gate/") {
+			return d.atGate(ctx, e)
+		}
 		return d.Admit(ctx, e.Line)
 	case run.Downstream:
 		return d.downstream(ctx, id)

@@ -13,15 +13,23 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// Launch launches a run if it is its turn. It may be called for any run at any time, and by
-// several callers at once: only who claims the run calls RunTask.
-func (d *Dispatcher) Launch(ctx context.Context, id string) error {
+// Launch launches a run if it is its turn, which Turns has given to those who need one. It may be called for
+// any run at any time, and by several callers at once: only who claims the run calls RunTask.
+func (d *Dispatcher) Launch(ctx context.Context, id string, t Turn) error {
+	switch now := d.Now(); {
+	case t.Braked:
+		return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Brake(now) })
+	case t.Gate != "":
+		return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Hold(t.Gate, now) })
+	case now.Before(t.At):
+		return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Postpone(t.At, now) })
+	}
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
 	if err != nil {
 		return err
 	}
 	for {
-		err := d.tryLaunch(ctx, id, spec)
+		err := d.tryLaunch(ctx, id, spec, t)
 		// A conflict may only be an effect that was struck out meanwhile: the run, read again,
 		// says whether there is still something to claim.
 		if !errors.Is(err, store.ErrConflict) {
@@ -30,14 +38,18 @@ func (d *Dispatcher) Launch(ctx context.Context, id string) error {
 	}
 }
 
-func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec) error {
+func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, t Turn) error {
 	r, version, err := Read[run.Run](ctx, d.Store, RunKey(id))
 	if err != nil {
 		return err
 	}
 	claimed, step := r.Claim(d.Now())
+	if t.At.IsZero() && (step == run.First || step == run.Again) {
+		return errNoTurn
+	}
 	switch step {
 	case run.First:
+		claimed.Capacity = t.Capacity
 		return d.launchFirst(ctx, claimed, spec, version)
 	case run.Again:
 		return d.launchAgain(ctx, claimed, spec, version)
@@ -46,6 +58,9 @@ func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec) er
 	}
 	return nil
 }
+
+// errNoTurn says that a run became ready after the turns of its batch were given.
+var errNoTurn = errors.New("it has no turn yet")
 
 // launchFirst makes the request of a new attempt, stores it, and only then sends it.
 func (d *Dispatcher) launchFirst(ctx context.Context, r run.Run, spec run.Spec, version int64) error {
@@ -58,7 +73,7 @@ func (d *Dispatcher) launchFirst(ctx context.Context, r run.Run, spec run.Spec, 
 	}
 	request := fargate.NewRequest(spec.Task, fargate.Launch{
 		Deployment: d.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition,
-		Capacity: capacity(spec.Task.Capacity, r.Capacity), Placement: d.Placement, Size: r.Size, Limit: r.Limit,
+		Capacity: r.Capacities[r.Capacity], Placement: d.Placement, Size: r.Size, Limit: r.Limit,
 	})
 	a := run.Attempt{Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: encode(request), FirstCall: r.FirstCall}
 	err := d.Store.Commit(ctx,
@@ -68,13 +83,6 @@ func (d *Dispatcher) launchFirst(ctx context.Context, r run.Run, spec run.Spec, 
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
 	return d.call(ctx, r, spec, a.Request)
-}
-
-func capacity(list []model.Capacity, i int) model.Capacity {
-	if i < len(list) {
-		return list[i]
-	}
-	return model.OnDemand
 }
 
 // launchAgain sends the stored request of the current attempt once more.
@@ -96,20 +104,30 @@ func (d *Dispatcher) call(ctx context.Context, r run.Run, spec run.Spec, request
 		return fmt.Errorf("launching run %s: %w", r.ID, err)
 	}
 	attempt, call := r.Attempt, r.Call
+	if answer.Refusal != nil && (answer.Refusal.Class == run.Capacity || answer.Refusal.Class == run.Quota) {
+		if err := d.closeGate(ctx, r.Capacities[r.Capacity]); err != nil {
+			return err
+		}
+	}
 	if answer.Refusal != nil {
 		log(ctx).Warn().Str("run", r.ID).Int("attempt", attempt).Str("class", string(answer.Refusal.Class)).Str("detail", answer.Refusal.Detail).Msg("RunTask refused")
 		return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) {
-			return r.Refused(attempt, call, *answer.Refusal, d.plan(spec), d.Now())
+			return r.Refused(attempt, call, *answer.Refusal, d.plan(), d.Now())
 		})
 	}
 	log(ctx).Info().Str("run", r.ID).Int("attempt", attempt).Str("task", answer.Task.ARN).Msg("task launched")
+	if r.Pass == run.Probe { // there are places again: each that is found lets two more look
+		if err := d.through(ctx, r.Gate, 2, run.Probe); err != nil {
+			log(ctx).Error().Err(err).Str("gate", r.Gate).Msg("nobody was let through")
+		}
+	}
 	seen := run.Sighting{ARN: answer.Task.ARN, Call: call}
 	if s := answer.Task.LastStatus; s != stopped {
 		// An answer to a token that is sent again does not say how a task has ended: that is said
 		// by its event, or when it is described.
 		seen.Status, seen.Version, seen.Started = s, answer.Task.Version, answer.Task.StartedAt
 	}
-	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(spec), d.Now()) })
+	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(), d.Now()) })
 }
 
 // list asks ECS which tasks an attempt has, where calling again could start a second one.
@@ -127,7 +145,7 @@ func (d *Dispatcher) list(ctx context.Context, r run.Run, spec run.Spec) error {
 		return err
 	}
 	attempt := r.Attempt
-	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Listed(attempt, arns, d.plan(spec), d.Now()) })
+	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Listed(attempt, arns, d.plan(), d.Now()) })
 }
 
 // stopped is ECS's last status of a task.

@@ -51,10 +51,17 @@ func hash(text string) string {
 
 func lineKey(name string) store.Key { return store.Key{PK: name, SK: "line"} }
 
-// waiterKey orders those who wait by when they were accepted.
+// waiterKey orders those who wait, in a line or at a gate, by when they were accepted.
 func waiterKey(r run.Run) store.Key {
-	return store.Key{PK: r.Line, SK: fmt.Sprintf("w/%015d/%s", r.Accepted.UnixMilli(), r.ID)}
+	at := r.Line
+	if r.For == run.Place {
+		at = r.Gate
+	}
+	return store.Key{PK: at, SK: fmt.Sprintf("w/%015d/%s", r.Accepted.UnixMilli(), r.ID)}
 }
+
+// stands says whether a run is one of those who wait in a line or at a gate.
+func stands(r run.Run) bool { return r.For == run.Line || r.For == run.Place }
 
 // rule is how many places a line has for a model, and what becomes of those who find none.
 type rule struct {
@@ -250,30 +257,30 @@ func (d *Dispatcher) step(ctx context.Context, id string, input func(run.Run) (r
 	return d.commit(ctx, before, after, version, more...)
 }
 
-// lineWrites are what a move of a run changes in its line: it stands in it, is let go, or leaves its place.
+// lineWrites are what a move of a run changes where it waits in order: it comes, is let go, or leaves its
+// place in its line.
 func (d *Dispatcher) lineWrites(ctx context.Context, before, after run.Run) ([]store.Write, error) {
-	stood, stands := before.For == run.Line, after.For == run.Line
-	switch {
-	case after.Line == "" || stood && stands:
-		return nil, nil
-	case stands:
-		return []store.Write{store.Create(store.Doc{Key: waiterKey(after), Body: encode(waiter{model.Schema, after.ID})})}, nil
-	case stood:
-		return []store.Write{store.Remove(store.Doc{Key: waiterKey(before), Version: 1})}, nil
-	case !after.State.Ended():
-		return nil, nil
+	var writes []store.Write
+	if stands(before) && before.For != after.For {
+		writes = append(writes, store.Remove(store.Doc{Key: waiterKey(before), Version: 1}))
+	}
+	if stands(after) && before.For != after.For {
+		writes = append(writes, store.Create(store.Doc{Key: waiterKey(after), Body: encode(waiter{model.Schema, after.ID})}))
+	}
+	if after.Line == "" || before.For == run.Line || !after.State.Ended() {
+		return writes, nil
 	}
 	l, version, err := Read[line](ctx, d.Store, lineKey(after.Line))
 	if errors.Is(err, store.ErrNotFound) || err == nil && !slices.Contains(l.Holders, after.ID) {
-		return nil, nil
+		return writes, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	doc := store.Doc{Key: lineKey(after.Line), Version: version}
 	if l.Holders = slices.DeleteFunc(l.Holders, func(id string) bool { return id == after.ID }); len(l.Holders) == 0 {
-		return []store.Write{store.Remove(doc)}, nil
+		return append(writes, store.Remove(doc)), nil
 	}
 	doc.Body = encode(l)
-	return []store.Write{store.Update(doc)}, nil
+	return append(writes, store.Update(doc)), nil
 }

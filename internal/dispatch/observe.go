@@ -30,7 +30,7 @@ func (d *Dispatcher) Observe(ctx context.Context, t event.Task) error {
 	if err != nil {
 		return err
 	}
-	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(spec), d.Now()) })
+	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(), d.Now()) })
 }
 
 // look describes the tasks of a run that has been silent: its own, and those that nobody knows.
@@ -57,7 +57,7 @@ func (d *Dispatcher) lookAt(ctx context.Context, id string, attempt int, arn str
 	if errors.Is(err, fargate.ErrMissing) {
 		return d.move(ctx, id, func(r run.Run) (run.Run, bool) {
 			if r.Task.ARN == arn {
-				return r.Missed(attempt, arn, d.plan(spec), d.Now())
+				return r.Missed(attempt, arn, d.plan(), d.Now())
 			}
 			return r.StrayGone(arn)
 		})
@@ -69,5 +69,5 @@ func (d *Dispatcher) lookAt(ctx context.Context, id string, attempt int, arn str
 	if err != nil {
 		return err
 	}
-	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(spec), d.Now()) })
+	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(), d.Now()) })
 }

@@ -73,7 +73,18 @@ func (h Handlers) Message(ctx context.Context, payload json.RawMessage) (events.
 
 // Launch takes a batch of the launch queue.
 func (h Handlers) Launch(ctx context.Context, batch events.SQSEvent) (events.SQSEventResponse, error) {
-	return h.runs(ctx, batch, h.Dispatcher.Launch)
+	var ids []string
+	for _, m := range batch.Records {
+		var body awsio.RunMessage
+		if json.Unmarshal([]byte(m.Body), &body) == nil {
+			ids = append(ids, body.Run)
+		}
+	}
+	turns, err := h.Dispatcher.Turns(h.context(ctx), ids...)
+	if err != nil {
+		return events.SQSEventResponse{}, err
+	}
+	return h.runs(ctx, batch, func(ctx context.Context, id string) error { return h.Dispatcher.Launch(ctx, id, turns[id]) })
 }
 
 // Completion takes an ECS Task State Change.
@@ -132,13 +143,15 @@ func (h Handlers) runs(ctx context.Context, batch events.SQSEvent, move func(con
 	}), nil
 }
 
-// each handles the messages of a batch one by one, and names those that are to come back.
+// each handles each message of a batch by itself, and names those that are to come back.
 func each[M any](h Handlers, batch []M, id func(M) string, handle func(M) error) events.SQSEventResponse {
+	errs := make([]error, len(batch))
+	h.Dispatcher.Each(len(batch), func(i int) { errs[i] = guarded(batch[i], handle) })
 	response := events.SQSEventResponse{BatchItemFailures: []events.SQSBatchItemFailure{}}
-	for _, m := range batch {
-		if err := guarded(m, handle); err != nil {
-			h.Log.Error().Err(err).Str("message", id(m)).Msg("message comes back")
-			response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id(m)})
+	for i, err := range errs {
+		if err != nil {
+			h.Log.Error().Err(err).Str("message", id(batch[i])).Msg("message comes back")
+			response.BatchItemFailures = append(response.BatchItemFailures, events.SQSBatchItemFailure{ItemIdentifier: id(batch[i])})
 		}
 	}
 	return response

@@ -51,7 +51,11 @@ func newWorld(t *testing.T) *world {
 	d := dispatch.New(dispatch.Options{
 		Deployment: "test", Catalog: c, Routes: routes, Placement: fargate.Placement{Cluster: "c", Subnets: []string{"s"}}, Bucket: "state", Store: memory.New(),
 		Queue: w.aws, Launcher: w.aws.ECS, Watcher: w.aws.ECS, Objects: w.aws, Bus: w.aws,
-		Now: func() time.Time { return noon }, Random: func() float64 { return 0.5 },
+		Now: func() time.Time { return noon }, Random: func() float64 { return 0.5 }, Each: func(n int, work func(int)) {
+			for i := range n {
+				work(i)
+			}
+		},
 	})
 	d.Notice.Decided = func(_ event.Event, decision dispatch.Decision) { w.decisions = append(w.decisions, decision) }
 	w.Handlers = handler.Handlers{Dispatcher: d, Log: zerolog.Nop()}

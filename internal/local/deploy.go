@@ -131,6 +131,11 @@ func (s *Stack) isArrival() func(any) bool {
 				watched[bucketOf(pattern)] = true
 			}
 		}
+		if m.Policy.WaitFor != nil {
+			for _, object := range m.Policy.WaitFor.Objects {
+				watched[bucketOf(object.String())] = true
+			}
+		}
 	}
 	created := isEvent("aws.s3", "Object Created")
 	return func(e any) bool {
@@ -241,6 +246,11 @@ func buckets(c model.Catalog) []string {
 		for _, t := range m.Triggers {
 			for _, pattern := range t.Arrival {
 				add(pattern)
+			}
+		}
+		if m.Policy.WaitFor != nil {
+			for _, object := range m.Policy.WaitFor.Objects {
+				add(object.String())
 			}
 		}
 		for _, out := range m.Outputs {

@@ -124,6 +124,7 @@ inputs:
 outputs: { result: "s3://results/{do}/{name}.txt" }
 local: { command: [%q] }
 timeout: none
+launches-per-hour: 100000
 triggers:
   - arrival: "s3://landing/{do}/{name}.txt"
     inputs: { file: "{object.uri}" }

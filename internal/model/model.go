@@ -107,6 +107,14 @@ type Size struct {
 	Memory int `json:"memory,omitempty"`
 }
 
+// Capacities are where a model's tasks can run, in the order in which they are tried: at least one.
+func (m Model) Capacities() []Capacity {
+	if len(m.Task.Capacity) == 0 {
+		return []Capacity{OnDemand}
+	}
+	return m.Task.Capacity
+}
+
 // Capacity is where a task can run.
 type Capacity string
 

@@ -5,6 +5,9 @@ import "time"
 // DefaultTimeout is a run's timeout where the model names none. Fargate itself never stops a task.
 const DefaultTimeout = time.Hour
 
+// DefaultBrake is how many launches an hour a model may have that does not say: more look like a loop.
+const DefaultBrake = 1000
+
 // MaxWait is how long a run may go unlaunched after it left its line before it fails.
 const MaxWait = 24 * time.Hour
 
@@ -18,6 +21,7 @@ type Policy struct {
 	Debounce    *Debounce       `json:"debounce,omitempty"`
 	Concurrency *Concurrency    `json:"concurrency,omitempty"`
 	Expect      *Expect         `json:"expect,omitempty"`
+	Brake       int             `json:"brake,omitempty"` // runs launched within an hour, from which on the model is paused; 0 is DefaultBrake
 }
 
 // Verdict is what an exit code means for a model, other than failure.

@@ -12,7 +12,6 @@ type Rendered struct {
 	Container   string            `json:"container"`
 	CPU         int               `json:"cpu,omitempty"`
 	Memory      int               `json:"memory,omitempty"`
-	Capacity    []Capacity        `json:"capacity,omitempty"`
 	Command     []string          `json:"command,omitempty"`
 	Environment []EnvironmentPair `json:"environment,omitempty"`
 	Outputs     []Object          `json:"outputs,omitempty"`
@@ -37,7 +36,7 @@ type Object struct {
 func (m Model) Render(run string, inputs Inputs, files map[string]string) (Rendered, error) {
 	lookup := m.lookup(inputs, files)
 	r := Rendered{
-		Family: m.Task.Family, Container: m.Task.Container, CPU: m.Task.CPU, Memory: m.Task.Memory, Capacity: m.Task.Capacity, Tags: m.tags(),
+		Family: m.Task.Family, Container: m.Task.Container, CPU: m.Task.CPU, Memory: m.Task.Memory, Tags: m.tags(),
 		Environment: []EnvironmentPair{{"MODEL_NAME", m.Name}, {"RUN_ID", run}},
 	}
 	for _, argument := range m.Command {

@@ -30,7 +30,7 @@ type Effect struct {
 	Task     string     `json:"task,omitempty"`
 	Reason   string     `json:"reason,omitempty"`
 	Line     string     `json:"line,omitempty"`
-	At       time.Time  `json:"at,omitzero"`        // of a wake
+	At       time.Time  `json:"at,omitzero"`        // when it is to be delivered: of a wake, or of a run sent to the launch queue for later
 	What     string     `json:"what,omitempty"`     // detail type of an announcement
 	Sequence int        `json:"sequence,omitempty"` // of an announcement in its document
 	Next     time.Time  `json:"next"`               // when it is tried again
@@ -117,7 +117,7 @@ func (r Run) announce(what string, now time.Time) Run {
 
 // wake asks for a wake message where the time is near enough to send one; else the sweep comes by.
 func (r Run) wake(at, now time.Time) Run {
-	if at.After(now.Add(Wakeable)) {
+	if at.After(now.Add(Sendable)) {
 		return r
 	}
 	return r.effect(Effect{Kind: Wake, At: at}, now)

@@ -21,9 +21,9 @@ const (
 // from then on a task may exist. A call has a lease; no other is made while it may be answered.
 func (r Run) Claim(now time.Time) (Run, Step) {
 	switch {
-	case r.State == Waiting && r.For == Queued && len(r.Strays) == 0 && !now.Before(r.Lease):
+	case r.Ready(now) && !now.Before(r.Turn):
 		return r.newAttempt(now), First
-	case r.State != Launching || now.Before(r.Lease):
+	case r.State != Launching || now.Before(r.Lease) || now.Before(r.Turn):
 		return r, Nothing
 	case r.Cancel != nil || !now.Before(r.FirstCall.Add(TokenAge)):
 		return r, List
@@ -32,9 +32,20 @@ func (r Run) Claim(now time.Time) (Run, Step) {
 	return r.call(now), Again
 }
 
+// Calls says that the run is to have RunTask called when it is its turn, as far as it is up to the run.
+func (r Run) Calls(now time.Time) bool {
+	again := r.State == Launching && r.Cancel == nil && !now.Before(r.Lease) && now.Before(r.FirstCall.Add(TokenAge))
+	return again || r.Ready(now)
+}
+
+// Ready says that the run is to be launched in a new attempt.
+func (r Run) Ready(now time.Time) bool {
+	return r.State == Waiting && r.For == Queued && len(r.Strays) == 0 && !now.Before(r.Lease)
+}
+
 // call notes that RunTask is about to be called.
 func (r Run) call(now time.Time) Run {
-	r.LastCall, r.Lease, r.Due = now, now.Add(Lease), now.Add(Lease)
+	r.LastCall, r.Lease, r.Due, r.Turn = now, now.Add(Lease), now.Add(Lease), time.Time{}
 	if r.Policy.Timeout > 0 {
 		r = r.wake(now.Add(r.Policy.Timeout), now)
 	}
@@ -84,12 +95,11 @@ func (r Run) Listed(attempt int, arns []string, p Plan, now time.Time) (Run, boo
 	return r.closeAttempt(Outcome{Class: Lost, Detail: "ECS lists no task for the attempt, and its token is too old to be sent again"}, p, now), true
 }
 
-// Plan is what decides the next attempt besides the run: the model's capacities, a random
+// Plan is what decides the next attempt besides the run: a random
 // number for the jitter, and which size is next.
 type Plan struct {
-	Capacities []model.Capacity
-	Jitter     float64 // in [0, 1)
-	Larger     func(from model.Size, upTo int) (model.Size, bool)
+	Jitter float64 // in [0, 1)
+	Larger func(from model.Size, upTo int) (model.Size, bool)
 }
 
 // Range is the span of a backoff that doubles from Min to Max.
@@ -97,9 +107,8 @@ type Range struct{ Min, Max time.Duration }
 
 // The backoffs of what the model is not to blame for.
 var (
-	slowDown = Range{2 * time.Second, time.Minute}       // throttled
-	noPlace  = Range{30 * time.Second, 10 * time.Minute} // capacity, quota
-	outage   = Range{5 * time.Second, 5 * time.Minute}   // infrastructure
+	slowDown = Range{2 * time.Second, time.Minute}     // throttled
+	outage   = Range{5 * time.Second, 5 * time.Minute} // infrastructure
 )
 
 // pause is a backoff with full jitter, of which a quarter is kept as a minimum.
@@ -110,7 +119,10 @@ func (p Plan) pause(span Range, tries int) time.Duration {
 
 // closeAttempt ends the current attempt and decides between another one and the end of the run.
 func (r Run) closeAttempt(o Outcome, p Plan, now time.Time) Run {
-	r.Closed, r.Outcome = true, &o
+	r.Closed, r.Outcome, r.Pass = true, &o, ""
+	if r.Task.ARN != "" { // whose place is free now
+		r = r.effect(Effect{Kind: Admit, Line: Gate(r.Capacities[r.Capacity]), Task: r.Task.ARN}, now)
+	}
 	if larger, ok := r.larger(o, p); ok {
 		if r.Limit > 0 {
 			r.Limit += larger.Memory - r.Task.Size.Memory
@@ -125,9 +137,11 @@ func (r Run) closeAttempt(o Outcome, p Plan, now time.Time) Run {
 	switch r.charge(o) {
 	case free:
 		r.Spent.Refusals++
+		last := r.Capacities[r.Capacity]
 		r.Capacity++
-		if r.Capacity >= len(p.Capacities) {
-			r.Capacity, wait = 0, p.pause(noPlace, r.Spent.Refusals)
+		if r.Capacity >= len(r.Capacities) {
+			r.Capacity = 0
+			return r.announce(AnnounceRetrying, now).hold(last, now)
 		}
 	case infrastructure:
 		r.Spent.Infrastructure++
@@ -184,7 +198,7 @@ func (r Run) afterInterruption(o Outcome, p Plan) Run {
 		return r
 	}
 	r.Spent.Interruptions++
-	if i := slices.Index(p.Capacities, model.OnDemand); i >= 0 && r.Spent.Interruptions >= 2 {
+	if i := slices.Index(r.Capacities, model.OnDemand); i >= 0 && r.Spent.Interruptions >= 2 {
 		r.Capacity = i
 	}
 	return r

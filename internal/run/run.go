@@ -58,7 +58,8 @@ const (
 	Debounce Wait = "debounce" // more events of its group
 	Objects  Wait = "objects"  // S3 objects that are not there yet
 	Line     Wait = "line"     // a place in its line
-	Queued   Wait = "queued"   // the launch function: it is to be launched now
+	Queued   Wait = "queued"   // the launch function: it is to be launched now, or when it is its turn
+	Place    Wait = "place"    // a place in ECS, which has refused more tasks: capacity, or a quota
 	Backoff  Wait = "backoff"  // the time of its next attempt
 )
 
@@ -78,8 +79,8 @@ const (
 	Patience = 10 * time.Minute
 	// Resend is after how long a queued run is sent to the launch queue again.
 	Resend = 30 * time.Minute
-	// Wakeable is how far ahead a wake message can be sent (SQS delays at most 15 minutes).
-	Wakeable = 15 * time.Minute
+	// Sendable is how far ahead a message can be sent (SQS delays at most 15 minutes).
+	Sendable = 15 * time.Minute
 	// infrastructureBudget is how many attempts of a run may fail for reasons outside the model.
 	infrastructureBudget = 10
 	// misses is how many times in a row a task must be MISSING to be lost.
@@ -101,6 +102,8 @@ type Run struct {
 	Due      time.Time    `json:"due,omitzero"`    // when Advance has something to do
 	Ended    time.Time    `json:"ended,omitzero"`
 
+	Capacities []model.Capacity `json:"capacities"` // where its tasks can run, in the order in which they are tried
+
 	Line   string `json:"line,omitempty"`   // the line in which it waits or holds a place
 	Joined int    `json:"joined,omitempty"` // events that joined it while it was debounced
 	Alone  bool   `json:"alone,omitempty"`  // its success starts no other model
@@ -112,7 +115,10 @@ type Run struct {
 	FirstCall  time.Time `json:"firstCall,omitzero"`   // the token's age counts from here
 	LastCall   time.Time `json:"lastCall,omitzero"`    // the timeout counts from here
 	Definition string    `json:"definition,omitempty"` // the revision, pinned by the first attempt
-	Capacity   int       `json:"capacity,omitempty"`   // index into the model's capacity list
+	Capacity   int       `json:"capacity,omitempty"`   // index into Capacities
+	Turn       time.Time `json:"turn,omitzero"`        // when it may call RunTask: its share of the pace
+	Gate       string    `json:"gate,omitempty"`       // the closed gate at which it waits, or waited last
+	Pass       Pass      `json:"pass,omitempty"`       // it was let through the gate
 	// Size replaces the task's once it ran out of memory; Limit is the container's that goes with it.
 	Size  model.Size `json:"size,omitzero"`
 	Limit int        `json:"limit,omitempty"`
@@ -196,7 +202,7 @@ type Accepted struct {
 func Accept(a Accepted, now time.Time) Run {
 	r := Run{
 		Schema: model.Schema, ID: a.ID, Model: a.Model.Name, Trigger: a.Trigger, Policy: a.Model.Policy, Accepted: now,
-		Line: a.Line, Alone: a.Alone, State: Waiting,
+		Capacities: a.Model.Capacities(), Line: a.Line, Alone: a.Alone, State: Waiting,
 	}
 	if a.ByHand {
 		r.Policy.Debounce = nil
@@ -225,6 +231,9 @@ func (r Run) Advance(now time.Time) (Run, bool) {
 		return r.advanceWait(now), true
 	case r.State == Waiting && now.Sub(r.Queued) > model.MaxWait:
 		return r.end(Failed, r.lastOutcome(), now), true
+	case r.For == Place:
+		r.Due = now.Add(Resend)
+		return r.effect(Effect{Kind: Admit, Line: r.Gate}, now), true
 	case r.State == Waiting:
 		return r.queue(now), true
 	case r.overTime(now):

@@ -14,10 +14,12 @@ var t0 = time.Date(2026, 1, 5, 6, 0, 0, 0, time.UTC)
 const arn = "arn:aws:ecs:eu-west-1:111122223333:task/models/0a1b"
 
 // plan has the longest jitter, so that a backoff is as long as it can be.
-var plan = run.Plan{Capacities: []model.Capacity{model.Spot, model.OnDemand}, Jitter: 0.999999}
+var plan = run.Plan{Jitter: 0.999999}
 
 func accept(p model.Policy) run.Run {
-	return run.Accept(run.Accepted{ID: "forecast-1", Model: model.Model{Name: "forecast", Policy: p}, Trigger: "arrival"}, t0)
+	return run.Accept(run.Accepted{ID: "forecast-1", Model: model.Model{
+		Name: "forecast", Policy: p, Task: model.Task{Capacity: []model.Capacity{model.Spot, model.OnDemand}},
+	}, Trigger: "arrival"}, t0)
 }
 
 // launched is a run whose first RunTask call is out.
@@ -138,8 +140,12 @@ func TestARefusalForCapacityTriesTheNextOneAtOnce(t *testing.T) {
 	}
 	r, _ = r.Claim(t0)
 	r = must(t)(r.Refused(2, 1, run.Outcome{Class: run.Capacity}, plan, t0))
-	if r.Capacity != 0 || r.For != run.Backoff || !r.Due.After(t0) {
-		t.Errorf("capacity %d, waits for %s until %s", r.Capacity, r.For, r.Due)
+	if r.Capacity != 0 || r.For != run.Place || r.Gate != run.Gate(model.OnDemand) {
+		t.Errorf("capacity %d, waits for %s at %q", r.Capacity, r.For, r.Gate)
+	}
+	r = must(t)(r.Through(run.Replacement, t0))
+	if _, step := r.Claim(t0); step != run.First {
+		t.Errorf("let through, its step is %v", step)
 	}
 }
 

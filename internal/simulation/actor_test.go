@@ -23,29 +23,40 @@ type actor struct {
 	at      time.Time // when it goes on
 	crashed bool
 	routine *coroutine
-	done    func(ok bool) // is told how it ended: whether its work is acknowledged
-	claim   run.Run       // the run as it was when the actor claimed it
+	claim   run.Run // the run as it was when the actor claimed it
 }
 
 // spawn starts an invocation. f reports whether the function's answer acknowledges its work.
 func (w *world) spawn(name string, f func(*dispatch.Dispatcher) bool, done func(ok bool)) {
-	a := &actor{world: w, name: name, at: w.now, done: done}
-	d := w.dispatcher(a)
+	acknowledged := false
+	d := w.dispatcher()
+	w.start(name, func() { acknowledged = f(d) }, func(ok bool) { done(ok && acknowledged) })
+}
+
+// start starts an actor. done is told whether it came to its end.
+func (w *world) start(name string, f func(), done func(ok bool)) {
+	a := &actor{world: w, name: name, at: w.now}
 	a.routine = takeCoroutine(func() {
-		ok := f(d)
-		a.done(ok && !a.crashed)
+		f()
+		done(!a.crashed)
 	})
 	w.actors = append(w.actors, a)
+}
+
+// resume lets the actor go on until it gives way, and says whether it has come to its end.
+func (a *actor) resume() bool {
+	a.world.actor = a
+	return a.routine.resume()
 }
 
 // end ends an actor that the world no longer waits for.
 func (a *actor) end() {
 	a.crashed = true
-	a.routine.resume()
+	a.resume()
 }
 
 // pause gives way before or after a call. The actor goes on some time later, or crashes here.
-func (a *actor) pause(point string) error { return a.hold(point, a.world.latency()) }
+func (a *actor) pause(point string) error { return a.hold(point, a.world.latency(point)) }
 
 func (a *actor) hold(point string, latency time.Duration) error {
 	if a.crashed {
@@ -83,10 +94,10 @@ func do(a *actor, point string, f func() error) error {
 	return err
 }
 
-// actorStore is the store as one actor reaches it.
+// actorStore is the store as the actor reaches it that runs.
 type actorStore struct {
 	store.Store
-	actor *actor
+	*world
 }
 
 func (s actorStore) Get(ctx context.Context, key store.Key) (store.Doc, error) {
@@ -94,30 +105,30 @@ func (s actorStore) Get(ctx context.Context, key store.Key) (store.Doc, error) {
 	if err != nil {
 		return doc, err
 	}
-	return s.actor.world.broken.reads(s.actor, doc), nil
+	return s.world.broken.reads(s.actor, doc), nil
 }
 
 func (s actorStore) Commit(ctx context.Context, writes ...store.Write) error {
 	point := "Commit"
 	for i, one := range writes {
 		point += " " + one.Doc.Key.String()
-		writes[i] = s.actor.world.broken.writes(s.actor, one)
+		writes[i] = s.world.broken.writes(s.actor, one)
 	}
 	commit := func(some ...store.Write) error {
 		return do(s.actor, point, func() error {
-			if s.actor.world.broken.blind != nil {
+			if s.world.broken.blind != nil {
 				some = s.current(ctx, some)
 			}
 			err := s.Store.Commit(ctx, some...)
 			for _, one := range some {
 				if err == nil && one.Doc.SK == "line" && !one.Delete {
-					s.actor.world.checkLine(one.Doc)
+					s.world.checkLine(one.Doc)
 				}
 			}
 			return err
 		})
 	}
-	if !s.actor.world.broken.torn {
+	if !s.world.broken.torn {
 		return commit(writes...)
 	}
 	for _, one := range writes {
@@ -132,7 +143,7 @@ func (s actorStore) Commit(ctx context.Context, writes ...store.Write) error {
 func (s actorStore) current(ctx context.Context, writes []store.Write) []store.Write {
 	var all []store.Write
 	for _, one := range writes {
-		if doc, err := s.Store.Get(ctx, one.Doc.Key); err == nil && s.actor.world.broken.blind(one.Doc.Key) && !one.Delete {
+		if doc, err := s.Store.Get(ctx, one.Doc.Key); err == nil && s.world.broken.blind(one.Doc.Key) && !one.Delete {
 			one.Doc.Version = doc.Version
 			one = store.Update(one.Doc)
 		}
@@ -149,13 +160,11 @@ func (s actorStore) Due(ctx context.Context, shard int, before time.Time, limit 
 	return call(s.actor, "Due", func() ([]store.Key, error) { return s.Store.Due(ctx, shard, before, limit) })
 }
 
-// actorAWS is AWS as one actor reaches it, with its faults.
-type actorAWS struct{ actor *actor }
-
-func (a actorAWS) world() *world { return a.actor.world }
+// actorAWS is AWS as the actor reaches it that runs, with its faults.
+type actorAWS struct{ *world }
 
 func (a actorAWS) RunTask(ctx context.Context, request json.RawMessage, deadline time.Time) (fargate.Answer, error) {
-	w := a.world()
+	w := a.world
 	if w.chance(w.faults.slow) {
 		if err := a.actor.hold("a slow RunTask", w.between(0, run.CallTime)); err != nil {
 			return fargate.Answer{}, err
@@ -181,11 +190,11 @@ func (a actorAWS) RunTask(ctx context.Context, request json.RawMessage, deadline
 }
 
 func (a actorAWS) Definition(ctx context.Context, family, container string) (fargate.Definition, error) {
-	return call(a.actor, "Definition", func() (fargate.Definition, error) { return a.world().aws.ECS.Definition(ctx, family, container) })
+	return call(a.actor, "Definition", func() (fargate.Definition, error) { return a.world.aws.ECS.Definition(ctx, family, container) })
 }
 
 func (a actorAWS) DescribeTask(ctx context.Context, arn string) (event.Task, error) {
-	w := a.world()
+	w := a.world
 	return call(a.actor, "DescribeTask", func() (event.Task, error) {
 		if w.chance(w.faults.throttle) {
 			return event.Task{}, errors.New("throttled")
@@ -198,7 +207,7 @@ func (a actorAWS) DescribeTask(ctx context.Context, arn string) (event.Task, err
 }
 
 func (a actorAWS) ListTasks(ctx context.Context, cluster, startedBy string) ([]string, error) {
-	w := a.world()
+	w := a.world
 	return call(a.actor, "ListTasks", func() ([]string, error) {
 		arns, err := w.aws.ECS.ListTasks(ctx, cluster, startedBy)
 		if len(arns) > 0 && w.hides(arns[0]) {
@@ -209,7 +218,7 @@ func (a actorAWS) ListTasks(ctx context.Context, cluster, startedBy string) ([]s
 }
 
 func (a actorAWS) StopTask(ctx context.Context, arn, reason string) error {
-	w := a.world()
+	w := a.world
 	return do(a.actor, "StopTask", func() error {
 		if w.chance(w.faults.throttle) {
 			return errors.New("throttled")
@@ -221,16 +230,16 @@ func (a actorAWS) StopTask(ctx context.Context, arn, reason string) error {
 	})
 }
 
-func (a actorAWS) Enqueue(_ context.Context, id string) error {
-	w := a.world()
+func (a actorAWS) Enqueue(_ context.Context, id string, delay time.Duration) error {
+	w := a.world
 	return do(a.actor, "Enqueue", func() error {
-		w.send(queueLaunch, id, 0)
+		w.send(queueLaunch, id, delay)
 		return nil
 	})
 }
 
 func (a actorAWS) Wake(_ context.Context, id string, delay time.Duration) error {
-	w := a.world()
+	w := a.world
 	return do(a.actor, "Wake", func() error {
 		w.send(queueWake, id, delay)
 		return nil
@@ -239,18 +248,18 @@ func (a actorAWS) Wake(_ context.Context, id string, delay time.Duration) error 
 
 func (a actorAWS) Find(ctx context.Context, uri string) (modified time.Time, there bool, err error) {
 	err = do(a.actor, "Find", func() (err error) {
-		modified, there, err = a.world().aws.Find(ctx, uri)
+		modified, there, err = a.world.aws.Find(ctx, uri)
 		return err
 	})
 	return modified, there, err
 }
 
 func (a actorAWS) Put(ctx context.Context, uri string, body []byte) error {
-	return do(a.actor, "Put", func() error { return a.world().aws.Put(ctx, uri, body) })
+	return do(a.actor, "Put", func() error { return a.world.aws.Put(ctx, uri, body) })
 }
 
 func (a actorAWS) Announce(ctx context.Context, one dispatch.Announcement) error {
-	w := a.world()
+	w := a.world
 	return do(a.actor, "Announce", func() error {
 		if w.chance(w.faults.throttle) {
 			return errors.New("throttled")

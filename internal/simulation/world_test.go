@@ -42,6 +42,7 @@ type world struct {
 	placement fargate.Placement
 
 	actors []*actor
+	actor  *actor // that runs
 	timers []timer
 	serial int // of timers, so that those of one moment have an order
 
@@ -51,6 +52,7 @@ type world struct {
 	injected []string        // identities of events that happened
 	decided  map[string]bool // identities that were decided about
 	undone   map[string]bool // identities that ended as dead letters
+	burst    *burst          // where thousands of runs are simulated, and nothing goes wrong
 	failure  string
 	log      []string
 }
@@ -94,7 +96,7 @@ func (w *world) deploy(cluster string) {
 			m.Triggers = []model.Trigger{{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/" + m.Name + "/{n}"}}}
 		}
 		m.Inputs = []model.Input{{Name: "n", Type: model.String}}
-		m.Task = model.Task{Family: m.Name + "-" + cluster, Container: "model", Capacity: m.Task.Capacity}
+		m.Task.Family, m.Task.Container = m.Name+"-"+cluster, "model"
 		models = append(models, m)
 	}
 	slices.SortFunc(models, func(a, b model.Model) int { return strings.Compare(a.Name, b.Name) })
@@ -124,7 +126,7 @@ func simulated() []model.Model {
 	patient.Policy.WaitFor = &model.WaitFor{Objects: []model.Template{text("s3://landing/flags/{n}")}, Timeout: 90 * time.Minute}
 	hungry.Policy.Retry.OutOfMemory = &model.OutOfMemory{UpTo: 3072}
 	return []model.Model{
-		{Name: "fragile", Policy: model.Policy{Timeout: time.Hour, Retry: model.Retry{Attempts: 1}}},
+		{Name: "fragile", Policy: model.Policy{Timeout: time.Hour, Brake: 100_000, Retry: model.Retry{Attempts: 1}}},
 		{Name: "long", Policy: model.Policy{Retry: model.Retry{Attempts: 2, Lost: true}}},
 		{Name: "stubborn", Task: model.Task{Capacity: both}, Policy: model.Policy{
 			Timeout: 10 * time.Minute, ExitCodes: map[int]model.Verdict{3: model.VerdictSkipped},
@@ -148,13 +150,21 @@ func text(t string) model.Template {
 }
 
 // dispatcher is the dispatcher of one invocation.
-func (w *world) dispatcher(a *actor) *dispatch.Dispatcher {
-	aws := actorAWS{a}
+func (w *world) dispatcher() *dispatch.Dispatcher {
+	aws := actorAWS{w}
 	skew := w.between(-w.faults.skew, w.faults.skew)
+	each := func(n int, work func(int)) {
+		for i := range n {
+			work(i)
+		}
+	}
+	if w.burst != nil {
+		each = w.burst.each
+	}
 	return dispatch.New(dispatch.Options{
-		Deployment: "sim", Catalog: w.catalog, Routes: w.routes, Placement: w.placement, Bucket: "state", Store: actorStore{w.store, a},
+		Deployment: "sim", Catalog: w.catalog, Routes: w.routes, Placement: w.placement, Bucket: "state", Store: actorStore{w.store, w},
 		Queue: aws, Launcher: aws, Watcher: aws, Objects: aws, Bus: aws,
-		Now: func() time.Time { return w.now.Add(skew) }, Random: w.random.Float64,
+		Now: func() time.Time { return w.now.Add(skew) }, Random: w.random.Float64, Each: each,
 		Notice: dispatch.Notice{Decided: w.took},
 	})
 }
@@ -181,7 +191,10 @@ func (w *world) between(from, to time.Duration) time.Duration {
 
 // latency is how long a call takes: mostly not long; now and then whoever makes it is held up for so long
 // that somebody else goes on with its work: for as many tenths of a second as for hours.
-func (w *world) latency() time.Duration {
+func (w *world) latency(point string) time.Duration {
+	if w.burst != nil {
+		return w.burst.latency(point)
+	}
 	if w.chance(w.faults.zombie) {
 		const least, most = 100 * time.Millisecond, 3 * time.Hour
 		return time.Duration(float64(least) * math.Pow(float64(most/least), w.random.Float64()))
@@ -226,7 +239,7 @@ func (w *world) step() bool {
 	if next >= 0 && (len(w.timers) == 0 || !w.timers[0].at.Before(w.actors[next].at)) {
 		a := w.actors[next]
 		w.now = later(w.now, a.at)
-		if a.routine.resume() {
+		if a.resume() {
 			w.actors = slices.Delete(w.actors, next, next+1)
 		}
 		return true
@@ -253,19 +266,22 @@ func (w *world) invoke(name string, tries int, pause time.Duration, f func(handl
 	w.spawn(name, func(d *dispatch.Dispatcher) bool {
 		return f(handler.Handlers{Dispatcher: d, Log: zerolog.Nop()}) == nil
 	}, func(ok bool) {
-		if ok {
-			return
-		}
-		if tries == 1 {
+		switch {
+		case ok:
+		case tries == 1:
 			lost()
-			return
+		default:
+			w.after(pause, func() { w.invoke(name, tries-1, pause, f, lost) })
 		}
-		w.after(pause, func() { w.invoke(name, tries-1, pause, f, lost) })
 	})
 }
 
 // send sends a message about a run. SQS delivers at least once, in any order.
 func (w *world) send(queue, id string, delay time.Duration) {
+	if w.burst != nil && queue == queueLaunch {
+		w.after(time.Duration(awsio.Seconds(delay))*time.Second, func() { w.burst.push(id) })
+		return
+	}
 	deliveries := 1
 	if w.chance(w.faults.duplicate) {
 		deliveries = 2
@@ -422,6 +438,10 @@ func (w *world) due() bool {
 
 // began is the life of one task: it starts, works, and ends in one of the ways in which tasks end.
 func (w *world) began(arn string) {
+	if w.burst != nil {
+		w.burst.began(arn)
+		return
+	}
 	w.checkNeeded(arn)
 	w.after(w.between(time.Second, time.Minute), func() {
 		if w.aws.ECS.Task(arn).LastStatus == "PROVISIONING" {
@@ -488,6 +508,9 @@ func (w *world) emit(t event.Task) {
 
 // refuse is how RunTask refuses.
 func (w *world) refuse(fargate.Request) *run.Outcome {
+	if w.burst != nil {
+		return w.burst.refuse()
+	}
 	if !w.chance(w.faults.refuse) {
 		return nil
 	}
@@ -500,6 +523,9 @@ func (w *world) refuse(fargate.Request) *run.Outcome {
 
 // checkLive checks that no run has two live tasks.
 func (w *world) checkLive() {
+	if w.burst != nil {
+		return // it is checked in the end
+	}
 	tasks := map[string]string{}
 	for _, arn := range w.aws.ECS.Tasks() {
 		t := w.aws.ECS.Task(arn)

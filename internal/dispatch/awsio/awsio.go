@@ -33,24 +33,28 @@ type Queue struct {
 	WakeURL   string
 }
 
-// Enqueue sends a run to the launch queue.
-func (q Queue) Enqueue(ctx context.Context, run string) error {
-	return q.send(ctx, q.LaunchURL, run, 0)
+// Enqueue sends a run to the launch queue, for after a delay.
+func (q Queue) Enqueue(ctx context.Context, run string, delay time.Duration) error {
+	return q.send(ctx, q.LaunchURL, run, delay)
 }
 
-// Wake has a run advanced after a delay, of which SQS takes at most 15 minutes.
+// Wake has a run advanced after a delay.
 func (q Queue) Wake(ctx context.Context, run string, delay time.Duration) error {
-	const most = 15 * time.Minute
-	seconds := (min(delay, most) + time.Second - 1) / time.Second
-	return q.send(ctx, q.WakeURL, run, int32(seconds))
+	return q.send(ctx, q.WakeURL, run, delay)
 }
 
-func (q Queue) send(ctx context.Context, url, run string, seconds int32) error {
+// Seconds is a delay as SQS takes it: in whole seconds, at most 15 minutes.
+func Seconds(delay time.Duration) int32 {
+	const most = 15 * time.Minute
+	return int32((min(delay, most) + time.Second - 1) / time.Second)
+}
+
+func (q Queue) send(ctx context.Context, url, run string, delay time.Duration) error {
 	body, err := json.Marshal(RunMessage{run})
 	if err != nil {
 		return err
 	}
-	_, err = q.Client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(string(body)), DelaySeconds: seconds})
+	_, err = q.Client.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &url, MessageBody: aws.String(string(body)), DelaySeconds: Seconds(delay)})
 	if err != nil {
 		return fmt.Errorf("sending run %s to %s: %w", run, url, err)
 	}

@@ -40,7 +40,7 @@ func (a *AWS) fails(call string) error {
 }
 
 // Enqueue implements dispatch.Queue.
-func (a *AWS) Enqueue(_ context.Context, run string) error {
+func (a *AWS) Enqueue(_ context.Context, run string, _ time.Duration) error {
 	if err := a.fails("Enqueue"); err != nil {
 		return err
 	}

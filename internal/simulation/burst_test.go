@@ -1,0 +1,172 @@
+package simulation
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-lambda-go/events"
+	"github.com/rs/zerolog"
+
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/dispatch/awsio"
+	"modeldispatch/internal/handler"
+	"modeldispatch/internal/run"
+)
+
+// burst is what limits thousands of launches at once: the launch queue as Lambda reads it, and ECS's quotas.
+type burst struct {
+	w     *world
+	queue []string // runs on the launch queue
+	busy  int      // invocations of the launch function
+
+	calls, tasks bucket // RunTask calls, and tasks launched
+	places       int    // tasks that the vCPU quota has place for; 0 is no limit
+	live         int
+	launched     int
+	last         time.Time // of the last launch
+}
+
+// The launch function's event source mapping.
+const (
+	batchSize   = 10
+	concurrency = 10
+)
+
+// bucket is a token bucket: so much at once, and so much a second.
+type bucket struct {
+	size, rate, tokens float64
+	at                 time.Time
+}
+
+func (b *bucket) take(now time.Time) bool {
+	b.tokens, b.at = min(b.size, b.tokens+b.rate*now.Sub(b.at).Seconds()), now
+	if b.tokens < 1 {
+		return false
+	}
+	b.tokens--
+	return true
+}
+
+// push makes a run visible on the launch queue.
+func (b *burst) push(id string) {
+	b.queue = append(b.queue, id)
+	b.w.after(10*time.Millisecond, b.pump)
+}
+
+// pump invokes the launch function with batches, as many at once as its mapping allows.
+func (b *burst) pump() {
+	for len(b.queue) > 0 && b.busy < concurrency {
+		n := min(batchSize, len(b.queue))
+		var batch events.SQSEvent
+		for i, id := range b.queue[:n] {
+			body, err := json.Marshal(awsio.RunMessage{Run: id})
+			if err != nil {
+				panic(err)
+			}
+			batch.Records = append(batch.Records, events.SQSMessage{MessageId: fmt.Sprint(i), Body: string(body), EventSource: "aws:sqs"})
+		}
+		b.queue = b.queue[n:]
+		b.busy++
+		b.w.spawn("launch", func(d *dispatch.Dispatcher) bool {
+			h := handler.Handlers{Dispatcher: d, Log: zerolog.Nop()}
+			return batchError(h.Launch(b.w.t.Context(), batch)) == nil
+		}, func(ok bool) {
+			if !ok {
+				b.w.fail("a launch message comes back")
+			}
+			b.busy--
+			b.pump()
+		})
+	}
+}
+
+// each does the work for all messages of a batch at the same time, as actors of their own.
+func (b *burst) each(n int, work func(i int)) {
+	batch := b.w.actor
+	left := n
+	for i := range n {
+		b.w.start(batch.name, func() { work(i) }, func(bool) { left-- })
+	}
+	for left > 0 {
+		if batch.hold("the rest of its batch", time.Millisecond) != nil {
+			return
+		}
+	}
+}
+
+// latency is that of one way of a call.
+func (b *burst) latency(point string) time.Duration {
+	if strings.HasSuffix(point, "RunTask") {
+		return b.w.between(100*time.Millisecond, 500*time.Millisecond)
+	}
+	return b.w.between(time.Millisecond, 10*time.Millisecond)
+}
+
+// refuse is how RunTask refuses: too many calls, too many launches, too many vCPUs.
+func (b *burst) refuse() *run.Outcome {
+	switch now := b.w.now; {
+	case !b.calls.take(now):
+		return &run.Outcome{Class: run.Throttled, Detail: "Rate exceeded"}
+	case b.places > 0 && b.live >= b.places:
+		return &run.Outcome{Class: run.Quota, Detail: "You've reached the limit on the number of vCPUs you can run concurrently"}
+	case !b.tasks.take(now):
+		return &run.Outcome{Class: run.Throttled, Detail: "Rate exceeded"}
+	}
+	return nil
+}
+
+// began is the life of a task that goes well.
+func (b *burst) began(arn string) {
+	b.live++
+	b.launched++
+	b.last = b.w.now
+	b.w.after(15*time.Second, func() { b.w.emit(b.w.aws.ECS.Start(arn)) })
+	b.w.after(b.w.between(30*time.Second, time.Minute), func() {
+		b.live--
+		b.w.exit(arn, 0)
+	})
+}
+
+// TestBurst: thousands of objects arrive at once. All are launched, each once, at the speed of the account's quotas, and
+// hardly a call is made in vain.
+func TestBurst(t *testing.T) {
+	t.Parallel()
+	const arrivals = 10_000
+	for name, places := range map[string]int{"the default quotas": 0, "6 vCPUs, for tasks of a quarter": 24} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if testing.Short() {
+				t.Skip("it takes a minute; without -short it runs")
+			}
+			w := newWorld(t, 1, faults{}, variant{})
+			b := &burst{w: w, places: places, calls: bucket{size: 20, rate: 20, tokens: 20, at: w.now}, tasks: bucket{size: 100, rate: 20, tokens: 100, at: w.now}}
+			w.burst = b
+			for n := range arrivals {
+				w.after(w.between(0, 20*time.Second), func() { w.arrive("fragile", n) })
+			}
+			w.sweep(func() bool { return b.launched >= arrivals && w.settled() })
+			for w.failure == "" && w.step() {
+			}
+			succeeded := 0
+			for _, r := range w.runs() {
+				if r.State == run.Succeeded {
+					succeeded++
+				}
+			}
+			drained := b.last.Sub(w.begin)
+			t.Logf("%d runs succeeded of %d tasks after %d calls; the last was launched after %s", succeeded, len(w.aws.ECS.Tasks()), w.aws.ECS.Calls, drained)
+			if succeeded != arrivals || len(w.aws.ECS.Tasks()) != arrivals || w.failure != "" {
+				t.Errorf("%d runs succeeded of %d tasks, want %d of as many: %s", succeeded, len(w.aws.ECS.Tasks()), arrivals, w.failure)
+			}
+			if most := arrivals * 11 / 10; w.aws.ECS.Calls > most {
+				t.Errorf("%d RunTask calls, want at most %d", w.aws.ECS.Calls, most)
+			}
+			if most := 499 * time.Second * 105 / 100; places == 0 && drained > most {
+				t.Errorf("the last launch was after %s of simulated time, want %s at most", drained, most)
+			}
+		})
+	}
+}
