@@ -3,11 +3,13 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	client "github.com/aws/aws-sdk-go-v2/service/dynamodb"
@@ -30,6 +33,7 @@ import (
 	"modeldispatch/internal/handler"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/route"
+	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/dynamodb"
 )
@@ -80,14 +84,36 @@ func Wire(cfg aws.Config, o Options, c model.Catalog, s store.Store) (*dispatch.
 		return nil, fmt.Errorf("reading the catalog's triggers: %w", err)
 	}
 	tasks := fargate.NewClient(ecs.NewFromConfig(cfg))
-	return dispatch.New(dispatch.Options{
+	d := dispatch.New(dispatch.Options{
 		Deployment: o.Deployment, Catalog: c, Routes: routes, Placement: o.Placement, Bucket: o.Bucket, Store: s,
 		Queue:    awsio.Queue{Client: sqs.NewFromConfig(cfg), LaunchURL: o.LaunchURL, WakeURL: o.WakeURL},
 		Launcher: tasks, Watcher: tasks,
 		Objects: awsio.Objects{Client: s3.NewFromConfig(cfg, func(s *s3.Options) { s.UsePathStyle = cfg.BaseEndpoint != nil })},
 		Bus:     awsio.Bus{Client: eventbridge.NewFromConfig(cfg), Name: o.Bus},
 		Now:     time.Now, Random: rand.Float64,
-	}), nil
+	})
+	if cfg.BaseEndpoint == nil {
+		d.LogLink = logLink(o.Deployment)
+	}
+	return d, nil
+}
+
+// logLink gives the page of CloudWatch's console that shows the log of a task: a stream of the deployment's log group,
+// named after the model, the container and the task, as the awslogs driver does.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
+func logLink(deployment string) func(run.Run, string) string {
+	consoles := map[string]string{"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
+	return func(r run.Run, container string) string {
+		task, err := arn.Parse(r.Task.ARN)
+		if err != nil {
+			return ""
+		}
+		console := cmp.Or(consoles[task.Partition], "console.aws.amazon.com")
+		id := task.Resource[strings.LastIndexByte(task.Resource, '/')+1:]
+		twice := func(s string) string { return strings.ReplaceAll(url.QueryEscape(url.QueryEscape(s)), "%", "$") }
+		return fmt.Sprintf("https://%[1]s.%[2]s/cloudwatch/home?region=%[1]s#logsV2:log-groups/log-group/%[3]s/log-events/%[4]s",
+			task.Region, console, twice("/"+deployment+"/models"), twice(r.Model+"/"+container+"/"+id))
+	}
 }
 
 // Endpoint is the configuration of a place where all services answer at one address, and any

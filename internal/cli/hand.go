@@ -139,7 +139,7 @@ type pauseCommand struct {
 
 // Run pauses a model.
 func (c pauseCommand) Run(s *session) error {
-	return s.control(c.Model, "is paused already", func(d *dispatch.Dispatcher) (bool, error) { return d.Pause(s.ctx, c.Model, c.Why, who()) })
+	return s.control(c.Model, "is paused: its new runs wait in line until `modeldispatch resume "+c.Model+"`", "was paused already", func(d *dispatch.Dispatcher) (bool, error) { return d.Pause(s.ctx, c.Model, c.Why, who()) })
 }
 
 type resumeCommand struct {
@@ -148,11 +148,11 @@ type resumeCommand struct {
 
 // Run resumes a model.
 func (c resumeCommand) Run(s *session) error {
-	return s.control(c.Model, "is not paused", func(d *dispatch.Dispatcher) (bool, error) { return d.Resume(s.ctx, c.Model, who()) })
+	return s.control(c.Model, "is resumed", "was not paused", func(d *dispatch.Dispatcher) (bool, error) { return d.Resume(s.ctx, c.Model, who()) })
 }
 
 // control says something about a model to the running local stack.
-func (s *session) control(name, already string, say func(*dispatch.Dispatcher) (bool, error)) error {
+func (s *session) control(name, done, already string, say func(*dispatch.Dispatcher) (bool, error)) error {
 	_, compiled, err := s.compile()
 	if err != nil {
 		return err
@@ -169,15 +169,16 @@ func (s *session) control(name, already string, say func(*dispatch.Dispatcher) (
 	if err != nil {
 		return err
 	}
+	if s.JSON {
+		c, _, err := d.Control(s.ctx, name)
+		c.Outbox = run.Outbox{}
+		return errors.Join(err, s.printJSON(c))
+	}
 	if !changed {
-		s.printf("model %s %s\n", name, already)
+		done = already
 	}
-	c, _, err := d.Control(s.ctx, name)
-	if err != nil || !s.JSON {
-		return err
-	}
-	c.Outbox = run.Outbox{}
-	return s.printJSON(c)
+	s.printf("model %s %s\n", name, done)
+	return nil
 }
 
 func who() string {

@@ -13,6 +13,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"modeldispatch/internal/local"
+	"modeldispatch/internal/local/fault"
 	"modeldispatch/internal/local/play"
 	"modeldispatch/internal/model"
 )
@@ -23,7 +24,9 @@ const stopTimeout = 45 * time.Second
 type localCommand struct {
 	Port int    `help:"Port of the endpoint (default: 4566, or a free one where that is taken)."`
 	Play string `help:"Play the sample events of this folder, show each run to its end, and stop." placeholder:"DIR"`
-	Logs bool   `help:"Print the functions' own logs too, as JSON, to standard error."`
+	// Its fields and kinds are documented in README.md and in package fault.
+	Faults string `help:"What goes wrong on purpose, such as interruptions (default: the faults.yaml beside the events that are played)." type:"existingfile" placeholder:"FILE"`
+	Logs   bool   `help:"Print the functions' own logs too, as JSON, to standard error."`
 }
 
 // Run starts the local stack, and stops it again at Ctrl-C or when all is played.
@@ -42,6 +45,18 @@ func (c localCommand) Run(s *session) error {
 		log = zerolog.New(s.Err).With().Timestamp().Logger()
 	}
 	o := local.Options{Catalog: compiled, Data: dataFolder(folder), Port: c.Port, Log: log, Secrets: secrets}
+	if beside := filepath.Join(c.Play, fault.File); c.Play != "" && c.Faults == "" {
+		if _, err := os.Stat(beside); err == nil {
+			c.Faults = beside
+		}
+	}
+	if c.Faults != "" {
+		faults, err := fault.Read(c.Faults, compiled)
+		if err != nil {
+			return err
+		}
+		o.Faults = fault.Faults(faults)
+	}
 	if c.Play != "" {
 		return s.play(folder, c.Play, o)
 	}
@@ -131,11 +146,11 @@ func (s *session) play(folder, events string, o local.Options) error {
 	}
 	s.printf("playing %s from %s on %s\n\n", count(len(steps), "event"), events, stack.URL())
 	s.watch(stack)
-	r := report{folder: folder, data: o.Data, started: time.Now()}
+	r := report{folder: folder, events: events, data: o.Data, started: time.Now()}
 	err = play.Player{Stack: stack, Catalog: o.Catalog, Folder: events}.Play(s.ctx, steps, func(result play.Result) {
 		r.results = append(r.results, result)
 		if result.LeftOut != "" {
-			s.printf("%s  left out     %s: %s\n", clock(time.Now()), result.Step.Event, result.LeftOut)
+			s.printf("%s  left out     %s: %s\n", clock(time.Now()), result.Step.Name(), result.LeftOut)
 		}
 	})
 	if err == nil {

@@ -19,6 +19,7 @@ import (
 // report is what is said at the end of a play.
 type report struct {
 	folder  string
+	events  string // folder
 	data    string
 	started time.Time
 	results []play.Result
@@ -77,27 +78,41 @@ func (r *report) print(s *session) error {
 		}
 		if result.Wrong != "" {
 			wrong++
-			s.printf("\n%s went otherwise than declared: %s", result.Step.Event, result.Wrong)
+			s.printf("\n%s went otherwise than declared: %s", result.Step.Name(), result.Wrong)
 		}
 	}
 	s.printf("\n%s, %s, %d lost, %d doubled, in %s\n", count(played, "event"), count(runs, "run"), r.lost, r.doubled, short(time.Since(r.started)))
 	for _, result := range r.results {
 		if result.LeftOut != "" {
-			s.printf("left out: %s: %s\n", result.Step.Event, result.LeftOut)
+			s.printf("left out: %s: %s\n", result.Step.Name(), result.LeftOut)
 		}
 	}
 	if wrong+r.lost+r.doubled > 0 {
 		return failure{}
 	}
-	s.printf("\nnext:  modeldispatch explain %s   why an event starts what it starts\n       modeldispatch local                run it all, and send it your own events\n",
-		filepath.Join("events", r.results[0].Step.Event))
+	s.printf("\nnext:")
+	if first := r.explainable(); first != "" {
+		s.printf("  modeldispatch explain %s   why an event starts what it starts\n     ", first)
+	}
+	s.printf("  modeldispatch local                run it all, and send it your own events\n")
 	return nil
+}
+
+// explainable is what was played first, as explain takes it; "" where it cannot.
+func (r *report) explainable() string {
+	switch first := r.results[0].Step; {
+	case first.Event != "":
+		return filepath.Join(r.events, first.Event)
+	case len(first.Put) > 0:
+		return first.Put[0]
+	}
+	return ""
 }
 
 func (r *report) cells(row reportRow) []string {
 	h := row.happened
 	if h.Decision.Verdict != dispatch.Started {
-		return []string{cmp.Or(h.Decision.Model, "-"), string(h.Event.Kind), "-", "-", string(h.Decision.Verdict), "-", "-", h.Decision.Reason}
+		return []string{cmp.Or(h.Decision.Model, "-"), string(h.Event.Kind), "-", "-", string(h.Decision.Verdict), "-", "-", cmp.Or(h.Decision.Reason, h.Decision.Run)}
 	}
 	var outputs []string
 	if h.Run.State == run.Succeeded {
@@ -106,6 +121,9 @@ func (r *report) cells(row reportRow) []string {
 		}
 	}
 	log := row.log
+	if h.Run.Attempt == 0 {
+		return []string{h.Decision.Model, h.Run.Trigger, inputText(given(row.spec)), "0", string(h.Run.State) + because(h.Run), duration(h.Run), "-", "-"}
+	}
 	if short, err := filepath.Rel(r.folder, log); err == nil {
 		log = short
 	}

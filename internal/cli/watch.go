@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -32,7 +33,33 @@ func (s *session) watch(stack *local.Stack) {
 				say(line)
 			}
 		},
+		Announced: func(a dispatch.Announcement) {
+			if line := announcedLine(a); line != "" {
+				say(line)
+			}
+		},
 	})
+}
+
+// announcedLine says what is announced about a model; runs and events have lines of their own.
+func announcedLine(a dispatch.Announcement) string {
+	var about struct {
+		dispatch.ControlDetail
+		Value string
+		By    string `json:"by"` // who paused it, or when it should have succeeded
+	}
+	if json.Unmarshal(a.Detail, &about) != nil {
+		return ""
+	}
+	switch a.DetailType {
+	case dispatch.AnnounceOverdue:
+		return fmt.Sprintf("%-11s  %s  no run has succeeded by %s", "overdue", strings.TrimSpace(about.Model+" "+about.Value), about.By)
+	case dispatch.AnnouncePaused:
+		return fmt.Sprintf("%-11s  %s  %s", "paused", about.Model, about.Why)
+	case dispatch.AnnounceResumed:
+		return fmt.Sprintf("%-11s  %s", "resumed", about.Model)
+	}
+	return ""
 }
 
 // decisionLine says what became of an event: event -> what it led to, or why it led to nothing.
@@ -45,6 +72,8 @@ func decisionLine(e event.Event, d dispatch.Decision) string {
 		led = "-> " + d.Run + "  (joined: it waits for more of its group)"
 	case dispatch.Duplicate:
 		led = "-> " + d.Run + "  (duplicate: no second run)"
+	case dispatch.Awaited:
+		led = d.Reason
 	default:
 		led = strings.Join(strings.Fields(fmt.Sprintf("%s %s", d.Verdict, d.Model)), " ") + ": " + d.Reason
 	}
@@ -89,6 +118,12 @@ func moveLine(before, after run.Run) string {
 			next = "at once"
 		case run.Place:
 			next = "when ECS has a place"
+		}
+		if after.Size != before.Size {
+			next += fmt.Sprintf(", with %d MiB", after.Size.Memory)
+		}
+		if after.Capacity != before.Capacity {
+			next += ", on " + string(after.Capacities[after.Capacity])
 		}
 		what = fmt.Sprintf("attempt %d ended  %s  next %s", after.Attempt, reason(after), next)
 	case after.Cancel != nil && before.Cancel == nil:

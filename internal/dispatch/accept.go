@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
@@ -23,7 +24,8 @@ func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, err
 	if d.Catalog.Paused && e.Kind != model.Manual {
 		return d.unmatched(ctx, e, fmt.Sprintf("triggers are paused in environment %q", d.Catalog.Environment)), nil
 	}
-	if err := d.arrived(ctx, e); err != nil {
+	waited, err := d.arrived(ctx, e)
+	if err != nil {
 		return nil, err
 	}
 	result := d.Routes.Route(e)
@@ -44,6 +46,9 @@ func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, err
 	}
 	if len(decisions) > 0 {
 		return decisions, nil
+	}
+	if len(waited) > 0 {
+		return []Decision{d.decided(ctx, e, Decision{Verdict: Awaited, Reason: "waited for by " + strings.Join(waited, ", ")})}, nil
 	}
 	return d.nobody(ctx, e)
 }

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -32,7 +33,8 @@ type RunDetail struct {
 	Outcome    *run.Outcome   `json:"outcome,omitempty"` // of the last attempt that ended
 	Inputs     model.Inputs   `json:"inputs,omitempty"`
 	Outputs    []model.Object `json:"outputs,omitempty"`
-	Task       string         `json:"task,omitempty"`
+	Task       string         `json:"task,omitempty"` // ARN of the last attempt's
+	Log        string         `json:"log,omitempty"`  // where the log of that task can be read
 	Accepted   time.Time      `json:"accepted"`
 	Ended      time.Time      `json:"ended,omitzero"`
 }
@@ -40,6 +42,7 @@ type RunDetail struct {
 // EventDetail is the detail of an announcement about an event that was rejected.
 type EventDetail struct {
 	ID         string     `json:"id"`
+	Sequence   int        `json:"sequence"`
 	Deployment string     `json:"deployment"`
 	Event      string     `json:"event"`
 	Kind       model.Kind `json:"kind"`
@@ -48,19 +51,42 @@ type EventDetail struct {
 	Received   time.Time  `json:"received"`
 }
 
-func announcement(deployment string, r run.Run, spec run.Spec, e run.Effect) Announcement {
-	return Announcement{DetailType: e.What, Detail: encode(RunDetail{
-		ID: announcementID(deployment, RunKey(r.ID), e), Sequence: e.Sequence, Deployment: deployment,
+// announcement is what an effect of a document announces, as the document stands now. The zero Announcement is
+// nothing any more.
+func (d *Dispatcher) announcement(ctx context.Context, key store.Key, e run.Effect) (Announcement, error) {
+	id, what := announcementID(d.Deployment, key, e), func(detail any) Announcement { return Announcement{e.What, encode(detail)} }
+	switch kindOf(key) {
+	case "event":
+		r, _, err := Read[Record](ctx, d.Store, key)
+		return what(EventDetail{
+			ID: id, Sequence: e.Sequence, Deployment: d.Deployment, Event: r.Identity, Kind: r.Kind, Model: r.Model, Reason: r.Reason, Received: r.Received,
+		}), err
+	case "control":
+		c, _, err := Read[Control](ctx, d.Store, key)
+		return what(ControlDetail{
+			ID: id, Sequence: e.Sequence, Deployment: d.Deployment, Model: c.Model, Paused: e.What == AnnouncePaused, Why: c.Why, By: c.By, At: c.At,
+		}), err
+	case "expect":
+		x, _, err := Read[Expectation](ctx, d.Store, key)
+		by, _ := time.Parse(time.RFC3339, e.Reason)
+		return what(OverdueDetail{
+			ID: id, Sequence: e.Sequence, Deployment: d.Deployment, Model: x.Model, Value: x.Value, By: by, LastSuccess: x.Success,
+		}), err
+	}
+	r, _, err := Read[run.Run](ctx, d.Store, key)
+	if err != nil || e.What == run.AnnounceWaiting && (r.State != run.Waiting || string(r.For) != e.Reason) {
+		return Announcement{}, err // it does not wait for that any more
+	}
+	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(r.ID))
+	detail := RunDetail{
+		ID: id, Sequence: e.Sequence, Deployment: d.Deployment,
 		Model: r.Model, Run: r.ID, State: r.State, For: r.For, Trigger: r.Trigger, Event: spec.Event, Attempt: e.Attempt, Outcome: r.Outcome,
 		Inputs: spec.Inputs, Outputs: spec.Task.Outputs, Task: r.Task.ARN, Accepted: r.Accepted, Ended: r.Ended,
-	})}
-}
-
-func rejection(deployment string, key store.Key, r Record, e run.Effect) Announcement {
-	return Announcement{DetailType: e.What, Detail: encode(EventDetail{
-		ID: announcementID(deployment, key, e), Deployment: deployment, Event: r.Identity, Kind: r.Kind,
-		Model: r.Model, Reason: r.Reason, Received: r.Received,
-	})}
+	}
+	if r.Task.ARN != "" && d.LogLink != nil {
+		detail.Log = d.LogLink(r, spec.Task.Container)
+	}
+	return what(detail), err
 }
 
 // ControlDetail is the detail of an announcement about a model.
@@ -75,13 +101,6 @@ type ControlDetail struct {
 	At         time.Time `json:"at"`
 }
 
-func controlled(deployment string, key store.Key, c Control, e run.Effect) Announcement {
-	return Announcement{DetailType: e.What, Detail: encode(ControlDetail{
-		ID: announcementID(deployment, key, e), Sequence: e.Sequence, Deployment: deployment,
-		Model: c.Model, Paused: e.What == AnnouncePaused, Why: c.Why, By: c.By, At: c.At,
-	})}
-}
-
 // OverdueDetail is the detail of an announcement that no run has succeeded in time.
 type OverdueDetail struct {
 	ID          string    `json:"id"`
@@ -91,14 +110,6 @@ type OverdueDetail struct {
 	Value       string    `json:"value,omitempty"` // of the input that the model's expect is per
 	By          time.Time `json:"by"`              // when a run should have succeeded
 	LastSuccess time.Time `json:"lastSuccess,omitzero"`
-}
-
-func overdue(deployment string, key store.Key, x Expectation, e run.Effect) Announcement {
-	by, _ := time.Parse(time.RFC3339, e.Reason)
-	return Announcement{DetailType: e.What, Detail: encode(OverdueDetail{
-		ID: announcementID(deployment, key, e), Sequence: e.Sequence, Deployment: deployment,
-		Model: x.Model, Value: x.Value, By: by, LastSuccess: x.Success,
-	})}
 }
 
 func announcementID(deployment string, key store.Key, e run.Effect) string {

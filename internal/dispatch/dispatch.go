@@ -75,6 +75,7 @@ type Options struct {
 	Now        func() time.Time
 	Random     func() float64 // in [0, 1): the jitter of backoffs
 	Notice     Notice
+	LogLink    func(r run.Run, container string) string // where the log of a run's last task can be read; nil is not known
 	// Each does independent work n times: nil is all at the same time, as most of it is waiting for AWS.
 	Each func(n int, work func(i int))
 }
@@ -82,8 +83,9 @@ type Options struct {
 // Notice is told what happens, as it happens: after it is stored, and once for each time that it
 // is. Fields that are nil are not called.
 type Notice struct {
-	Decided func(event.Event, Decision)
-	Moved   func(before, after run.Run)
+	Decided   func(event.Event, Decision)
+	Moved     func(before, after run.Run)
+	Announced func(Announcement)
 }
 
 // Dispatcher moves runs.

@@ -36,6 +36,7 @@ const (
 	Joined    Verdict = "joined"    // it joined a run that waited for more events of its group
 	Duplicate Verdict = "duplicate" // it was there before, and has its run already
 	Rejected  Verdict = "rejected"  // it cannot be used: recorded with its payload, for replay
+	Awaited   Verdict = "awaited"   // no model takes it, and runs waited for its object
 	Unmatched Verdict = "unmatched" // no model takes it
 )
 

@@ -139,37 +139,15 @@ func outboxOf(doc store.Doc) (run.Outbox, error) {
 
 // announce emits the EventBridge event about a run, a model or a rejected event, as it stands now.
 func (d *Dispatcher) announce(ctx context.Context, key store.Key, e run.Effect) error {
-	switch kindOf(key) {
-	case "event":
-		record, _, err := Read[Record](ctx, d.Store, key)
-		if err != nil {
-			return err
-		}
-		return d.Bus.Announce(ctx, rejection(d.Deployment, key, record, e))
-	case "control":
-		c, _, err := Read[Control](ctx, d.Store, key)
-		if err != nil {
-			return err
-		}
-		return d.Bus.Announce(ctx, controlled(d.Deployment, key, c, e))
-	case "expect":
-		x, _, err := Read[Expectation](ctx, d.Store, key)
-		if err != nil {
-			return err
-		}
-		return d.Bus.Announce(ctx, overdue(d.Deployment, key, x, e))
-	}
-	id := strings.TrimPrefix(key.PK, "run/")
-	r, _, err := Read[run.Run](ctx, d.Store, key)
-	if err != nil {
+	a, err := d.announcement(ctx, key, e)
+	if err != nil || a.DetailType == "" {
 		return err
 	}
-	if e.What == run.AnnounceWaiting && (r.State != run.Waiting || string(r.For) != e.Reason) {
-		return nil // it does not wait for that any more
-	}
-	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
-	if err != nil {
+	if err := d.Bus.Announce(ctx, a); err != nil {
 		return err
 	}
-	return d.Bus.Announce(ctx, announcement(d.Deployment, r, spec, e))
+	if d.Notice.Announced != nil {
+		d.Notice.Announced(a)
+	}
+	return nil
 }

@@ -52,9 +52,9 @@ func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, t 
 		claimed.Capacity = t.Capacity
 		return d.launchFirst(ctx, claimed, spec, version)
 	case run.Again:
-		return d.launchAgain(ctx, claimed, spec, version)
+		return d.launchAgain(ctx, claimed, version)
 	case run.List:
-		return d.list(ctx, r, spec)
+		return d.list(ctx, r)
 	}
 	return nil
 }
@@ -82,11 +82,11 @@ func (d *Dispatcher) launchFirst(ctx context.Context, r run.Run, spec run.Spec, 
 	if err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
-	return d.call(ctx, r, spec, a.Request)
+	return d.call(ctx, r, a.Request)
 }
 
 // launchAgain sends the stored request of the current attempt once more.
-func (d *Dispatcher) launchAgain(ctx context.Context, r run.Run, spec run.Spec, version int64) error {
+func (d *Dispatcher) launchAgain(ctx context.Context, r run.Run, version int64) error {
 	a, _, err := Read[run.Attempt](ctx, d.Store, AttemptKey(r.ID, r.Attempt))
 	if err != nil {
 		return err
@@ -94,11 +94,11 @@ func (d *Dispatcher) launchAgain(ctx context.Context, r run.Run, spec run.Spec, 
 	if err := d.Store.Commit(ctx, store.Update(runDoc(r, version))); err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
-	return d.call(ctx, r, spec, a.Request)
+	return d.call(ctx, r, a.Request)
 }
 
 // call sends a request and takes the answer.
-func (d *Dispatcher) call(ctx context.Context, r run.Run, spec run.Spec, request json.RawMessage) error {
+func (d *Dispatcher) call(ctx context.Context, r run.Run, request json.RawMessage) error {
 	answer, err := d.Launcher.RunTask(ctx, request, r.LastCall.Add(run.CallTime))
 	if err != nil {
 		return fmt.Errorf("launching run %s: %w", r.ID, err)
@@ -131,7 +131,7 @@ func (d *Dispatcher) call(ctx context.Context, r run.Run, spec run.Spec, request
 }
 
 // list asks ECS which tasks an attempt has, where calling again could start a second one.
-func (d *Dispatcher) list(ctx context.Context, r run.Run, spec run.Spec) error {
+func (d *Dispatcher) list(ctx context.Context, r run.Run) error {
 	a, _, err := Read[run.Attempt](ctx, d.Store, AttemptKey(r.ID, r.Attempt))
 	if err != nil {
 		return err

@@ -73,21 +73,23 @@ func (d *Dispatcher) lookForObjects(ctx context.Context, id string) error {
 	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Found(missing, d.Now()) })
 }
 
-// arrived has the runs looked at that wait for an object.
-func (d *Dispatcher) arrived(ctx context.Context, e event.Event) error {
+// arrived has the runs looked at that wait for an object, and says which these are.
+func (d *Dispatcher) arrived(ctx context.Context, e event.Event) ([]string, error) {
 	if e.Object == nil {
-		return nil
+		return nil, nil
 	}
 	waiting, err := d.Store.Partition(ctx, objectKey(e.Object.URI(), "").PK, "", 0)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	var ids []string
 	for _, doc := range waiting {
 		if err := d.lookForObjects(ctx, doc.SK); err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
+			return nil, err
 		}
+		ids = append(ids, doc.SK)
 	}
-	return nil
+	return ids, nil
 }
 
 // downstream starts the models that run after one whose run has succeeded.

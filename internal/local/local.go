@@ -57,6 +57,7 @@ type Options struct {
 	Port    int    // 0 is 4566, or a free one where that is taken; -1 is a free one
 	Log     zerolog.Logger
 	Secrets map[string]string // what containers' secrets are, by name
+	Faults  ecs.Faults        // what goes wrong on purpose
 }
 
 // Stack is a running local stack.
@@ -139,7 +140,7 @@ func (s *Stack) open(ctx context.Context) error {
 	s.tasks, err = ecs.New(ctx, ecs.Options{
 		Region: Region, Account: Account, Clusters: []string{cluster}, Now: time.Now, File: file("ecs.db"),
 		Runner: process.Runner{Folder: s.folder}, Emit: s.changed, Secrets: s.secret,
-		Environment: environment(s.URL()), LogFile: s.logFile,
+		Environment: environment(s.URL()), LogFile: s.logFile, Faults: s.options.Faults,
 	})
 	return err
 }
@@ -155,7 +156,8 @@ func (s *Stack) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.Notice = dispatch.Notice{Decided: s.decided, Moved: s.moved}
+	d.Notice = dispatch.Notice{Decided: s.decided, Moved: s.moved, Announced: s.announced}
+	d.LogLink = func(r run.Run, container string) string { return LogFile(s.options.Data, r.ID, r.Attempt, container) }
 	if err := s.deploy(ctx, handler.Handlers{Dispatcher: d, Log: s.options.Log}); err != nil {
 		return err
 	}
@@ -227,6 +229,14 @@ func (s *Stack) moved(before, after run.Run) {
 	for _, n := range s.watchers() {
 		if n.Moved != nil {
 			n.Moved(before, after)
+		}
+	}
+}
+
+func (s *Stack) announced(a dispatch.Announcement) {
+	for _, n := range s.watchers() {
+		if n.Announced != nil {
+			n.Announced(a)
 		}
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +21,6 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/run"
-	"modeldispatch/internal/store/sqlite"
 )
 
 // TestEachKindOfEventRunsAModel has AWS's own clients put, send and emit, and a schedule come due.
@@ -189,16 +187,7 @@ func TestCancelStopsATask(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := sqlite.Open(t.Context(), filepath.Join(o.Data, "store.db")) // as another process does
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = db.Close() }()
-	d, err := local.Wire(s.URL(), o.Catalog, db)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := d.Cancel(t.Context(), live.ID, "not needed any more", "tester"); err != nil {
+	if err := s.dispatcher(t, o).Cancel(t.Context(), live.ID, "not needed any more", "tester"); err != nil {
 		t.Fatal(err)
 	}
 	r := s.ended(t, 1)[0]

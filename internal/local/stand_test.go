@@ -29,6 +29,7 @@ import (
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/run"
+	"modeldispatch/internal/store/sqlite"
 )
 
 // The test binary is also the models of the tests, and a stack that can be killed.
@@ -210,6 +211,11 @@ func start(t *testing.T, dir string) *stand {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startWith(t, o)
+}
+
+func startWith(t *testing.T, o local.Options) *stand {
+	t.Helper()
 	stack, err := local.Start(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -228,6 +234,21 @@ func start(t *testing.T, dir string) *stand {
 	s.s3 = awss3.NewFromConfig(cfg, func(o *awss3.Options) { o.UsePathStyle = true })
 	s.sqs, s.ecs, s.bus = awssqs.NewFromConfig(cfg), awsecs.NewFromConfig(cfg), awsbus.NewFromConfig(cfg)
 	return s
+}
+
+// dispatcher is a dispatcher beside the stack's, as in another process.
+func (s *stand) dispatcher(t *testing.T, o local.Options) *dispatch.Dispatcher {
+	t.Helper()
+	db, err := sqlite.Open(t.Context(), filepath.Join(o.Data, "store.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	d, err := local.Wire(s.URL(), o.Catalog, db)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 func (s *stand) change(f func()) {

@@ -128,7 +128,7 @@ func (r Run) closeAttempt(o Outcome, p Plan, now time.Time) Run {
 			r.Limit += larger.Memory - r.Task.Size.Memory
 		}
 		r.Size = larger
-		return r.backOff(0, now)
+		return r.announce(AnnounceRetrying, now).retryAfter(0, now)
 	}
 	if end, ended := r.verdict(o); ended {
 		return r.end(end, o, now)
@@ -146,12 +146,12 @@ func (r Run) closeAttempt(o Outcome, p Plan, now time.Time) Run {
 	case infrastructure:
 		r.Spent.Infrastructure++
 		wait = p.pause(outage, r.Spent.Infrastructure)
-		r = r.afterInterruption(o, p)
+		r = r.afterInterruption(o)
 	case attempts:
 		r.Spent.Model++
 		wait = r.modelPause(p)
 	}
-	return r.backOff(wait, now)
+	return r.announce(AnnounceRetrying, now).retryAfter(wait, now)
 }
 
 // verdict says whether the run ends with this outcome, and how.
@@ -193,7 +193,7 @@ func (r Run) charge(o Outcome) charge {
 }
 
 // afterInterruption turns to on-demand capacity after the second interruption, where the model allows it.
-func (r Run) afterInterruption(o Outcome, p Plan) Run {
+func (r Run) afterInterruption(o Outcome) Run {
 	if o.Class != Interrupted {
 		return r
 	}
@@ -211,10 +211,14 @@ func (r Run) modelPause(p Plan) time.Duration {
 	return p.pause(Range{r.Policy.Retry.BackoffMin, max(r.Policy.Retry.BackoffMax, r.Policy.Retry.BackoffMin)}, r.Spent.Model)
 }
 
+func (r Run) retryAfter(wait time.Duration, now time.Time) Run {
+	r.Earliest = now.Add(wait)
+	return r.backOff(now)
+}
+
 // backOff lets the run wait for its next attempt, which never starts before the lease of the last call ends.
-func (r Run) backOff(wait time.Duration, now time.Time) Run {
-	r = r.announce(AnnounceRetrying, now)
-	r.Due = later(now.Add(wait), r.Lease)
+func (r Run) backOff(now time.Time) Run {
+	r.Due = later(r.Earliest, r.Lease)
 	if !r.Due.After(now) {
 		return r.queue(now)
 	}

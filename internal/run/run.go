@@ -114,6 +114,7 @@ type Run struct {
 	Lease      time.Time `json:"lease,omitzero"`       // until when its last call may be answered
 	FirstCall  time.Time `json:"firstCall,omitzero"`   // the token's age counts from here
 	LastCall   time.Time `json:"lastCall,omitzero"`    // the timeout counts from here
+	Earliest   time.Time `json:"earliest,omitzero"`    // when its backoff ends, but for the lease
 	Definition string    `json:"definition,omitempty"` // the revision, pinned by the first attempt
 	Capacity   int       `json:"capacity,omitempty"`   // index into Capacities
 	Turn       time.Time `json:"turn,omitzero"`        // when it may call RunTask: its share of the pace

@@ -220,6 +220,20 @@ func TestEveryBudgetEnds(t *testing.T) {
 	}
 }
 
+func TestTheAnswerOfACallWhoseTaskHasStoppedEndsItsLease(t *testing.T) {
+	t.Parallel()
+	r := must(t)(launched(t, model.Policy{Retry: model.Retry{Attempts: 2}}).Observed(1, run.Sighting{ARN: arn, Status: "STOPPED", Outcome: exit(1)}, plan, t0))
+	if r.For != run.Backoff || !r.Due.Equal(t0.Add(run.Lease)) {
+		t.Fatalf("before the answer it waits for %s until %s, want the end of the lease", r.For, r.Due)
+	}
+	unchanged(t)(r.Observed(1, run.Sighting{ARN: arn, Call: 7}, plan, t0))
+	r = must(t)(r.Observed(1, run.Sighting{ARN: arn, Call: 1}, plan, t0.Add(time.Second)))
+	if r.For != run.Queued || !r.Ready(t0.Add(time.Second)) {
+		t.Errorf("after the answer it waits for %s", r.For)
+	}
+	unchanged(t)(r.Observed(1, run.Sighting{ARN: arn, Call: 1}, plan, t0.Add(2*time.Second)))
+}
+
 func TestTheSecondInterruptionTurnsToOnDemand(t *testing.T) {
 	t.Parallel()
 	r := must(t)(running(t, model.Policy{}).Observed(1, stopped(&run.Outcome{Class: run.Interrupted}), plan, t0))

@@ -29,7 +29,7 @@ func (r Run) Observed(attempt int, s Sighting, p Plan, now time.Time) (Run, bool
 	case attempt > r.Attempt || r.Attempt == 0:
 		return r, false
 	case slices.Contains(r.Stopped, s.ARN):
-		return r, false
+		return r.answered(attempt, s, now)
 	case !current || r.Task.ARN != "" && r.Task.ARN != s.ARN:
 		return r.stray(s, now)
 	case s.Outcome != nil:
@@ -50,6 +50,15 @@ func (r Run) Observed(attempt int, s Sighting, p Plan, now time.Time) (Run, bool
 		}
 	}
 	return r, true
+}
+
+// answered takes the answer of a call whose task has stopped already: no lease is left to wait for.
+func (r Run) answered(attempt int, s Sighting, now time.Time) (Run, bool) {
+	if attempt != r.Attempt || s.Call != r.Call || r.For != Backoff || !now.Before(r.Lease) {
+		return r, false
+	}
+	r.Lease = now
+	return r.backOff(now), true
 }
 
 // saw notes what was seen of the current attempt's task.

@@ -44,10 +44,18 @@ type Exit struct {
 // have a bad day. Every field may be nil.
 type Faults struct {
 	// RunTask is asked before a call: it can refuse it.
-	RunTask func(startedBy string) *Refusal
-	// Stop is asked once a task's containers run: it can stop the task with a code and a reason,
-	// as SpotInterruption.
-	Stop func(startedBy string) (code, reason string)
+	RunTask func(Asked) *Refusal
+	// Task is asked before a task's containers are started: it can end the task.
+	Task func(Asked) *End
+}
+
+// Asked is the launch of a task, as faults are asked about it.
+type Asked struct {
+	StartedBy        string
+	Family           string
+	LaunchType       string
+	CapacityProvider string
+	MemoryMiB        int
 }
 
 // Refusal is a RunTask call that fails.
@@ -57,4 +65,12 @@ type Refusal struct {
 	Message string
 	Status  int  // of the error; 0 is 400
 	Started bool // the task is started all the same, and only the answer is lost
+}
+
+// End is how a fault ends a task.
+type End struct {
+	Code        string // stopCode
+	Reason      string // stoppedReason
+	NotStarted  bool   // its containers are not started at all; else they are, and stopped at once
+	OutOfMemory bool   // its essential container is killed for its memory
 }

@@ -327,8 +327,8 @@ func TestRefusals(t *testing.T) {
 		"me/slow/1":  {Type: "ThrottlingException", Message: "Rate exceeded"},
 		"me/error/1": {Type: "ServerException", Message: "Service Unavailable.", Status: http.StatusInternalServerError, Started: true},
 	}
-	s := start(t, "", ecs.Faults{RunTask: func(startedBy string) *ecs.Refusal {
-		if r, refused := refusals[startedBy]; refused {
+	s := start(t, "", ecs.Faults{RunTask: func(a ecs.Asked) *ecs.Refusal {
+		if r, refused := refusals[a.StartedBy]; refused {
 			return &r
 		}
 		return nil
@@ -475,8 +475,30 @@ func TestSecretsAreGivenOrMissed(t *testing.T) {
 
 func TestFaultsStopATask(t *testing.T) {
 	t.Parallel()
-	s := start(t, "", ecs.Faults{Stop: func(string) (string, string) { return "SpotInterruption", "Your Spot Task was interrupted." }})
+	s := start(t, "", ecs.Faults{Task: func(ecs.Asked) *ecs.End {
+		return &ecs.End{Code: "SpotInterruption", Reason: "Your Spot Task was interrupted."}
+	}})
 	if end := s.until(t, s.run(t, nil), "STOPPED"); end.StopCode != "SpotInterruption" || end.StoppedReason != "Your Spot Task was interrupted." {
+		t.Errorf("it ended as %+v", end)
+	}
+}
+
+func TestAFaultKillsAContainerForItsMemory(t *testing.T) {
+	t.Parallel()
+	s := start(t, "", ecs.Faults{Task: func(a ecs.Asked) *ecs.End {
+		return &ecs.End{Code: "EssentialContainerExited", Reason: "Essential container in task exited", OutOfMemory: a.MemoryMiB < 1024}
+	}})
+	end := s.until(t, s.run(t, nil), "STOPPED")
+	if c := end.Containers[0]; c.ExitCode == nil || *c.ExitCode != 137 || !strings.HasPrefix(c.Reason, "OutOfMemoryError") {
+		t.Errorf("its container ended as %+v", c)
+	}
+}
+
+func TestAFaultKeepsATaskFromStarting(t *testing.T) {
+	t.Parallel()
+	s := start(t, "", ecs.Faults{Task: func(ecs.Asked) *ecs.End { return &ecs.End{Code: "TaskFailedToStart", Reason: "no", NotStarted: true} }})
+	end := s.until(t, s.run(t, nil), "STOPPED")
+	if c := end.Containers[0]; end.StopCode != "TaskFailedToStart" || c.ExitCode != nil || !end.StartedAt.IsZero() {
 		t.Errorf("it ended as %+v", end)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -52,6 +53,11 @@ func (s *Server) life(t *task) {
 		s.finish(t, why)
 		return
 	}
+	fault := s.fault(t)
+	if fault != nil && fault.NotStarted {
+		s.finish(t, stop{fault.Code, fault.Reason})
+		return
+	}
 	processes, err := s.startContainers(t)
 	if err != nil {
 		s.stopAll(t, processes)
@@ -65,7 +71,19 @@ func (s *Server) life(t *task) {
 			t.Containers[i].LastStatus = running
 		}
 	})
-	s.finish(t, s.watch(t, processes))
+	if fault != nil && !fault.OutOfMemory { // ECS warns before it takes a task away
+		s.change(t, func() { t.DesiredStatus, t.StopCode, t.StoppedReason = stopped, fault.Code, fault.Reason })
+	}
+	s.finish(t, s.watch(t, processes, fault))
+}
+
+// fault is how the task is to end that nobody asked to.
+func (s *Server) fault(t *task) *End {
+	if s.Faults.Task == nil {
+		return nil
+	}
+	memory, _ := strconv.Atoi(t.Memory)
+	return s.Faults.Task(Asked{StartedBy: t.StartedBy, Family: t.definition.Family, LaunchType: t.LaunchType, CapacityProvider: t.CapacityProvider, MemoryMiB: memory})
 }
 
 // startContainers starts all containers of a task, in the order of the definition.
@@ -116,6 +134,9 @@ func (s *Server) container(t *task, c containerSpec) (Container, error) {
 	}, nil
 }
 
+// killed is the exit code of a container that was ended with SIGKILL.
+const killed = 128 + 9
+
 // exited is a container that has exited.
 type exited struct {
 	container int
@@ -124,18 +145,15 @@ type exited struct {
 
 // watch waits until the task is to stop: an essential container has exited, somebody asks, or a
 // fault wants it. Then it stops the rest, and returns when all containers have exited.
-func (s *Server) watch(t *task, processes []Process) stop {
+func (s *Server) watch(t *task, processes []Process, fault *End) stop {
 	exits := make(chan exited, len(processes))
 	for i, p := range processes {
 		go func() { exits <- exited{i, p.Wait()} }()
 	}
-	if s.Faults.Stop != nil {
-		if code, reason := s.Faults.Stop(t.StartedBy); code != "" {
-			s.change(t, func() { t.DesiredStatus, t.StopCode, t.StoppedReason = stopped, code, reason })
-			t.ask(stop{code, reason})
-		}
-	}
 	why, left := stop{}, len(processes)
+	if fault != nil {
+		why = stop{fault.Code, fault.Reason}
+	}
 	for why.code == "" {
 		select {
 		case e := <-exits:
@@ -149,7 +167,11 @@ func (s *Server) watch(t *task, processes []Process) stop {
 	}
 	s.stopAll(t, processes)
 	for ; left > 0; left-- {
-		s.took(t, <-exits)
+		e := <-exits
+		if fault != nil && fault.OutOfMemory && t.definition.spec.Containers[e.container].essential() {
+			e.exit = Exit{Code: killed, OutOfMemory: true}
+		}
+		s.took(t, e)
 	}
 	return why
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -181,6 +182,16 @@ func (s *Server) runTask(_ context.Context, request json.RawMessage) (any, error
 	return s.launch(c, in, d)
 }
 
+func (r runRequest) asked(d *definition) Asked {
+	_, memory := r.size(d.spec)
+	mib, _ := strconv.Atoi(memory)
+	a := Asked{StartedBy: r.StartedBy, Family: d.Family, LaunchType: r.LaunchType, MemoryMiB: mib}
+	if len(r.CapacityProviderStrategy) > 0 {
+		a.CapacityProvider = r.CapacityProviderStrategy[0].CapacityProvider
+	}
+	return a
+}
+
 // fingerprint is a hash of a request's parameters, whatever their order.
 func fingerprint(request json.RawMessage) string {
 	var parameters any
@@ -201,7 +212,7 @@ func fingerprint(request json.RawMessage) string {
 func (s *Server) launch(c *call, in runRequest, d *definition) (any, error) {
 	var refusal *Refusal
 	if s.Faults.RunTask != nil {
-		refusal = s.Faults.RunTask(in.StartedBy)
+		refusal = s.Faults.RunTask(in.asked(d))
 	}
 	if refusal != nil && refusal.Failure == "" && !refusal.Started {
 		return nil, refusal.err()

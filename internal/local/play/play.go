@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -34,13 +36,26 @@ const stepTimeout = 2 * time.Minute
 // Step is one event of a plan.
 type Step struct {
 	Event   string            `yaml:"event"`   // file beside the plan: a payload as AWS delivers it
+	Put     []string          `yaml:"put"`     // S3 URIs: objects that are put there, one after another, as by any client
 	Objects map[string]string `yaml:"objects"` // put in place before: S3 URI -> file
 	Install map[string]string `yaml:"install"` // program that a model needs -> how to get it
 	Expect  map[string]Counts `yaml:"expect"`  // model, or "-" for no model, -> what becomes of the event for it
 }
 
+// Name is what the step is called: its file, or the first of its objects. A step without either waits for what happens
+// by itself.
+func (s Step) Name() string {
+	switch {
+	case s.Event != "":
+		return s.Event
+	case len(s.Put) > 0:
+		return s.Put[0]
+	}
+	return "what happens by itself"
+}
+
 // Counts says how often something becomes of an event: succeeded, failed, cancelled, skipped,
-// duplicate, rejected or unmatched.
+// joined, duplicate, rejected or unmatched.
 type Counts map[string]int
 
 // UnmarshalYAML also reads one word, which is that word once.
@@ -77,6 +92,7 @@ type Stack interface {
 	Deliver(ctx context.Context, payload []byte) error
 	Seed(uri string, body io.Reader) error
 	Watch(dispatch.Notice)
+	URL() string
 }
 
 // Happened is what became of one event for one model.
@@ -116,7 +132,7 @@ func (p Player) Play(ctx context.Context, steps []Step, told func(Result)) error
 	for _, step := range steps {
 		result, err := p.play(ctx, w, step)
 		if err != nil {
-			return fmt.Errorf("playing %s: %w", step.Event, err)
+			return fmt.Errorf("playing %s: %w", step.Name(), err)
 		}
 		told(result)
 	}
@@ -132,14 +148,10 @@ func (p Player) play(ctx context.Context, w *watcher, step Step) (Result, error)
 			return Result{}, err
 		}
 	}
-	payload, err := os.ReadFile(filepath.Join(p.Folder, step.Event))
-	if err != nil {
-		return Result{}, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
 	w.expect(step.total())
-	if err := p.Stack.Deliver(ctx, payload); err != nil {
+	if err := p.happen(ctx, step); err != nil {
 		return Result{}, err
 	}
 	happened, err := w.wait(ctx)
@@ -147,6 +159,47 @@ func (p Player) play(ctx context.Context, w *watcher, step Step) (Result, error)
 		err = nil // what is missing is told below
 	}
 	return Result{Step: step, Happened: happened, Wrong: step.compare(happened)}, err
+}
+
+// happen has the event of a step happen, and its objects arrive.
+func (p Player) happen(ctx context.Context, step Step) error {
+	if step.Event != "" {
+		payload, err := os.ReadFile(filepath.Join(p.Folder, step.Event))
+		if err != nil {
+			return err
+		}
+		if err := p.Stack.Deliver(ctx, payload); err != nil {
+			return err
+		}
+	}
+	for _, uri := range step.Put {
+		if err := p.put(ctx, uri); err != nil {
+			return fmt.Errorf("putting %s: %w", uri, err)
+		}
+	}
+	return nil
+}
+
+// put puts an object through the endpoint.
+func (p Player) put(ctx context.Context, uri string) error {
+	bucket, key, err := model.SplitS3(uri)
+	if err != nil {
+		return err
+	}
+	address := &url.URL{Path: "/" + bucket + "/" + key}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPut, p.Stack.URL()+address.EscapedPath(), strings.NewReader(uri))
+	if err != nil {
+		return err
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return errors.New(answer.Status)
+	}
+	return nil
 }
 
 func (p Player) seed(uri, file string) error {
@@ -205,6 +258,9 @@ func (c Counts) runs() int {
 func (s Step) compare(happened []Happened) string {
 	got := map[string]Counts{}
 	for _, h := range happened {
+		if v := h.Decision.Verdict; s.Expect["-"] == nil && (v == dispatch.Unmatched || v == dispatch.Awaited) {
+			continue // objects that no model takes are only looked at where something is declared of them
+		}
 		name := h.Decision.Model
 		if name == "" {
 			name = "-"
