@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 
 	"modeldispatch/internal/event"
@@ -163,9 +164,15 @@ func (d *Dispatcher) newSpec(ctx context.Context, e event.Event, b route.Binding
 	if err := cmp.Or(err, objectsErr); err != nil {
 		return run.Spec{}, &unfitError{err}
 	}
+	inputs := maps.Clone(b.Inputs)
+	for name, uri := range files {
+		if len(inputs[name]) > largeInput {
+			inputs[name] = uri
+		}
+	}
 	return run.Spec{
 		Schema: model.Schema, Run: id, Catalog: d.Catalog.Version, Event: e.Identity, Kind: e.Kind, Key: b.Key,
-		Inputs: b.Inputs, From: b.From, Task: task, Objects: objects,
+		Inputs: inputs, From: b.From, Task: task, Objects: objects,
 	}, nil
 }
 

@@ -389,6 +389,45 @@ func TestALargePayloadLiesInTheStateBucket(t *testing.T) {
 	}
 }
 
+// TestALargeInputLiesInTheStateBucket: 300 KB reach the task as a file, and what is stored and announced stays small. The same
+// that is not given as a file is rejected, with the remedy.
+func TestALargeInputLiesInTheStateBucket(t *testing.T) {
+	t.Parallel()
+	rows := `[` + strings.Repeat(`"x",`, 75_000) + `"y"]`
+	for _, asFile := range []bool{true, false} {
+		w := newWorld(t, func(m *model.Model) {
+			m.Inputs = append(m.Inputs, model.Input{Name: "rows", Type: model.JSON, AsFile: asFile})
+		})
+		m, _ := w.Catalog.Model("sales")
+		inputs := model.Inputs{"name": "may", "rows": rows}
+		d, err := w.AcceptBinding(t.Context(), event.Manual("sales", inputs, "", w.now), route.Binding{Model: m, Trigger: model.Trigger{Name: "manual", Kind: model.Manual}, Inputs: inputs})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !asFile {
+			if d.Verdict != dispatch.Rejected || !strings.Contains(d.Reason, "as: file") {
+				t.Errorf("not as a file: %+v", d)
+			}
+			continue
+		}
+		w.launch(t)
+		spec, _, err := dispatch.Read[run.Spec](t.Context(), w.Store, dispatch.SpecKey(d.Run))
+		if err != nil || !strings.HasPrefix(spec.Inputs["rows"], "s3://state/inputs/") || string(w.aws.Objects[spec.Inputs["rows"]]) != rows {
+			t.Errorf("its spec has %d bytes of rows, %v", len(spec.Inputs["rows"]), err)
+		}
+		for _, a := range w.aws.Announcements {
+			if len(a.Detail) > 10_000 {
+				t.Errorf("%s has %d bytes", a.DetailType, len(a.Detail))
+			}
+		}
+		for _, key := range []store.Key{dispatch.RunKey(d.Run), dispatch.SpecKey(d.Run), dispatch.AttemptKey(d.Run, 1)} {
+			if doc, err := w.Store.Get(t.Context(), key); err != nil || len(doc.Body) > 10_000 {
+				t.Errorf("%s has %d bytes, %v", key, len(doc.Body), err)
+			}
+		}
+	}
+}
+
 func TestTasksOfOthersAreIgnored(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

@@ -28,6 +28,10 @@ const eventRetention = 90 * 24 * time.Hour
 // largePayload is from which size on, in bytes, a payload is kept in the state bucket.
 const largePayload = 32 << 10
 
+// largeInput is from which size on, in bytes, an input that is given as a file is only known by that file's URI. What is
+// not given as a file fits in the overrides of a task, so a Spec stays far below the 400 KB that DynamoDB takes.
+const largeInput = 4 << 10
+
 // Verdict is what became of an event for a model.
 type Verdict string
 

@@ -130,42 +130,87 @@ func (b *burst) began(arn string) {
 	})
 }
 
+// drained is what a burst came to.
+type drained struct {
+	succeeded, tasks, calls int
+	after                   time.Duration
+}
+
+func (d drained) String() string {
+	return fmt.Sprintf("%d runs succeeded of %d tasks after %d calls; the last was launched after %s", d.succeeded, d.tasks, d.calls, d.after)
+}
+
+// simulateBurst has so many objects arrive within 20 seconds, and returns when all of their runs have ended.
+func simulateBurst(t *testing.T, arrivals, places int, broken variant) drained {
+	t.Helper()
+	w := newWorld(t, 1, faults{}, broken)
+	b := &burst{w: w, places: places, calls: bucket{size: 20, rate: 20, tokens: 20, at: w.now}, tasks: bucket{size: 100, rate: 20, tokens: 100, at: w.now}}
+	w.burst = b
+	for n := range arrivals {
+		w.after(w.between(0, 20*time.Second), func() { w.arrive("fragile", n) })
+	}
+	w.sweep(func() bool { return b.launched >= arrivals && w.settled() })
+	for w.failure == "" && w.step() {
+	}
+	d := drained{tasks: len(w.aws.ECS.Tasks()), calls: w.aws.ECS.Calls, after: b.last.Sub(w.begin)}
+	for _, r := range w.runs() {
+		if r.State == run.Succeeded {
+			d.succeeded++
+		}
+	}
+	t.Log(d)
+	if d.succeeded != arrivals || d.tasks != arrivals || w.failure != "" {
+		t.Errorf("%s, want %d of as many: %s", d, arrivals, w.failure)
+	}
+	return d
+}
+
+// The quotas of a burst, in tasks at once.
+const (
+	unlimited = 0
+	sixVCPUs  = 24 // tasks of a quarter of a vCPU
+)
+
 // TestBurst: thousands of objects arrive at once. All are launched, each once, at the speed of the account's quotas, and
 // hardly a call is made in vain.
 func TestBurst(t *testing.T) {
 	t.Parallel()
-	const arrivals = 10_000
-	for name, places := range map[string]int{"the default quotas": 0, "6 vCPUs, for tasks of a quarter": 24} {
+	arrivals := 10_000
+	if raceDetector { // ten times slower
+		arrivals = 1000
+	}
+	for name, places := range map[string]int{"the default quotas": unlimited, "6 vCPUs": sixVCPUs} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if testing.Short() {
-				t.Skip("it takes a minute; without -short it runs")
+			d := simulateBurst(t, arrivals, places, variant{})
+			if most := arrivals * 11 / 10; d.calls > most {
+				t.Errorf("%d RunTask calls, want at most %d", d.calls, most)
 			}
-			w := newWorld(t, 1, faults{}, variant{})
-			b := &burst{w: w, places: places, calls: bucket{size: 20, rate: 20, tokens: 20, at: w.now}, tasks: bucket{size: 100, rate: 20, tokens: 100, at: w.now}}
-			w.burst = b
-			for n := range arrivals {
-				w.after(w.between(0, 20*time.Second), func() { w.arrive("fragile", n) })
+			// 20 calls at once, and 20 each second; where a run waits for a message, a second more.
+			quota := time.Duration(arrivals-20) * time.Second / 20
+			if most := quota * 105 / 100; places == unlimited && d.after > most+time.Second {
+				t.Errorf("the last launch was after %s of simulated time, want %s at most", d.after, most)
 			}
-			w.sweep(func() bool { return b.launched >= arrivals && w.settled() })
-			for w.failure == "" && w.step() {
-			}
-			succeeded := 0
-			for _, r := range w.runs() {
-				if r.State == run.Succeeded {
-					succeeded++
-				}
-			}
-			drained := b.last.Sub(w.begin)
-			t.Logf("%d runs succeeded of %d tasks after %d calls; the last was launched after %s", succeeded, len(w.aws.ECS.Tasks()), w.aws.ECS.Calls, drained)
-			if succeeded != arrivals || len(w.aws.ECS.Tasks()) != arrivals || w.failure != "" {
-				t.Errorf("%d runs succeeded of %d tasks, want %d of as many: %s", succeeded, len(w.aws.ECS.Tasks()), arrivals, w.failure)
-			}
-			if most := arrivals * 11 / 10; w.aws.ECS.Calls > most {
-				t.Errorf("%d RunTask calls, want at most %d", w.aws.ECS.Calls, most)
-			}
-			if most := 499 * time.Second * 105 / 100; places == 0 && drained > most {
-				t.Errorf("the last launch was after %s of simulated time, want %s at most", drained, most)
+		})
+	}
+}
+
+// TestBrokenBurst: without the pace, or without the gates, the test above would fail.
+func TestBrokenBurst(t *testing.T) {
+	t.Parallel()
+	for _, one := range []struct {
+		rule     string
+		arrivals int
+		places   int
+		broken   variant
+	}{
+		{"launchers keep one pace", 1000, unlimited, variant{pace: func(p map[string]any) { p["next"] = time.Time{} }}},
+		{"a refusal closes a gate", 200, sixVCPUs, variant{pace: func(p map[string]any) { delete(p, "gates") }}},
+	} {
+		t.Run(one.rule, func(t *testing.T) {
+			t.Parallel()
+			if d := simulateBurst(t, one.arrivals, one.places, one.broken); d.calls <= one.arrivals*11/10 {
+				t.Errorf("without the rule there were %d RunTask calls for %d runs: nothing was noticed", d.calls, one.arrivals)
 			}
 		})
 	}

@@ -25,6 +25,7 @@ type variant struct {
 	write    func(*actor, *run.Run)              // changes a run as it is written
 	answer   func(fargate.Answer) fargate.Answer // changes RunTask's answer
 	announce func(*world, dispatch.Announcement) dispatch.Announcement
+	pace     func(map[string]any) // changes the pace as it is read
 	torn     bool                 // commits are not atomic
 	blind    func(store.Key) bool // for which documents commits ignore versions
 	late     bool                 // RunTask has no deadline
@@ -37,6 +38,8 @@ func (v variant) reads(a *actor, doc store.Doc) store.Doc {
 		return change(doc, func(r *run.Run) { v.read(a, r) })
 	case v.attempt != nil && strings.HasPrefix(doc.SK, "attempt/"):
 		return change(doc, func(r *run.Attempt) { v.attempt(a, r) })
+	case v.pace != nil && doc.SK == "pace":
+		return change(doc, func(p *map[string]any) { v.pace(*p) })
 	}
 	return doc
 }
