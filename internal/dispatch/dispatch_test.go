@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -483,4 +485,28 @@ func TestATaskOutOfMemoryIsFollowedByALargerOne(t *testing.T) {
 		w.observe(t, w.aws.ECS.Stopped(w.newest(), killed))
 	}
 	w.want(t, id, run.Failed, run.OutOfMemory)
+}
+
+// TestAnnouncementsAreDocumented: every field of a detail, and every detail type, is in the contract.
+func TestAnnouncementsAreDocumented(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/announcements.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := []string{
+		run.AnnounceStarted, run.AnnounceWaiting, run.AnnounceRetrying, run.AnnounceSucceeded, run.AnnounceFailed, run.AnnounceCancelled, run.AnnounceSkipped,
+		dispatch.AnnounceRejected, dispatch.AnnouncePaused, dispatch.AnnounceResumed, dispatch.AnnounceOverdue,
+	}
+	for _, detail := range []any{dispatch.RunDetail{}, dispatch.EventDetail{}, dispatch.ControlDetail{}, dispatch.OverdueDetail{}, run.Outcome{}, model.Object{}} {
+		for of, i := reflect.TypeOf(detail), 0; i < of.NumField(); i++ {
+			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+			words = append(words, name)
+		}
+	}
+	for _, word := range words {
+		if !strings.Contains(string(text), "`"+word+"`") {
+			t.Errorf("docs/announcements.md does not say what `%s` is", word)
+		}
+	}
 }
