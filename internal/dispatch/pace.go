@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,6 +20,10 @@ const DefaultRate = 19.5
 
 // gatePause is after how long a closed gate lets one run through, to see whether there are places again.
 const gatePause = time.Minute
+
+// turnLife is how long a run may be late for its turn. Whoever is later takes another one: after a time in which nothing was
+// launched, not all are to call at once.
+const turnLife = 10 * time.Second
 
 // pace is the document that keeps all launchers together.
 type pace struct {
@@ -78,7 +83,7 @@ type Turn struct {
 
 // Turns gives each of a batch of runs that is ready to be launched its turn, all in one commit: the
 // rate of all launchers together stays under the account's quota, and nobody calls RunTask who is
-// known to be refused. Runs that have had their turn, or are not ready, have none.
+// known to be refused. Runs that are not ready have none.
 func (d *Dispatcher) Turns(ctx context.Context, ids ...string) (map[string]Turn, error) {
 	runs := make([]run.Run, len(ids))
 	d.Each(len(ids), func(i int) {
@@ -87,28 +92,32 @@ func (d *Dispatcher) Turns(ctx context.Context, ids ...string) (map[string]Turn,
 			runs[i] = r
 		}
 	})
-	ready := map[string]run.Run{}
+	var ready []run.Run // each once, in their order
 	for _, r := range runs {
-		ready[r.ID] = r
+		if r.ID != "" && !slices.ContainsFunc(ready, func(other run.Run) bool { return other.ID == r.ID }) {
+			ready = append(ready, r)
+		}
 	}
-	delete(ready, "")
 	if len(ready) == 0 {
 		return nil, nil
 	}
 	turns := map[string]Turn{}
 	err := d.changePace(ctx, func(p pace) (pace, bool) {
 		clear(turns)
-		for _, r := range runs {
-			if _, given := turns[r.ID]; !given && r.ID != "" {
-				turns[r.ID] = d.turn(&p, r)
-			}
+		before := p.Next
+		for _, r := range ready {
+			turns[r.ID] = d.turn(&p, r)
 		}
-		return p, true
+		return p, !p.Next.Equal(before) || braked(turns)
 	})
 	if err != nil {
 		return nil, err
 	}
 	return turns, d.pauseBraked(ctx, ready, turns)
+}
+
+func braked(turns map[string]Turn) bool {
+	return slices.ContainsFunc(slices.Collect(maps.Values(turns)), func(t Turn) bool { return t.Braked })
 }
 
 // turn takes one turn from the pace.
@@ -122,11 +131,14 @@ func (d *Dispatcher) turn(p *pace, r run.Run) Turn {
 		p.Launches = map[string]int{}
 	}
 	t, first := Turn{At: r.Turn}, r.Attempt == 0
+	if now.Sub(t.At) > turnLife {
+		t.At = time.Time{}
+	}
 	if r.State == run.Waiting { // what is sent again is sent as it was
 		t.Capacity, t.Gate = p.capacity(r)
 	}
 	switch {
-	case t.Gate != "" || !r.Turn.IsZero():
+	case t.Gate != "" || !t.At.IsZero():
 		return t
 	case first && p.Launches[r.Model] >= d.brake(r.Model):
 		p.Launches[r.Model], t.Braked = d.brake(r.Model)+1, true
@@ -177,12 +189,12 @@ func (d *Dispatcher) brake(name string) int {
 }
 
 // pauseBraked pauses models that were launched too often: most likely they start themselves.
-func (d *Dispatcher) pauseBraked(ctx context.Context, ready map[string]run.Run, turns map[string]Turn) error {
-	for id, t := range turns {
-		if !t.Braked {
+func (d *Dispatcher) pauseBraked(ctx context.Context, ready []run.Run, turns map[string]Turn) error {
+	for _, r := range ready {
+		if !turns[r.ID].Braked {
 			continue
 		}
-		name := ready[id].Model
+		name := r.Model
 		why := fmt.Sprintf("it was launched %d times within an hour, which looks like a loop; raise launches-per-hour if it is none, and resume it", d.brake(name))
 		if _, err := d.Pause(ctx, name, why, "launches-per-hour"); err != nil {
 			return err

@@ -91,10 +91,25 @@ func TestATurnThatIsFarAheadIsWaitedForBySweep(t *testing.T) {
 	if got := w.states(t, ids); got != "[queued:1 running:1]" || len(w.aws.Take()) != 0 {
 		t.Errorf("after two hours the runs are %s", got)
 	}
-	w.after(t, time.Hour)
+	w.after(t, 35*time.Minute) // within a quarter of an hour it can be sent
+	w.launch(t)
+	w.now = w.now.Add(11*time.Minute + 45*time.Second)
 	w.launch(t)
 	if got := w.states(t, ids); got != "[running:2]" {
-		t.Errorf("after three hours the runs are %s", got)
+		t.Errorf("at its turn the runs are %s", got)
+	}
+}
+
+func TestWhoIsLateForItsTurnTakesAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.Rate = 10
+	ids := w.arrive(t, 40)
+	w.launch(t)
+	w.now = w.now.Add(time.Hour) // in which nothing was launched
+	w.launch(t)
+	if got := w.states(t, ids); got != "[queued:28 running:12]" {
+		t.Errorf("after an hour the runs are %s: those that are late are not to call at once", got)
 	}
 }
 

@@ -19,12 +19,12 @@ func Gate(c model.Capacity) string { return "gate/" + string(c) }
 
 // Postpone gives the run the time when it may call RunTask: it is sent to the launch queue again for then.
 func (r Run) Postpone(turn, now time.Time) (Run, bool) {
-	if !r.Calls(now) || r.Turn.After(turn) {
+	if !r.Calls(now) {
 		return r, false
 	}
-	r.Turn, r.Due = turn, turn
-	if turn.After(now.Add(Sendable)) {
-		return r, true // the sweep comes by
+	r.Turn, r.Due = turn, turn.Add(-Sendable)
+	if r.Due.After(now) {
+		return r, true // the sweep comes by, and it is sent then
 	}
 	r.Due = turn.Add(Resend)
 	return r.effect(Effect{Kind: Enqueue, At: turn}, now), true
