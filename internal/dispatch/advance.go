@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
+	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
@@ -14,25 +16,50 @@ import (
 const sweepPage = 100
 
 // Advance does what is due for a run: effects that were not struck out, a silent task, its timers.
-func (d *Dispatcher) Advance(ctx context.Context, id string) error {
+func (d *Dispatcher) Advance(ctx context.Context, id string) error { return d.advance(ctx, id)[0] }
+
+// advance advances several runs, and describes all of their tasks together. Each has its own error.
+func (d *Dispatcher) advance(ctx context.Context, ids ...string) []error {
+	due, errs := make([]run.Run, len(ids)), make([]error, len(ids))
+	d.Each(len(ids), func(i int) { due[i], errs[i] = d.due(ctx, ids[i]) })
+	var arns []string
+	for _, r := range due {
+		arns = append(arns, watched(r)...)
+	}
+	var described map[string]fargate.Described
+	if len(arns) > 0 {
+		described = d.Watcher.DescribeTasks(ctx, arns...)
+	}
+	d.Each(len(ids), func(i int) {
+		if due[i].ID != "" && errs[i] == nil {
+			errs[i] = d.advanceOne(ctx, due[i], described)
+		}
+	})
+	return errs
+}
+
+// due carries out the effects of a run that were not struck out, and gives the run if more is due.
+func (d *Dispatcher) due(ctx context.Context, id string) (run.Run, error) {
 	r, _, err := Read[run.Run](ctx, d.Store, RunKey(id))
 	if err != nil {
-		return err
+		return run.Run{}, err
 	}
 	now := d.Now()
 	d.carryOut(ctx, RunKey(id), r.Outbox.Overdue(now))
 	if now.Before(r.Due) || r.State.Ended() {
-		return nil
+		return run.Run{}, nil
 	}
-	if r.State == run.Running || len(r.Strays) > 0 {
-		if err := d.look(ctx, r); err != nil {
-			return err
-		}
+	return r, nil
+}
+
+func (d *Dispatcher) advanceOne(ctx context.Context, r run.Run, described map[string]fargate.Described) error {
+	if err := d.look(ctx, r, described); err != nil {
+		return err
 	}
 	if r.For == run.Objects {
-		return d.lookForObjects(ctx, id)
+		return d.lookForObjects(ctx, r.ID)
 	}
-	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Advance(d.Now()) })
+	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Advance(d.Now()) })
 }
 
 // Cancel stops a run by hand.
@@ -52,19 +79,21 @@ func (d *Dispatcher) Sweep(ctx context.Context) error {
 			failed = append(failed, fmt.Errorf("listing what is due: %w", err))
 			continue
 		}
+		var ids []string
 		for _, key := range keys {
-			if err := d.sweepOne(ctx, key); err != nil && !errors.Is(err, store.ErrNotFound) {
-				failed = append(failed, err)
+			if id, isRun := strings.CutPrefix(key.PK, "run/"); isRun {
+				ids = append(ids, id)
+				continue
 			}
+			failed = append(failed, d.sweepOne(ctx, key))
 		}
+		failed = append(failed, d.advance(ctx, ids...)...)
 	}
-	return errors.Join(failed...)
+	return errors.Join(slices.DeleteFunc(failed, func(err error) bool { return errors.Is(err, store.ErrNotFound) })...)
 }
 
+// sweepOne does what is due for a document that is no run's.
 func (d *Dispatcher) sweepOne(ctx context.Context, key store.Key) error {
-	if id, isRun := strings.CutPrefix(key.PK, "run/"); isRun {
-		return d.Advance(ctx, id)
-	}
 	if key == paceKey {
 		return d.openGates(ctx)
 	}

@@ -41,7 +41,8 @@ type Launcher interface {
 
 // Watcher looks at tasks and stops them.
 type Watcher interface {
-	DescribeTask(ctx context.Context, arn string) (event.Task, error)
+	// DescribeTasks looks at tasks, by ARN. Each has its own error: fargate.ErrMissing where ECS does not know it.
+	DescribeTasks(ctx context.Context, arns ...string) map[string]fargate.Described
 	ListTasks(ctx context.Context, cluster, startedBy string) ([]string, error)
 	StopTask(ctx context.Context, arn, reason string) error
 }

@@ -33,28 +33,31 @@ func (d *Dispatcher) Observe(ctx context.Context, t event.Task) error {
 	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(), d.Now()) })
 }
 
-// look describes the tasks of a run that has been silent: its own, and those that nobody knows.
-func (d *Dispatcher) look(ctx context.Context, r run.Run) error {
-	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(r.ID))
-	if err != nil {
-		return err
+// watched are the tasks of a run that are to be described once it has been silent: its own, and those that nobody knows.
+func watched(r run.Run) []string {
+	if r.State == run.Running && r.Task.ARN != "" {
+		return append([]string{r.Task.ARN}, r.Strays...)
 	}
-	attempt := r.Attempt
-	for _, arn := range append([]string{r.Task.ARN}, r.Strays...) {
-		if arn == "" || r.State != run.Running && arn == r.Task.ARN {
-			continue
-		}
-		err := d.lookAt(ctx, r.ID, attempt, arn, spec)
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.Strays
 }
 
-func (d *Dispatcher) lookAt(ctx context.Context, id string, attempt int, arn string, spec run.Spec) error {
-	t, err := d.Watcher.DescribeTask(ctx, arn)
-	if errors.Is(err, fargate.ErrMissing) {
+// look takes what ECS says of the tasks of a run.
+func (d *Dispatcher) look(ctx context.Context, r run.Run, described map[string]fargate.Described) error {
+	arns := watched(r)
+	if len(arns) == 0 {
+		return nil
+	}
+	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(r.ID))
+	for _, arn := range arns {
+		if err == nil {
+			err = d.lookAt(ctx, r.ID, r.Attempt, arn, described[arn], spec)
+		}
+	}
+	return err
+}
+
+func (d *Dispatcher) lookAt(ctx context.Context, id string, attempt int, arn string, found fargate.Described, spec run.Spec) error {
+	if errors.Is(found.Err, fargate.ErrMissing) {
 		return d.move(ctx, id, func(r run.Run) (run.Run, bool) {
 			if r.Task.ARN == arn {
 				return r.Missed(attempt, arn, d.plan(), d.Now())
@@ -62,10 +65,10 @@ func (d *Dispatcher) lookAt(ctx context.Context, id string, attempt int, arn str
 			return r.StrayGone(arn)
 		})
 	}
-	if err != nil {
-		return err
+	if found.Err != nil {
+		return found.Err
 	}
-	seen, err := d.sighting(ctx, t, spec)
+	seen, err := d.sighting(ctx, found.Task, spec)
 	if err != nil {
 		return err
 	}

@@ -4,10 +4,12 @@
 package fargate
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,18 +94,47 @@ func (c *Client) StopTask(ctx context.Context, arn, reason string) error {
 	return nil
 }
 
-// DescribeTask looks at one task. ErrMissing when ECS does not know it.
-func (c *Client) DescribeTask(ctx context.Context, arn string) (event.Task, error) {
-	out, err := c.api.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: clusterOf(arn), Tasks: []string{arn}})
-	switch {
-	case err != nil:
-		return event.Task{}, fmt.Errorf("describing task %s: %w", arn, err)
-	case len(out.Tasks) == 0 && len(out.Failures) > 0 && aws.ToString(out.Failures[0].Reason) != "MISSING":
-		return event.Task{}, fmt.Errorf("describing task %s: %s", arn, aws.ToString(out.Failures[0].Reason))
-	case len(out.Tasks) == 0:
-		return event.Task{}, fmt.Errorf("describing task %s: %w", arn, ErrMissing)
+// Described is what ECS says of a task.
+type Described struct {
+	Task event.Task
+	Err  error // ErrMissing where ECS does not know it
+}
+
+// describable is how many tasks one call describes.
+const describable = 100
+
+// DescribeTasks looks at tasks, by ARN; those of one cluster together.
+func (c *Client) DescribeTasks(ctx context.Context, arns ...string) map[string]Described {
+	clusters := map[string][]string{}
+	for _, arn := range arns {
+		cluster := aws.ToString(clusterOf(arn))
+		clusters[cluster] = append(clusters[cluster], arn)
 	}
-	return task(out.Tasks[0]), nil
+	all := map[string]Described{}
+	for _, of := range clusters {
+		for some := range slices.Chunk(of, describable) {
+			c.describe(ctx, some, all)
+		}
+	}
+	return all
+}
+
+func (c *Client) describe(ctx context.Context, arns []string, all map[string]Described) {
+	out, err := c.api.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: clusterOf(arns[0]), Tasks: arns})
+	for _, arn := range arns {
+		all[arn] = Described{Err: fmt.Errorf("describing task %s: %w", arn, cmp.Or(err, ErrMissing))}
+	}
+	if err != nil {
+		return
+	}
+	for _, f := range out.Failures {
+		if reason := aws.ToString(f.Reason); reason != "MISSING" {
+			all[aws.ToString(f.Arn)] = Described{Err: fmt.Errorf("describing task %s: %s", aws.ToString(f.Arn), reason)}
+		}
+	}
+	for _, t := range out.Tasks {
+		all[aws.ToString(t.TaskArn)] = Described{Task: task(t)}
+	}
 }
 
 // ListTasks gives the tasks with a mark whose desired status is RUNNING: stopping ones are hidden.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"modeldispatch/internal/dispatch"
-	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
@@ -193,17 +192,27 @@ func (a actorAWS) Definition(ctx context.Context, family, container string) (far
 	return call(a.actor, "Definition", func() (fargate.Definition, error) { return a.world.aws.ECS.Definition(ctx, family, container) })
 }
 
-func (a actorAWS) DescribeTask(ctx context.Context, arn string) (event.Task, error) {
+func (a actorAWS) DescribeTasks(ctx context.Context, arns ...string) map[string]fargate.Described {
 	w := a.world
-	return call(a.actor, "DescribeTask", func() (event.Task, error) {
+	all, err := call(a.actor, "DescribeTasks", func() (map[string]fargate.Described, error) {
 		if w.chance(w.faults.throttle) {
-			return event.Task{}, errors.New("throttled")
+			return nil, errors.New("throttled")
 		}
-		if w.hides(arn) {
-			return event.Task{}, fargate.ErrMissing
+		all := w.aws.ECS.DescribeTasks(ctx, arns...)
+		for _, arn := range arns {
+			if w.hides(arn) {
+				all[arn] = fargate.Described{Err: fargate.ErrMissing}
+			}
 		}
-		return w.aws.ECS.DescribeTask(ctx, arn)
+		return all, nil
 	})
+	if err != nil {
+		all = map[string]fargate.Described{}
+		for _, arn := range arns {
+			all[arn] = fargate.Described{Err: err}
+		}
+	}
+	return all
 }
 
 func (a actorAWS) ListTasks(ctx context.Context, cluster, startedBy string) ([]string, error) {

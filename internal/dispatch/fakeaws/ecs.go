@@ -149,13 +149,18 @@ func (e *ECS) Definition(_ context.Context, family, _ string) (fargate.Definitio
 	return fargate.Definition{ARN: family + ":1", Limit: e.Limit}, nil
 }
 
-// DescribeTask implements dispatch.Watcher. A task that has stopped is known for an hour.
-func (e *ECS) DescribeTask(_ context.Context, arn string) (event.Task, error) {
-	t := e.tasks[arn]
-	if t == nil || t.LastStatus == "STOPPED" && e.Now().After(t.StoppedAt.Add(time.Hour)) {
-		return event.Task{}, fmt.Errorf("describing task %s: %w", arn, fargate.ErrMissing)
+// DescribeTasks implements dispatch.Watcher. A task that has stopped is known for an hour.
+func (e *ECS) DescribeTasks(_ context.Context, arns ...string) map[string]fargate.Described {
+	all := map[string]fargate.Described{}
+	for _, arn := range arns {
+		t := e.tasks[arn]
+		if t == nil || t.LastStatus == "STOPPED" && e.Now().After(t.StoppedAt.Add(time.Hour)) {
+			all[arn] = fargate.Described{Err: fmt.Errorf("describing task %s: %w", arn, fargate.ErrMissing)}
+			continue
+		}
+		all[arn] = fargate.Described{Task: *e.copy(arn)}
 	}
-	return *e.copy(arn), nil
+	return all
 }
 
 // ListTasks implements dispatch.Watcher: tasks whose desired status is RUNNING.
