@@ -1,0 +1,70 @@
+package fargate_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"modeldispatch/internal/fargate"
+)
+
+// describer is an ECS whose tasks end with how they are found.
+type describer struct {
+	fargate.API
+	calls []int // how many tasks each call described
+}
+
+func (d *describer) DescribeTasks(_ context.Context, in *ecs.DescribeTasksInput, _ ...func(*ecs.Options)) (*ecs.DescribeTasksOutput, error) {
+	d.calls = append(d.calls, len(in.Tasks))
+	if *in.Cluster == "gone" {
+		return nil, errors.New("ClusterNotFoundException")
+	}
+	out := &ecs.DescribeTasksOutput{}
+	for _, arn := range in.Tasks {
+		switch {
+		case strings.HasSuffix(arn, "-missing"):
+			out.Failures = append(out.Failures, types.Failure{Arn: aws.String(arn), Reason: aws.String("MISSING")})
+		case strings.HasSuffix(arn, "-odd"):
+			out.Failures = append(out.Failures, types.Failure{Arn: aws.String(arn), Reason: aws.String("SOMETHING_NEW")})
+		default:
+			out.Tasks = append(out.Tasks, types.Task{TaskArn: aws.String(arn), LastStatus: aws.String("RUNNING")})
+		}
+	}
+	return out, nil
+}
+
+func TestTasksOfAClusterAreDescribedTogether(t *testing.T) {
+	t.Parallel()
+	arn := func(cluster, id string) string { return "arn:aws:ecs:eu-west-1:111122223333:task/" + cluster + "/" + id }
+	var arns []string
+	for i := range 250 {
+		arns = append(arns, arn("models", fmt.Sprint(i)))
+	}
+	arns = append(arns, arn("models", "x-missing"), arn("models", "x-odd"), arn("gone", "y"))
+	api := &describer{}
+	all := fargate.NewClient(api).DescribeTasks(t.Context(), arns...)
+	if len(api.calls) != 4 {
+		t.Errorf("%d tasks of two clusters were described in calls of %v, want 4 calls of at most 100", len(arns), api.calls)
+	}
+	for _, arn := range arns {
+		got := all[arn]
+		switch {
+		case strings.HasSuffix(arn, "-missing"):
+			if !errors.Is(got.Err, fargate.ErrMissing) {
+				t.Errorf("%s: %v, want ErrMissing", arn, got.Err)
+			}
+		case strings.HasSuffix(arn, "-odd"), strings.HasSuffix(arn, "/y"):
+			if got.Err == nil || errors.Is(got.Err, fargate.ErrMissing) {
+				t.Errorf("%s: %v, want another error than ErrMissing", arn, got.Err)
+			}
+		case got.Err != nil || got.Task.ARN != arn:
+			t.Errorf("%s: %+v", arn, got)
+		}
+	}
+}
