@@ -41,7 +41,9 @@ func (d *describer) DescribeTasks(_ context.Context, in *ecs.DescribeTasksInput,
 
 func TestTasksOfAClusterAreDescribedTogether(t *testing.T) {
 	t.Parallel()
-	arn := func(cluster, id string) string { return "arn:aws:ecs:eu-west-1:111122223333:task/" + cluster + "/" + id }
+	arn := func(cluster, id string) string {
+		return "arn:aws:ecs:eu-west-1:111122223333:task/" + cluster + "/" + id
+	}
 	var arns []string
 	for i := range 250 {
 		arns = append(arns, arn("models", fmt.Sprint(i)))
