@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // Lambda's runtime has no time zones
@@ -47,6 +48,7 @@ type Options struct {
 	Bucket     string // the state bucket
 	Bus        string // where announcements go
 	Placement  fargate.Placement
+	Rate       float64 // RunTask calls a second of all launchers together; 0 is the default
 }
 
 // fromEnvironment reads Options, and says of all variables at once what is missing.
@@ -70,6 +72,12 @@ func fromEnvironment(getenv func(string) string) (Options, error) {
 	if groups := getenv("SECURITY_GROUPS"); groups != "" {
 		o.Placement.SecurityGroups = strings.Split(groups, ",")
 	}
+	if rate := getenv("RUN_TASK_RATE"); rate != "" {
+		var err error
+		if o.Rate, err = strconv.ParseFloat(rate, 64); err != nil || o.Rate <= 0 {
+			return o, fmt.Errorf("the function's environment has RUN_TASK_RATE=%q, and calls a second are expected, such as 19.5", rate)
+		}
+	}
 	if len(missing) > 0 {
 		return o, fmt.Errorf("the function's environment lacks %s", strings.Join(missing, ", "))
 	}
@@ -85,7 +93,7 @@ func Wire(cfg aws.Config, o Options, c model.Catalog, s store.Store) (*dispatch.
 	}
 	tasks := fargate.NewClient(ecs.NewFromConfig(cfg))
 	d := dispatch.New(dispatch.Options{
-		Deployment: o.Deployment, Catalog: c, Routes: routes, Placement: o.Placement, Bucket: o.Bucket, Store: s,
+		Deployment: o.Deployment, Catalog: c, Routes: routes, Placement: o.Placement, Bucket: o.Bucket, Rate: o.Rate, Store: s,
 		Queue:    awsio.Queue{Client: sqs.NewFromConfig(cfg), LaunchURL: o.LaunchURL, WakeURL: o.WakeURL},
 		Launcher: tasks, Watcher: tasks,
 		Objects: awsio.Objects{Client: s3.NewFromConfig(cfg, func(s *s3.Options) { s.UsePathStyle = cfg.BaseEndpoint != nil })},
@@ -144,7 +152,7 @@ func handlers(ctx context.Context, getenv func(string) string, log zerolog.Logge
 	if err != nil {
 		return handler.Handlers{}, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
-	d, err := Wire(cfg, o, c, dynamodb.New(client.NewFromConfig(cfg), o.Table))
+	d, err := Wire(cfg, o, c.Deployed(o.Deployment), dynamodb.New(client.NewFromConfig(cfg), o.Table))
 	return handler.Handlers{Dispatcher: d, Log: log}, err
 }
 

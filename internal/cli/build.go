@@ -2,14 +2,26 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"time"
+
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/stack"
 )
 
 type buildCommand struct{}
 
-// Run writes the compiled catalog, which the template makes a layer of the functions.
+// buildFolder is where a project's build lies, whole each time.
+const buildFolder = ".build"
+
+// Run writes what template.yaml packs: the compiled catalog, a layer of the functions, and the templates of what follows
+// from the models, which it nests.
 func (buildCommand) Run(s *session) error {
 	if s.Environment == localEnvironment {
 		return fmt.Errorf("environment %q is for this machine; name one to deploy to, as modeldispatch build -e prod", s.Environment)
@@ -18,17 +30,67 @@ func (buildCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(compiled)
+	policies, err := readPolicies(compiled)
 	if err != nil {
 		return err
 	}
-	file := filepath.Join(folder, ".build", "catalog", "catalog.json")
-	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+	files, err := stack.Generate(compiled, policies, time.Now())
+	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(file, text, 0o644); err != nil {
+	text, err := json.Marshal(compiled.Compact())
+	if err != nil {
 		return err
 	}
-	s.printf("%s  %s for environment %q, version %s\n", file, count(len(compiled.Models), "model"), compiled.Environment, compiled.Version)
+	files[filepath.Join("catalog", "catalog.json")] = text
+	build := filepath.Join(folder, buildFolder)
+	if err := errors.Join(os.RemoveAll(build), write(build, files)); err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		s.printf("%s  %s\n", filepath.Join(build, name), size(len(files[name])))
+	}
+	s.printf("%s for environment %q, version %s\n", count(len(compiled.Models), "model"), compiled.Environment, compiled.Version)
 	return nil
+}
+
+// readPolicies reads the policy.json of each model that has one: what its tasks may do in AWS.
+func readPolicies(c model.Catalog) (map[string][]byte, error) {
+	policies := map[string][]byte{}
+	for _, m := range c.Models {
+		file := filepath.Join(m.Folder, "policy.json")
+		text, err := os.ReadFile(file)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		case !json.Valid(text):
+			return nil, fmt.Errorf("%s is not JSON; an IAM policy document is expected", file)
+		default:
+			policies[m.Name] = text
+		}
+	}
+	return policies, nil
+}
+
+func write(folder string, files map[string][]byte) error {
+	for name, text := range files {
+		file := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			return err
+		}
+		if err := os.WriteFile(file, text, 0o644); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// size is a number of bytes.
+func size(n int) string {
+	const kilo = 1 << 10
+	if n < kilo {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f KB", float64(n)/kilo)
 }

@@ -186,3 +186,34 @@ type Assignment struct {
 	Input string   `json:"input"`
 	Value Template `json:"value"`
 }
+
+// Compact is the catalog as the functions read it: without what only the stack is made of. A model whose task definition
+// is the deployment's own has no family here, as that holds the deployment's name.
+func (c Catalog) Compact() Catalog {
+	c.Models = slices.Clone(c.Models)
+	for i := range c.Models {
+		if m := &c.Models[i]; m.Task.Definition != nil {
+			m.Task.Definition, m.Task.Family = nil, ""
+		}
+	}
+	return c
+}
+
+// Deployed is a compact catalog with the names that a deployment's task definitions and queues have.
+func (c Catalog) Deployed(deployment string) Catalog {
+	own := func(name string) string { return deployment + "-" + name }
+	c.Models = slices.Clone(c.Models)
+	for i := range c.Models {
+		m := &c.Models[i]
+		if m.Task.Family == "" {
+			m.Task.Family = own(m.Name)
+		}
+		m.Triggers = slices.Clone(m.Triggers)
+		for j := range m.Triggers {
+			if t := &m.Triggers[j]; t.Kind == Message && !strings.HasPrefix(t.Queue, "arn:") {
+				t.Queue = own(t.Queue)
+			}
+		}
+	}
+	return c
+}
