@@ -153,7 +153,11 @@ func handlers(ctx context.Context, getenv func(string) string, log zerolog.Logge
 		return handler.Handlers{}, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
 	d, err := Wire(cfg, o, c.Deployed(o.Deployment), dynamodb.New(client.NewFromConfig(cfg), o.Table))
-	return handler.Handlers{Dispatcher: d, Log: log}, err
+	if err != nil {
+		return handler.Handlers{}, err
+	}
+	d.Notice = (&metrics{out: os.Stdout, deployment: o.Deployment, now: time.Now}).notice()
+	return handler.Handlers{Dispatcher: d, Log: log}, nil
 }
 
 // readCatalog reads the compiled catalog, which is a layer of the functions.

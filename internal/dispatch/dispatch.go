@@ -87,6 +87,7 @@ type Notice struct {
 	Decided   func(event.Event, Decision)
 	Moved     func(before, after run.Run)
 	Announced func(Announcement)
+	Lag       func(time.Duration) // until all that is ready has had its turn at RunTask
 }
 
 // Dispatcher moves runs.

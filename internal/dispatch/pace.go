@@ -102,16 +102,21 @@ func (d *Dispatcher) Turns(ctx context.Context, ids ...string) (map[string]Turn,
 		return nil, nil
 	}
 	turns := map[string]Turn{}
+	var lag time.Duration
 	err := d.changePace(ctx, func(p pace) (pace, bool) {
 		clear(turns)
 		before := p.Next
 		for _, r := range ready {
 			turns[r.ID] = d.turn(&p, r)
 		}
+		lag = max(p.Next.Sub(d.Now()), 0)
 		return p, !p.Next.Equal(before) || braked(turns)
 	})
 	if err != nil {
 		return nil, err
+	}
+	if d.Notice.Lag != nil {
+		d.Notice.Lag(lag)
 	}
 	return turns, d.pauseBraked(ctx, ready, turns)
 }
