@@ -50,9 +50,9 @@ func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, t 
 	switch step {
 	case run.First:
 		claimed.Capacity = t.Capacity
-		return d.launchFirst(ctx, claimed, spec, version)
+		return d.launchFirst(ctx, r, claimed, spec, version)
 	case run.Again:
-		return d.launchAgain(ctx, claimed, version)
+		return d.launchAgain(ctx, r, claimed, version)
 	case run.List:
 		return d.list(ctx, r)
 	}
@@ -63,7 +63,7 @@ func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, t 
 var errNoTurn = errors.New("it has no turn yet")
 
 // launchFirst makes the request of a new attempt, stores it, and only then sends it.
-func (d *Dispatcher) launchFirst(ctx context.Context, r run.Run, spec run.Spec, version int64) error {
+func (d *Dispatcher) launchFirst(ctx context.Context, before, r run.Run, spec run.Spec, version int64) error {
 	if r.Definition == "" {
 		definition, err := d.Launcher.Definition(ctx, spec.Task.Family, spec.Task.Container)
 		if err != nil {
@@ -82,11 +82,12 @@ func (d *Dispatcher) launchFirst(ctx context.Context, r run.Run, spec run.Spec, 
 	if err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
+	d.moved(ctx, before, r)
 	return d.call(ctx, r, a.Request)
 }
 
 // launchAgain sends the stored request of the current attempt once more.
-func (d *Dispatcher) launchAgain(ctx context.Context, r run.Run, version int64) error {
+func (d *Dispatcher) launchAgain(ctx context.Context, before, r run.Run, version int64) error {
 	a, _, err := Read[run.Attempt](ctx, d.Store, AttemptKey(r.ID, r.Attempt))
 	if err != nil {
 		return err
@@ -94,6 +95,7 @@ func (d *Dispatcher) launchAgain(ctx context.Context, r run.Run, version int64) 
 	if err := d.Store.Commit(ctx, store.Update(runDoc(r, version))); err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
+	d.moved(ctx, before, r)
 	return d.call(ctx, r, a.Request)
 }
 

@@ -13,6 +13,7 @@ import (
 	"runtime/debug"
 
 	"github.com/aws/aws-lambda-go/events"
+	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/rs/zerolog"
 
 	"modeldispatch/internal/dispatch"
@@ -106,7 +107,14 @@ func (h Handlers) Sweep(ctx context.Context, payload json.RawMessage) (events.SQ
 	return events.SQSEventResponse{}, h.Dispatcher.Sweep(h.context(ctx))
 }
 
-func (h Handlers) context(ctx context.Context) context.Context { return h.Log.WithContext(ctx) }
+// context carries the log, with the id of the request to Lambda, as CloudWatch and X-Ray know it.
+func (h Handlers) context(ctx context.Context) context.Context {
+	log := h.Log
+	if request, found := lambdacontext.FromContext(ctx); found {
+		log = log.With().Str("request", request.AwsRequestID).Logger()
+	}
+	return log.WithContext(ctx)
+}
 
 func (h Handlers) accept(ctx context.Context, all ...event.Event) error {
 	for _, e := range all {
@@ -136,7 +144,7 @@ func (h Handlers) runs(ctx context.Context, batch events.SQSEvent, move func(con
 		}
 		err := move(h.context(ctx), body.Run)
 		if errors.Is(err, store.ErrNotFound) {
-			h.Log.Error().Err(err).Str("run", body.Run).Msg("message for an unknown run")
+			zerolog.Ctx(h.context(ctx)).Error().Err(err).Str("run", body.Run).Msg("message for an unknown run")
 			return nil
 		}
 		return err

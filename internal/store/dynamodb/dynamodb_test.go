@@ -10,30 +10,30 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	client "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/dynamodb/types"
-	"github.com/google/uuid"
 
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/dynamodb"
+	"modeldispatch/internal/store/dynamodb/dynamodbtest"
 	"modeldispatch/internal/store/storetest"
 )
 
 // TestDynamoDBLocal runs everything against AWS's own DynamoDB Local.
 func TestDynamoDBLocal(t *testing.T) {
 	t.Parallel()
-	endpoint := dynamoDBLocal(t)
-	c := connect(endpoint)
+	endpoint := dynamodbtest.Local(t)
+	c := dynamodbtest.Connect(endpoint)
 	t.Run("conformance", func(t *testing.T) {
 		t.Parallel()
-		storetest.Run(t, func(t *testing.T) store.Store { return dynamodb.New(c, table(t, c)) })
+		storetest.Run(t, func(t *testing.T) store.Store { return dynamodb.New(c, dynamodbtest.Table(t, c)) })
 	})
 	t.Run("conformance, with small answers", func(t *testing.T) {
 		t.Parallel()
-		storetest.Run(t, func(t *testing.T) store.Store { return dynamodb.New(sparing{c}, table(t, c)) })
+		storetest.Run(t, func(t *testing.T) store.Store { return dynamodb.New(sparing{c}, dynamodbtest.Table(t, c)) })
 	})
 	t.Run("lost answers", func(t *testing.T) {
 		t.Parallel()
 		lostAnswers(t, func(t *testing.T) server {
-			return server{endpoint: endpoint, transport: http.DefaultTransport, table: table(t, c)}
+			return server{endpoint: endpoint, transport: http.DefaultTransport, table: dynamodbtest.Table(t, c)}
 		})
 	})
 	t.Run("no table", func(t *testing.T) {
@@ -47,32 +47,22 @@ func TestDynamoDBLocal(t *testing.T) {
 // the first time, moto carries it out again, and finds nothing to remove.
 func TestMoto(t *testing.T) {
 	t.Parallel()
-	endpoint := moto(t)
-	c := connect(endpoint)
+	endpoint := dynamodbtest.Moto(t)
+	c := dynamodbtest.Connect(endpoint)
 	t.Run("conformance", func(t *testing.T) {
 		t.Parallel()
-		storetest.Run(t, func(t *testing.T) store.Store { return dynamodb.New(c, table(t, c)) })
+		storetest.Run(t, func(t *testing.T) store.Store { return dynamodb.New(c, dynamodbtest.Table(t, c)) })
 	})
 	t.Run("lost answers", func(t *testing.T) {
 		t.Parallel()
 		lostAnswers(t, func(t *testing.T) server {
-			return server{endpoint: endpoint, transport: http.DefaultTransport, table: table(t, c), tokenless: true}
+			return server{endpoint: endpoint, transport: http.DefaultTransport, table: dynamodbtest.Table(t, c), tokenless: true}
 		})
 	})
 	t.Run("no table", func(t *testing.T) {
 		t.Parallel()
 		noTable(t, server{endpoint: endpoint, transport: http.DefaultTransport})
 	})
-}
-
-// table makes a table, and gives its name.
-func table(t *testing.T, c *client.Client) string {
-	t.Helper()
-	name := "store-" + uuid.NewString()
-	if _, err := c.CreateTable(t.Context(), dynamodb.Table(name)); err != nil {
-		t.Fatal(err)
-	}
-	return name
 }
 
 // sparing is a client whose answers are cut short, as DynamoDB's are when they become large: at

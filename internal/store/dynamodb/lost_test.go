@@ -19,6 +19,7 @@ import (
 
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/dynamodb"
+	"modeldispatch/internal/store/dynamodb/dynamodbtest"
 )
 
 func TestLostAnswers(t *testing.T) {
@@ -35,7 +36,7 @@ type server struct {
 }
 
 func (s server) store(transport http.RoundTripper) *dynamodb.Store {
-	return dynamodb.New(connect(s.endpoint, func(o *client.Options) {
+	return dynamodb.New(dynamodbtest.Connect(s.endpoint, func(o *client.Options) {
 		o.HTTPClient = &http.Client{Transport: transport}
 		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = time.Millisecond })
 	}), s.table)

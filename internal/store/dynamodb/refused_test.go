@@ -14,12 +14,13 @@ import (
 
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/dynamodb"
+	"modeldispatch/internal/store/dynamodb/dynamodbtest"
 )
 
 // stock is a store with the SDK's own retries, as a function has it. Its pauses are those of a
 // synctest bubble.
 func stock(f *fake, table string) *dynamodb.Store {
-	return dynamodb.New(connect(f.server().endpoint, func(o *client.Options) { o.HTTPClient = &http.Client{Transport: f} }), table)
+	return dynamodb.New(dynamodbtest.Connect(f.server().endpoint, func(o *client.Options) { o.HTTPClient = &http.Client{Transport: f} }), table)
 }
 
 // TestRefusals: what DynamoDB says of a commit, and what the store makes of it.

@@ -1,4 +1,6 @@
-package dynamodb_test
+// Package dynamodbtest starts real servers that speak DynamoDB, for tests: AWS's own DynamoDB Local, and moto. Where an
+// environment variable does not say where they are, the test skips, and says how to turn it on.
+package dynamodbtest
 
 import (
 	"bufio"
@@ -18,10 +20,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	client "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/google/uuid"
+
+	"modeldispatch/internal/store/dynamodb"
 )
 
-// dynamoDBLocal starts AWS's own DynamoDB Local, and gives its endpoint once it answers.
-func dynamoDBLocal(t *testing.T) string {
+// Local starts AWS's own DynamoDB Local, and gives its endpoint once it answers.
+func Local(t *testing.T) string {
 	folder := setting(t, "MODELDISPATCH_DYNAMODB_LOCAL", "the folder that testdata/dynamodb-local.sh makes")
 	port := freePort(t) // it takes no port 0
 	said := start(t, "java", "-cp", folder+"/lib/*", "-Dsqlite4java.library.path="+folder+"/lib",
@@ -32,7 +37,7 @@ func dynamoDBLocal(t *testing.T) string {
 		ended(fmt.Errorf("it ended, and said:\n%s", all))
 	}()
 	endpoint := "http://127.0.0.1:" + port
-	if _, err := connect(endpoint, untilItListens).ListTables(ctx, &client.ListTablesInput{}); err != nil {
+	if _, err := Connect(endpoint, untilItListens).ListTables(ctx, &client.ListTablesInput{}); err != nil {
 		t.Fatalf("DynamoDB Local did not start: %v", cmp.Or(context.Cause(ctx), err))
 	}
 	return endpoint
@@ -44,8 +49,8 @@ func untilItListens(o *client.Options) {
 	})
 }
 
-// moto starts moto's server, and gives its endpoint, which it says.
-func moto(t *testing.T) string {
+// Moto starts moto's server, and gives its endpoint, which it says.
+func Moto(t *testing.T) string {
 	program := setting(t, "MODELDISPATCH_MOTO", "the moto_server of `pip install 'moto[server]'`")
 	said := bufio.NewReader(start(t, program, "-H", "127.0.0.1", "-p", "0"))
 	var before strings.Builder
@@ -112,11 +117,21 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// connect is a client of an endpoint, as an account's would be.
-func connect(endpoint string, options ...func(*client.Options)) *client.Client {
+// Connect is a client of an endpoint, as an account's would be.
+func Connect(endpoint string, options ...func(*client.Options)) *client.Client {
 	return client.New(client.Options{
 		BaseEndpoint: aws.String(endpoint),
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}, options...)
+}
+
+// Table makes a table for a store, and gives its name.
+func Table(t *testing.T, c *client.Client) string {
+	t.Helper()
+	name := "store-" + uuid.NewString()
+	if _, err := c.CreateTable(t.Context(), dynamodb.Table(name)); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
