@@ -26,6 +26,7 @@ import (
 	"modeldispatch/internal/catalog"
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/local"
+	"modeldispatch/internal/model"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/dynamodb"
@@ -158,6 +159,8 @@ func (f *function) invoke(t *testing.T, payload []byte) answer {
 // account is what stands in for an AWS account: the local stack's endpoints, and a real DynamoDB.
 type account struct {
 	environment map[string]string
+	catalog     model.Catalog
+	stack       *local.Stack
 	store       *dynamodb.Store
 	ecs         *ecs.Client
 	s3          *s3.Client
@@ -195,6 +198,7 @@ func newAccount(t *testing.T) account {
 	table := dynamodbtest.Table(t, db)
 	cfg := app.Endpoint(stack.URL(), local.Region, "test")
 	a := account{
+		catalog: c.Compact(), stack: stack,
 		store: dynamodb.New(db, table), ecs: ecs.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg),
 		s3: s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
 	}
@@ -205,7 +209,7 @@ func newAccount(t *testing.T) account {
 		}
 		return *out.QueueUrl
 	}
-	a.register(t)
+	a.register(t, c)
 	a.environment = map[string]string{
 		"DEPLOYMENT": deployment, "CATALOG": file, "TABLE": table, "LAUNCH_QUEUE_URL": queue("launch"), "WAKE_QUEUE_URL": queue("wake"),
 		"STATE_BUCKET": local.Bucket, "EVENT_BUS": "default", "CLUSTER": "modeldispatch", "SUBNETS": "subnet-1,subnet-2", "RUN_TASK_RATE": "19.5",
@@ -215,20 +219,22 @@ func newAccount(t *testing.T) account {
 	return a
 }
 
-// register registers the task definition of the model as the deployment does, under its own family.
-func (a account) register(t *testing.T) {
+// register registers the task definitions of the models as the deployment does, under its own families.
+func (a account) register(t *testing.T, c model.Catalog) {
 	t.Helper()
-	text, err := os.ReadFile("testdata/project/models/copy/task-definition.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var in ecs.RegisterTaskDefinitionInput
-	if err := json.Unmarshal(text, &in); err != nil {
-		t.Fatal(err)
-	}
-	in.Family = aws.String(deployment + "-copy")
-	if _, err := a.ecs.RegisterTaskDefinition(t.Context(), &in); err != nil {
-		t.Fatal(err)
+	for _, m := range c.Models {
+		text, err := os.ReadFile(filepath.Join("testdata/project/models", m.Name, "task-definition.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in ecs.RegisterTaskDefinitionInput
+		if err := json.Unmarshal(text, &in); err != nil {
+			t.Fatal(err)
+		}
+		in.Family = aws.String(deployment + "-" + m.Name)
+		if _, err := a.ecs.RegisterTaskDefinition(t.Context(), &in); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

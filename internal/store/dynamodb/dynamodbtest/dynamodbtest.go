@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	client "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/google/uuid"
 
 	"modeldispatch/internal/store/dynamodb"
@@ -124,6 +125,11 @@ func Connect(endpoint string, options ...func(*client.Options)) *client.Client {
 		Region:       "us-east-1",
 		Credentials:  credentials.NewStaticCredentialsProvider("test", "test", ""),
 	}, options...)
+}
+
+// With has the client's calls go through a middleware.
+func With(m func(*middleware.Stack) error) func(*client.Options) {
+	return func(o *client.Options) { o.APIOptions = append(o.APIOptions, m) }
 }
 
 // Table makes a table for a store, and gives its name.
