@@ -53,8 +53,9 @@ const (
 // Options are what the local stack is started with.
 type Options struct {
 	Catalog model.Catalog
-	Data    string // folder
-	Port    int    // 0 is 4566, or a free one where that is taken; -1 is a free one
+	Data    string      // folder
+	Store   store.Store // nil is SQLite in the data folder; who gives another one closes it, after the stack
+	Port    int         // 0 is 4566, or a free one where that is taken; -1 is a free one
 	Log     zerolog.Logger
 	Secrets map[string]string // what containers' secrets are, by name
 	Faults  ecs.Faults        // what goes wrong on purpose
@@ -66,7 +67,8 @@ type Stack struct {
 	listener net.Listener
 	server   *http.Server
 
-	store     *sqlite.Store
+	store     store.Store
+	own       *sqlite.Store // the same, where none was given
 	queues    *sqs.Server
 	objects   *s3.Server
 	tasks     *ecs.Server
@@ -127,8 +129,11 @@ func (s *Stack) URL() string { return "http://" + s.listener.Addr().String() }
 func (s *Stack) open(ctx context.Context) error {
 	file := func(name string) string { return filepath.Join(s.options.Data, name) }
 	var err error
-	if s.store, err = sqlite.Open(ctx, file("store.db")); err != nil {
-		return err
+	if s.store = s.options.Store; s.store == nil {
+		if s.own, err = sqlite.Open(ctx, file("store.db")); err != nil {
+			return err
+		}
+		s.store = s.own
 	}
 	if s.queues, err = sqs.New(ctx, sqs.Options{File: file("sqs.db"), Region: Region, Account: Account, BaseURL: s.URL, Now: time.Now}); err != nil {
 		return err
@@ -269,8 +274,8 @@ func (s *Stack) Close(ctx context.Context) error {
 	if s.queues != nil {
 		failed = append(failed, s.queues.Close())
 	}
-	if s.store != nil {
-		failed = append(failed, s.store.Close())
+	if s.own != nil {
+		failed = append(failed, s.own.Close())
 	}
 	failed = append(failed, removeEndpoint(s.options.Data))
 	return errors.Join(failed...)

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	awsdynamodb "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	awsecs "github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	awsbus "github.com/aws/aws-sdk-go-v2/service/eventbridge"
@@ -21,6 +21,9 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+	"modeldispatch/internal/store/dynamodb"
+	"modeldispatch/internal/store/dynamodb/dynamodbtest"
 )
 
 // TestEachKindOfEventRunsAModel has AWS's own clients put, send and emit, and a schedule come due.
@@ -144,7 +147,28 @@ func TestTheOutputOfAContainerIsInTheLogOfItsAttempt(t *testing.T) {
 
 func TestTwoHundredObjectsAreTwoHundredRuns(t *testing.T) {
 	t.Parallel()
-	s := start(t, project(t, never))
+	stores := map[string]func(*testing.T) store.Store{
+		"SQLite": func(*testing.T) store.Store { return nil }, // the stack's own
+		"DynamoDB Local": func(t *testing.T) store.Store {
+			c := dynamodbtest.Connect(dynamodbtest.Local(t))
+			return dynamodb.New(c, dynamodbtest.Table(t, c))
+		},
+	}
+	for name, open := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			twoHundredObjects(t, open(t))
+		})
+	}
+}
+
+func twoHundredObjects(t *testing.T, in store.Store) {
+	o, err := options(project(t, never))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Store = in
+	s := startWith(t, o)
 	const n = 200
 	var puts sync.WaitGroup
 	for i := range n {
@@ -309,8 +333,8 @@ func TestAStackLeavesNothingBehind(t *testing.T) {
 func TestAnEndpointThatIsNotServedSaysSo(t *testing.T) {
 	t.Parallel()
 	s := start(t, project(t, never))
-	client := dynamodb.NewFromConfig(app.Endpoint(s.URL(), local.Region, "test"))
-	_, err := client.ListTables(t.Context(), &dynamodb.ListTablesInput{})
+	client := awsdynamodb.NewFromConfig(app.Endpoint(s.URL(), local.Region, "test"))
+	_, err := client.ListTables(t.Context(), &awsdynamodb.ListTablesInput{})
 	if err == nil || !strings.Contains(err.Error(), "the local stack serves S3, SQS, ECS and EventBridge") {
 		t.Errorf("a call to DynamoDB: %v", err)
 	}

@@ -38,6 +38,7 @@ type faults struct {
 	cancel      float64       // somebody cancels a run
 	pause       float64       // somebody pauses a model for a while
 	blink       float64       // a task is not shown
+	lost        float64       // DynamoDB's answer, so that the SDK sends the call again
 	invisible   time.Duration // a new task is not shown
 	skew        time.Duration // between clocks
 	outageFrom  time.Duration // of the sweep
@@ -64,17 +65,22 @@ func roll(w *world) faults {
 	return f
 }
 
-// simulate runs one world to its end, and says what was wrong with it.
+// simulate runs the world of a seed to its end, and says what was wrong with it.
 func simulate(t testing.TB, number uint64, broken variant) (*world, string) {
 	w := newWorld(t, number, faults{}, broken)
+	return w, w.live()
+}
+
+// live lets the world live to its end, and says what was wrong with it.
+func (w *world) live() string {
 	w.faults = roll(w)
-	if broken.harsh != nil {
-		broken.harsh(&w.faults)
+	if w.broken.harsh != nil {
+		w.broken.harsh(&w.faults)
 	}
 	const arrivals = 4
-	names := themes[int(number)%len(themes)]
-	if broken.models != nil {
-		names = broken.models
+	names := themes[int(w.seed)%len(themes)]
+	if w.broken.models != nil {
+		names = w.broken.models
 	}
 	for n := range arrivals {
 		w.after(w.between(0, time.Hour), func() { w.arrive(names[w.random.IntN(len(names))], n) })
@@ -96,7 +102,7 @@ func simulate(t testing.TB, number uint64, broken variant) (*world, string) {
 	for _, a := range w.actors {
 		a.end()
 	}
-	return w, w.failure
+	return w.failure
 }
 
 // settled says that nothing is left to happen but sweeps.
@@ -199,14 +205,19 @@ func (w *world) checkTasks(runs []run.Run) {
 	}
 }
 
+// survive lets the world live to its end, tells what happened, and has the test fail if anything was wrong.
+func (w *world) survive(t *testing.T) {
+	failure := w.live()
+	t.Logf("seed %d: %+v\n%s", w.seed, w.faults, strings.Join(w.log, "\n"))
+	if failure != "" {
+		t.Error(failure)
+	}
+}
+
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	if *seed != 0 {
-		w, failure := simulate(t, *seed, variant{})
-		t.Logf("seed %d: %+v\n%s", *seed, w.faults, strings.Join(w.log, "\n"))
-		if failure != "" {
-			t.Error(failure)
-		}
+		newWorld(t, *seed, faults{}, variant{}).survive(t)
 		return
 	}
 	each(*seeds, func(number uint64) bool {

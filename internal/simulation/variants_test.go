@@ -85,6 +85,9 @@ func dropped(drop func(run.Effect) bool) func(*actor, *run.Run) {
 
 var breakRules = flag.Bool("break", false, "whether TestBrokenVariants breaks each rule")
 
+// unconditional writes overwrite what somebody else has written in between.
+var unconditional = variant{rule: "a write has the version that was read", blind: func(store.Key) bool { return true }}
+
 var variants = []variant{
 	{rule: "the request is sent as it was stored", harsh: func(f *faults) { f.serverError, f.crash, f.late = 0.9, 0.03, 0.5 }, attempt: func(a *actor, at *run.Attempt) {
 		at.Request = json.RawMessage(strings.ReplaceAll(string(at.Request), `"cluster":"one"`, `"cluster":"`+a.world.placement.Cluster+`"`))
@@ -151,7 +154,7 @@ var variants = []variant{
 		return a
 	}},
 	{rule: "event and run are one commit", torn: true},
-	{rule: "a write has the version that was read", blind: func(store.Key) bool { return true }},
+	unconditional,
 	{rule: "a place in a line is given by the version of the line", models: []string{"pooled-a"}, harsh: func(f *faults) {
 		f.zombie, f.pause, f.refuse, f.late, f.cancel = 0.1, 0, 0, 0, 0
 	}, blind: func(key store.Key) bool { return key.SK == "line" }},

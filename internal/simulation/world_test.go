@@ -28,14 +28,16 @@ import (
 
 // world is an account in which everything that can go wrong does, by the dice of one seed.
 type world struct {
-	t      testing.TB
-	random *rand.Rand
-	begin  time.Time
-	now    time.Time
-	store  *memory.Store
-	aws    *fakeaws.AWS
-	faults faults
-	broken variant
+	t       testing.TB
+	seed    uint64
+	random  *rand.Rand
+	begin   time.Time
+	now     time.Time
+	store   store.Store // as it is
+	reached store.Store // the same, as actors reach it
+	aws     *fakeaws.AWS
+	faults  faults
+	broken  variant
 
 	catalog   model.Catalog
 	routes    *route.Table
@@ -46,15 +48,16 @@ type world struct {
 	timers []timer
 	serial int // of timers, so that those of one moment have an order
 
-	hidden   map[string]bool // tasks that were not shown once
-	started  map[string]int  // runs that were accepted, and how often
-	dead     int             // dead letters
-	injected []string        // identities of events that happened
-	decided  map[string]bool // identities that were decided about
-	undone   map[string]bool // identities that ended as dead letters
-	burst    *burst          // where thousands of runs are simulated, and nothing goes wrong
-	failure  string
-	log      []string
+	hidden     map[string]bool // tasks that were not shown once
+	started    map[string]int  // runs that were accepted, and how often
+	dead       int             // dead letters
+	unanswered int             // calls of which DynamoDB's answer was lost
+	injected   []string        // identities of events that happened
+	decided    map[string]bool // identities that were decided about
+	undone     map[string]bool // identities that ended as dead letters
+	burst      *burst          // where thousands of runs are simulated, and nothing goes wrong
+	failure    string
+	log        []string
 }
 
 // timer is something that happens at its time.
@@ -70,13 +73,16 @@ const (
 	queueWake   = "wake"
 )
 
+// newWorld makes a world whose store is in memory.
 func newWorld(t testing.TB, seed uint64, f faults, broken variant) *world {
 	begin := time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)
 	w := &world{
-		t: t, random: rand.New(rand.NewPCG(seed, 1)), begin: begin, now: begin, store: memory.New(), faults: f, broken: broken,
+		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), begin: begin, now: begin, faults: f, broken: broken,
 		hidden: map[string]bool{}, started: map[string]int{},
 		decided: map[string]bool{}, undone: map[string]bool{},
 	}
+	w.store = memory.New()
+	w.reached = w.store
 	w.aws = fakeaws.New(func() time.Time { return w.now })
 	w.aws.ECS.Remembers = w.chance(0.5)
 	w.aws.ECS.Size = model.Size{CPU: 256, Memory: 1024}
@@ -162,7 +168,7 @@ func (w *world) dispatcher() *dispatch.Dispatcher {
 		each = w.burst.each
 	}
 	return dispatch.New(dispatch.Options{
-		Deployment: "sim", Catalog: w.catalog, Routes: w.routes, Placement: w.placement, Bucket: "state", Store: actorStore{w.store, w},
+		Deployment: "sim", Catalog: w.catalog, Routes: w.routes, Placement: w.placement, Bucket: "state", Store: actorStore{w.reached, w},
 		Queue: aws, Launcher: aws, Watcher: aws, Objects: aws, Bus: aws,
 		Now: func() time.Time { return w.now.Add(skew) }, Random: w.random.Float64, Each: each,
 		Notice: dispatch.Notice{Decided: w.took},
