@@ -3,9 +3,10 @@ package main
 
 import (
 	"modeldispatch/internal/app"
+	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/handler"
 )
 
 func main() {
-	app.Start(func(h handler.Handlers) any { return h.Sweep })
+	app.Start(func(h handler.Handlers) any { return h.Sweep }, (*dispatch.Dispatcher).Publish)
 }

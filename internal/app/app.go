@@ -3,6 +3,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -70,14 +71,25 @@ func Endpoint(url, region, key string) aws.Config {
 	return aws.Config{Region: region, BaseEndpoint: aws.String(url), Credentials: credentials.NewStaticCredentialsProvider(key, key, "")}
 }
 
+// firstTime is how long each thing may take that is done first: Lambda gives ten seconds for all of a start.
+const firstTime = 4 * time.Second
+
 // Start runs one of the handlers as a Lambda function. What is wrong with its environment is said
-// in one line, and the function does not start.
-func Start(pick func(handler.Handlers) any) {
+// in one line, and the function does not start. Some do something first, each time that they start; where that fails, it is
+// said, and left to the next start.
+func Start(pick func(handler.Handlers) any, first ...func(*dispatch.Dispatcher, context.Context) error) {
 	log := zerolog.New(os.Stderr).With().Timestamp().Logger()
 	h, err := handlers(os.Getenv, log)
 	if err != nil {
 		log.Error().Err(err).Msg("function does not start")
 		os.Exit(1)
+	}
+	for _, do := range first {
+		ctx, cancel := context.WithTimeout(context.Background(), firstTime)
+		if err := do(h.Dispatcher, ctx); err != nil {
+			log.Error().Err(err).Msg("something is left to the next start")
+		}
+		cancel()
 	}
 	lambda.Start(pick(h))
 }

@@ -71,6 +71,16 @@ func Compile(dir string, o Options) (model.Catalog, []Problem, error) {
 	return c, warnings, nil
 }
 
+// Stack is the name of the deployment of an environment, and of its CloudFormation stack. The models are not looked at.
+func Stack(dir, environment string) (string, error) {
+	r := &report{}
+	p, _ := readProject(r, dir, Options{Environment: environment})
+	if _, problems := r.split(); len(problems) > 0 {
+		return "", problems
+	}
+	return p.deployment, nil
+}
+
 // readModels reads every model of the project.
 func (p *project) readModels(dir string) {
 	folders, err := os.ReadDir(filepath.Join(dir, "models"))

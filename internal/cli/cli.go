@@ -20,7 +20,6 @@ import (
 
 	"modeldispatch/internal/catalog"
 	"modeldispatch/internal/model"
-	"modeldispatch/internal/store/sqlite"
 )
 
 // Streams are what a command reads and writes.
@@ -49,6 +48,7 @@ type commands struct {
 	Pause   pauseCommand   `cmd:"" help:"Launch no new run of a model; its runs wait in line."`
 	Resume  resumeCommand  `cmd:"" help:"Let the runs of a paused model go, in their order."`
 	Events  eventsCommand  `cmd:"" help:"List recorded events, newest first."`
+	Connect connectCommand `cmd:"" help:"Have a bucket send its events to EventBridge, beside where it sends them now."`
 }
 
 // session is what a command works with.
@@ -122,15 +122,20 @@ func (s *session) compile() (string, model.Catalog, error) {
 	for _, w := range warnings {
 		_, _ = fmt.Fprintf(s.Err, "%s\n", w)
 	}
+	return folder, c, s.problems(err)
+}
+
+// problems prints all that is wrong with a project, if that is the error.
+func (s *session) problems(err error) error {
 	var problems catalog.Problems
-	if errors.As(err, &problems) {
-		for _, p := range problems {
-			_, _ = fmt.Fprintf(s.Err, "%s\n", p)
-		}
-		_, _ = fmt.Fprintf(s.Err, "%s\n", count(len(problems), "error"))
-		return folder, c, failure{}
+	if !errors.As(err, &problems) {
+		return err
 	}
-	return folder, c, err
+	for _, p := range problems {
+		_, _ = fmt.Fprintf(s.Err, "%s\n", p)
+	}
+	_, _ = fmt.Fprintf(s.Err, "%s\n", count(len(problems), "error"))
+	return failure{}
 }
 
 // localEnvironment is the environment of the local stack.
@@ -138,22 +143,6 @@ const localEnvironment = "local"
 
 // dataFolder is where the local stack of a project keeps its data.
 func dataFolder(project string) string { return filepath.Join(project, ".modeldispatch") }
-
-// store opens the record of runs and events.
-func (s *session) store() (*sqlite.Store, error) {
-	if s.Environment != localEnvironment {
-		return nil, fmt.Errorf("environment %q is not on this machine, and this version reads only the local one", s.Environment)
-	}
-	folder, err := s.folder()
-	if err != nil {
-		return nil, err
-	}
-	file := filepath.Join(dataFolder(folder), "store.db")
-	if _, err := os.Stat(file); err != nil {
-		return nil, fmt.Errorf("there is no record of runs in %s yet: start modeldispatch local first", dataFolder(folder))
-	}
-	return sqlite.Open(s.ctx, file)
-}
 
 // printJSON prints a value as indented JSON.
 func (s *session) printJSON(v any) error {

@@ -15,7 +15,7 @@ type eventsCommand struct {
 
 // Run lists recorded events.
 func (c eventsCommand) Run(s *session) error {
-	db, err := s.store()
+	_, db, err := s.store()
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
-	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/route"
 	"modeldispatch/internal/run"
@@ -28,23 +27,19 @@ type runCommand struct {
 
 // Run runs a model by hand. The same call twice is one run, unless it is wanted again.
 func (c runCommand) Run(s *session) error {
-	_, compiled, err := s.compile()
-	if err != nil {
-		return err
-	}
-	m, known := compiled.Model(c.Model)
-	if !known {
-		return unknownModel(compiled, c.Model)
-	}
 	given, err := parseInputs(c.Inputs)
 	if err != nil {
 		return err
 	}
-	d, closeStore, err := s.dispatcher(compiled)
+	d, compiled, closeStore, err := s.dispatcher()
 	if err != nil {
 		return err
 	}
 	defer closeStore()
+	m, known := compiled.Model(c.Model)
+	if !known {
+		return unknownModel(compiled, c.Model)
+	}
 	bound, from, err := d.Routes.Bind(m, given)
 	if err != nil {
 		return fmt.Errorf("model %q: %w", m.Name, err)
@@ -88,27 +83,6 @@ func parseInputs(args []string) (map[string]string, error) {
 	return given, nil
 }
 
-// dispatcher reaches the running local stack.
-func (s *session) dispatcher(compiled model.Catalog) (*dispatch.Dispatcher, func(), error) {
-	folder, err := s.folder()
-	if err != nil {
-		return nil, nil, err
-	}
-	url, err := local.Endpoint(s.ctx, dataFolder(folder))
-	if err != nil {
-		return nil, nil, err
-	}
-	db, err := s.store()
-	if err != nil {
-		return nil, nil, err
-	}
-	d, err := local.Wire(url, compiled, db)
-	if err != nil {
-		return nil, nil, errors.Join(err, db.Close())
-	}
-	return d, func() { _ = db.Close() }, nil
-}
-
 type cancelCommand struct {
 	ID  string `arg:"" name:"run" help:"Id of the run."`
 	Why string `default:"cancelled by hand" help:"Why, for the record."`
@@ -116,11 +90,7 @@ type cancelCommand struct {
 
 // Run stops a run.
 func (c cancelCommand) Run(s *session) error {
-	_, compiled, err := s.compile()
-	if err != nil {
-		return err
-	}
-	d, closeStore, err := s.dispatcher(compiled)
+	d, _, closeStore, err := s.dispatcher()
 	if err != nil {
 		return err
 	}
@@ -151,20 +121,16 @@ func (c resumeCommand) Run(s *session) error {
 	return s.control(c.Model, "is resumed", "was not paused", func(d *dispatch.Dispatcher) (bool, error) { return d.Resume(s.ctx, c.Model, who()) })
 }
 
-// control says something about a model to the running local stack.
+// control says something about a model.
 func (s *session) control(name, done, already string, say func(*dispatch.Dispatcher) (bool, error)) error {
-	_, compiled, err := s.compile()
-	if err != nil {
-		return err
-	}
-	if _, known := compiled.Model(name); !known {
-		return unknownModel(compiled, name)
-	}
-	d, closeStore, err := s.dispatcher(compiled)
+	d, compiled, closeStore, err := s.dispatcher()
 	if err != nil {
 		return err
 	}
 	defer closeStore()
+	if _, known := compiled.Model(name); !known {
+		return unknownModel(compiled, name)
+	}
 	changed, err := say(d)
 	if err != nil {
 		return err

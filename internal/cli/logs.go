@@ -2,11 +2,8 @@ package cli
 
 import (
 	"fmt"
-	"io"
-	"os"
 
 	"modeldispatch/internal/dispatch"
-	"modeldispatch/internal/local"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
@@ -28,18 +25,12 @@ func (c logsCommand) Run(s *session) error {
 	if len(x.Logs) == 0 {
 		return fmt.Errorf("run %s has no log: it has not been launched, or its container never started", id)
 	}
-	file, err := os.Open(x.Logs[len(x.Logs)-1])
-	if err != nil {
-		return err
-	}
-	defer func() { _ = file.Close() }()
-	_, err = io.Copy(s.Out, file)
-	return err
+	return x.where.log(x.Logs[len(x.Logs)-1], s.Out)
 }
 
 // newest gives the newest run of a model; what is no model with runs is a run's own id.
 func (s *session) newest(name string) (string, error) {
-	db, err := s.store()
+	_, db, err := s.store()
 	if err != nil {
 		return "", err
 	}
@@ -51,20 +42,4 @@ func (s *session) newest(name string) (string, error) {
 	var r run.Run
 	err = dispatch.Decode(docs[0], &r)
 	return r.ID, err
-}
-
-// logFiles are the logs of a run's attempts, oldest first.
-func (s *session) logFiles(x shown) ([]string, error) {
-	folder, err := s.folder()
-	if err != nil {
-		return nil, err
-	}
-	var all []string
-	for _, a := range x.Attempts {
-		file := local.LogFile(dataFolder(folder), x.Run.ID, a.Number, x.Spec.Task.Container)
-		if _, err := os.Stat(file); err == nil {
-			all = append(all, file)
-		}
-	}
-	return all, nil
 }

@@ -26,7 +26,7 @@ type listed struct {
 
 // Run lists runs.
 func (c runsCommand) Run(s *session) error {
-	db, err := s.store()
+	_, db, err := s.store()
 	if err != nil {
 		return err
 	}
@@ -101,6 +101,8 @@ type shown struct {
 	Spec     run.Spec      `json:"spec"`
 	Attempts []run.Attempt `json:"attempts"`
 	Logs     []string      `json:"logs,omitempty"`
+
+	where deployment
 }
 
 // Run shows a run.
@@ -142,7 +144,7 @@ func (c showCommand) Run(s *session) error {
 
 // find reads all that is known of a run.
 func (s *session) find(id string) (shown, error) {
-	db, err := s.store()
+	where, db, err := s.store()
 	if err != nil {
 		return shown{}, err
 	}
@@ -170,6 +172,6 @@ func (s *session) find(id string) (shown, error) {
 			return shown{}, err
 		}
 	}
-	x.Logs, err = s.logFiles(x)
-	return x, err
+	x.Logs, x.where = where.logs(x), where
+	return x, nil
 }

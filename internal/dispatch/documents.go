@@ -163,3 +163,11 @@ func (d *Dispatcher) record(e event.Event, decision Decision) Record {
 		Time: e.Time, Received: d.Now(), Payload: e.Payload,
 	}
 }
+
+// CatalogURI is where the copy of the catalog lies that a deployment works with.
+func CatalogURI(bucket string) string { return "s3://" + bucket + "/catalog.json" }
+
+// Publish lays that copy: the command line reads it.
+func (d *Dispatcher) Publish(ctx context.Context) error {
+	return d.Objects.Put(ctx, CatalogURI(d.Bucket), encode(d.Catalog))
+}
