@@ -10,7 +10,7 @@ build:
 	CGO_ENABLED=0 GOFLAGS='$(FLAGS)' sam build
 
 deploy: build
-	sam deploy
+	sam deploy --config-env $(ENV)
 
 check:
 	.ci/run
