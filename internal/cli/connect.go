@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -16,9 +15,9 @@ type connectCommand struct {
 // Run adds EventBridge to where a bucket sends its events. S3 knows only the whole list of these, so all that is there is
 // read, and written with it. https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-event-notifications-eventbridge.html
 func (c connectCommand) Run(s *session) error {
-	cfg, err := config.LoadDefaultConfig(s.ctx)
+	cfg, err := s.aws()
 	if err != nil {
-		return fmt.Errorf("reading the AWS configuration: %w", err)
+		return err
 	}
 	buckets := s3.NewFromConfig(cfg, pathStyle)
 	there, err := buckets.GetBucketNotificationConfiguration(s.ctx, &s3.GetBucketNotificationConfigurationInput{Bucket: &c.Bucket})

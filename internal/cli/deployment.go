@@ -55,12 +55,27 @@ func (s *session) deployment() (deployment, error) {
 	if err != nil {
 		return nil, s.problems(err)
 	}
-	cfg, err := config.LoadDefaultConfig(s.ctx)
+	cfg, err := s.aws()
 	if err != nil {
-		return nil, fmt.Errorf("reading the AWS configuration: %w", err)
+		return nil, err
 	}
 	o, err := stackOutputs(s.ctx, cfg, s.Environment, name)
 	return account{s, cfg, o}, err
+}
+
+// aws is the AWS configuration of whoever runs the command.
+func (s *session) aws() (aws.Config, error) {
+	cfg, err := config.LoadDefaultConfig(s.ctx)
+	if err != nil {
+		return cfg, fmt.Errorf("reading the AWS configuration: %w", err)
+	}
+	if cfg.Region == "" {
+		return cfg, errors.New("the AWS configuration names no Region: set AWS_REGION to the deployment's, or AWS_PROFILE to a profile that has it")
+	}
+	if _, err := cfg.Credentials.Retrieve(s.ctx); err != nil {
+		return cfg, fmt.Errorf("there are no AWS credentials: set AWS_PROFILE to a profile that has them, or sign in: %w", err)
+	}
+	return cfg, nil
 }
 
 // store opens the record of runs and events of the chosen environment.

@@ -57,13 +57,16 @@ const sample = "../app/testdata/project"
 // TestCommandsOnADeployment has commands work on a stack, with moto as the account.
 func TestCommandsOnADeployment(t *testing.T) {
 	url := dynamodbtest.Moto(t)
-	for name, value := range map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull} {
+	for name, value := range map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull} {
 		t.Setenv(name, value)
 	}
 	cfg := app.Endpoint(url, "us-east-1", "test")
 	s := shell{t, sample}
 
 	s.says(1, `there is no environment "pord"`, "runs", "-e", "pord")
+	t.Setenv("AWS_REGION", "")
+	s.says(1, `names no Region: set AWS_REGION`, "runs")
+	t.Setenv("AWS_REGION", "us-east-1")
 	s.says(1, `reading the outputs of stack "models" in us-east-1, where environment "prod" is: .*; make deploy ENV=prod deploys it`, "runs")
 
 	o := deploy(t, cfg)
@@ -182,7 +185,7 @@ func launched(t *testing.T, cfg aws.Config, o app.Options, id string) {
 func TestConnectKeepsWhatIsThere(t *testing.T) {
 	var written string // to the bucket's notifications: moto does not say later that EventBridge is among them
 	address := between(t, dynamodbtest.Moto(t), &written)
-	for name, value := range map[string]string{"AWS_ENDPOINT_URL": address, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull} {
+	for name, value := range map[string]string{"AWS_ENDPOINT_URL": address, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull} {
 		t.Setenv(name, value)
 	}
 	cfg := app.Endpoint(address, "us-east-1", "test")
