@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -52,7 +53,7 @@ func TestTheSchemaFileIsTheSchema(t *testing.T) {
 // problems are what is wrong with a project, a line each.
 func problems(t *testing.T, dir string) string {
 	t.Helper()
-	_, warnings, err := catalog.Compile(dir, catalog.Options{Environment: "local"})
+	_, warnings, err := catalog.Compile(dir, catalog.Options{Environment: "local", Now: time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)})
 	var all []string
 	for _, w := range warnings {
 		all = append(all, w.String())

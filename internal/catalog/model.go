@@ -232,6 +232,7 @@ func (d *draft) readDefault(in *model.Input, m *member) {
 	if m == nil {
 		return
 	}
+	in.Default = &model.Template{} // one that is wrong has its own error, and nothing follows from it
 	t, ok := d.template(m.value, "default")
 	if !ok {
 		return
@@ -271,6 +272,7 @@ func (d *draft) readOutput(m member) {
 	if !strings.HasPrefix(t.String(), "s3://") {
 		m.errorf("output %q is %q, and an S3 URI s3://bucket/key is expected", m.name, t)
 	}
+	m.checkBucket(t.String())
 	d.checkInputs(m.value, t, true)
 	d.model.Outputs = append(d.model.Outputs, model.Output{Name: m.name, URI: t})
 }

@@ -62,21 +62,29 @@ func (r *report) split() (warnings []Problem, errors Problems) {
 	return warnings, errors
 }
 
-// meant is the end of an error about an unknown word: the nearest known one, and all of them.
-func meant(word string, known []string) string {
-	slices.Sort(known)
-	known = slices.Compact(known)
+// nearest is the known word that is meant by one that is nearly it; "" where there is none.
+func nearest(word string, known []string) string {
 	best, distance := "", 1+len(word)/3
 	for _, k := range known {
 		if d := edits(word, k); d <= distance {
 			best, distance = k, d-1
 		}
 	}
+	return best
+}
+
+// meant is the end of an error about an unknown word: the nearest known one, or all of them.
+func meant(word string, known []string) string {
+	slices.Sort(known)
+	known = slices.Compact(known)
+	best := nearest(word, known)
 	switch {
 	case best != "":
 		return fmt.Sprintf("did you mean %q?", best)
 	case len(known) == 0:
 		return "there are none"
+	case len(known) == 1:
+		return "there is " + known[0]
 	case len(known) > 12:
 		return ""
 	}

@@ -315,7 +315,7 @@ var secretForm = regexp.MustCompile(`(?i)(password|passwd|secret|token|api_?key|
 func (l *lint) container(path string, c container, fields map[string]any) {
 	if c.Name == l.draft.model.Task.Container {
 		if l.image != nil {
-			c.Image, _ = l.image.text("image")
+			c.Image, _ = l.image.passed("image")
 			fields["image"] = c.Image
 		}
 		if len(l.local) > 0 && l.project.options.Processes {

@@ -276,8 +276,19 @@ func (v value) raw() (string, bool) {
 	return "", false
 }
 
-// text is a scalar as text, with the environment's variables in place.
+// text is a scalar as text, with the environment's variables in place. What AWS calls things is known to CloudFormation
+// only, and neither to the functions nor here.
 func (v value) text(what string) (string, bool) {
+	text, ok := v.passed(what)
+	if ok && v.doc.defined && strings.Contains(text, "${AWS::") {
+		v.errorf("%s is %q, and ${AWS::…} is for CloudFormation: it can be in task definitions, task.image and policies; here use a variable of the environment", what, text)
+		return "", false
+	}
+	return text, ok
+}
+
+// passed is a scalar as text, in which ${AWS::…} is left to CloudFormation.
+func (v value) passed(what string) (string, bool) {
 	text, ok := v.raw()
 	if !ok {
 		v.errorf("%s is %s, and text is expected", what, v.kind())
@@ -288,7 +299,7 @@ func (v value) text(what string) (string, bool) {
 
 var variableForm = regexp.MustCompile(`\$\{([^}]*)\}`)
 
-// replace puts the environment's variables in place. ${AWS::…} goes through to CloudFormation.
+// replace puts the environment's variables in place. ${AWS::…} is no variable of ours.
 func (v value) replace(text string) (string, bool) {
 	ok := true
 	if !v.doc.defined {
