@@ -224,3 +224,36 @@ func FuzzModel(f *testing.F) {
 		}
 	})
 }
+
+// TestLocalCommand has tasks on this machine run local.command where nobody gives them another.
+func TestLocalCommand(t *testing.T) {
+	t.Parallel()
+	for local, want := range map[string]string{
+		`[sh, run.sh]`:               `["sh","run.sh"]`,
+		`[sh, run.sh, "--{region}"]`: `null`, // only a run has inputs
+	} {
+		dir := unpack(t, "testdata/local-command")
+		file := filepath.Join(dir, "models/forecast/model.yaml")
+		text, err := os.ReadFile(file)
+		if err == nil {
+			err = os.WriteFile(file, append(text, "local: { command: "+local+" }\n"...), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _, err := catalog.Compile(dir, catalog.Options{Processes: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var definition struct {
+			ContainerDefinitions []struct{ Command, EntryPoint []string }
+		}
+		if err := json.Unmarshal(c.Models[0].Task.Definition, &definition); err != nil {
+			t.Fatal(err)
+		}
+		container := definition.ContainerDefinitions[0]
+		if got, _ := json.Marshal(container.Command); string(got) != want || container.EntryPoint != nil {
+			t.Errorf("local.command %s is registered as %s, entry point %q; want %s", local, got, container.EntryPoint, want)
+		}
+	}
+}

@@ -319,8 +319,7 @@ func (l *lint) container(path string, c container, fields map[string]any) {
 			fields["image"] = c.Image
 		}
 		if len(l.local) > 0 && l.project.options.Processes {
-			delete(fields, "entryPoint")
-			delete(fields, "workingDirectory")
+			l.localCommand(fields)
 		}
 	}
 	switch {
@@ -343,6 +342,23 @@ func (l *lint) container(path string, c container, fields map[string]any) {
 			l.at(fmt.Sprintf("%s.environment.%d", path, i)).errorf("variable %s is set by modeldispatch for each run: leave it out", e.Name)
 		}
 	}
+}
+
+// localCommand has a container run the model's local.command, so that a task that nobody gives a command runs it, too. One
+// that mentions inputs is left out: only runs have these.
+func (l *lint) localCommand(fields map[string]any) {
+	for _, name := range []string{"entryPoint", "workingDirectory", "command"} {
+		delete(fields, name)
+	}
+	var command []any
+	for _, t := range l.local {
+		if len(t.Placeholders()) > 0 {
+			return
+		}
+		argument, _ := t.Expand(nil)
+		command = append(command, argument.Text)
+	}
+	fields["command"] = command
 }
 
 // memory checks that the containers' limits fit into the task.

@@ -22,7 +22,7 @@ type triggerDraft struct {
 	named    bool
 	captures []string // that every key gives
 	captured []string // that some key gives
-	unread   bool // a pattern of it is wrong, so what it captures is not known
+	unread   bool     // a pattern of it is wrong, so what it captures is not known
 	assigned map[string]bool
 	inputs   *member // read last: which placeholders there are depends on the rest
 	forEach  *member
