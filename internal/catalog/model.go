@@ -32,7 +32,7 @@ type draft struct {
 
 func (p *project) readModel(dir, name, file string) {
 	d := &draft{
-		document: &document{report: p.report, file: filepath.ToSlash(file), model: name, variables: p.variables, defined: true},
+		document: &document{report: p.report, file: filepath.ToSlash(file), model: name, variables: p.variables, defined: true, least: fmt.Sprintf("name: %s and task: { definition: task-definition.json } are", name)},
 		project:  p, folder: filepath.Dir(file), dir: dir, inputs: map[string]position{}, envNames: map[string]bool{},
 	}
 	root, ok := d.read(dir)

@@ -86,7 +86,7 @@ func meant(word string, known []string) string {
 	case len(known) == 1:
 		return "there is " + known[0]
 	case len(known) > 12:
-		return ""
+		return "none that there is has a name like it"
 	}
 	return "there are " + strings.Join(known, ", ")
 }

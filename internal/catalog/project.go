@@ -31,7 +31,7 @@ type environment struct {
 }
 
 func readProject(r *report, dir string, o Options) (*project, bool) {
-	p := &project{document: &document{report: r, file: ProjectFile}, options: o, pools: map[string]int{}}
+	p := &project{document: &document{report: r, file: ProjectFile, least: "environments: { local: {} } is"}, options: o, pools: map[string]int{}}
 	v, ok := p.read(dir)
 	if !ok {
 		return p, false

@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -22,11 +25,13 @@ const (
 	maxNodes = 20_000 // aliases count each time that they are used
 )
 
-// document is one YAML file that is being read.
+// document is one file that is being read: YAML, or JSON, which is YAML too.
 type document struct {
 	*report
 	file      string // relative
 	model     string
+	json      bool
+	least     string // what is expected of it at least
 	variables map[string]string
 	defined   bool // variables are known: ${NAME} is replaced
 	anchors   map[string]ast.Node
@@ -62,9 +67,25 @@ func (d *document) read(folder string) (value, bool) {
 }
 
 func (d *document) parse(text []byte) (value, bool) {
+	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // with which some editors begin a file
 	if len(text) > maxFile {
 		d.problem(position{}, false, "it has %d bytes, and at most %d are read", len(text), maxFile)
 		return value{}, false
+	}
+	if i := invalidUTF8(text); i >= 0 {
+		d.problem(placeOf(text, i), false, "it is not UTF-8: the byte %#x is none of its characters; save it as UTF-8", text[i])
+		return value{}, false
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		d.problem(position{1, 1}, false, "it is empty; %s expected", d.least)
+		return value{}, false
+	}
+	if d.json {
+		var whole json.RawMessage
+		if err := json.Unmarshal(text, &whole); err != nil {
+			d.problem(jsonPosition(text, err), false, "it is not JSON: %v", err)
+			return value{}, false
+		}
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
@@ -72,7 +93,7 @@ func (d *document) parse(text []byte) (value, bool) {
 		return value{}, false
 	}
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
-		d.problem(position{1, 1}, false, "it is empty")
+		d.problem(position{1, 1}, false, "it is empty; %s expected", d.least)
 		return value{}, false
 	}
 	if len(file.Docs) > 1 {
@@ -81,6 +102,32 @@ func (d *document) parse(text []byte) (value, bool) {
 	}
 	d.anchors = map[string]ast.Node{}
 	return d.value(file.Docs[0].Body, 0)
+}
+
+// invalidUTF8 is where text is not UTF-8; -1 where it is all of it.
+func invalidUTF8(text []byte) int {
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
+// placeOf is the line and column of a byte.
+func placeOf(text []byte, i int) position {
+	before := text[:i]
+	return position{1 + bytes.Count(before, []byte("\n")), 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])}
+}
+
+func jsonPosition(text []byte, err error) position {
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) {
+		return position{1, 1}
+	}
+	return placeOf(text, max(int(syntax.Offset)-1, 0))
 }
 
 func yamlPosition(err error) position {
