@@ -9,12 +9,12 @@ import (
 
 // Problem is something that is wrong with a project's files, and where.
 type Problem struct {
-	File    string // relative to the project's folder
-	Line    int    // from 1; 0 is the file as a whole
-	Column  int
-	Model   string // "" in modeldispatch.yaml
-	Message string // the cause; what would be right
-	Warning bool   // it works, but probably not as meant
+	File    string `json:"file"`             // relative to the project's folder
+	Line    int    `json:"line,omitempty"`   // from 1; 0 is the file as a whole
+	Column  int    `json:"column,omitempty"` // in characters, from 1
+	Model   string `json:"model,omitempty"`  // "" in modeldispatch.yaml
+	Message string `json:"message"`          // the cause; what would be right
+	Warning bool   `json:"warning"`          // it works, but probably not as meant
 }
 
 func (p Problem) String() string {
