@@ -194,37 +194,6 @@ func decode(t *testing.T, file string) any {
 	return v
 }
 
-func FuzzModel(f *testing.F) {
-	files, _ := filepath.Glob("../../models/*/model.yaml")
-	bad, _ := filepath.Glob("testdata/bad/*/model.yaml")
-	for _, file := range append(append(files, bad...), "testdata/whole.yaml") {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(text)
-	}
-	definition, err := os.ReadFile("testdata/task-definition.json")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		dir := t.TempDir()
-		folder := filepath.Join(dir, "models", "forecast")
-		if err := errors.Join(
-			os.MkdirAll(folder, 0o755),
-			os.WriteFile(filepath.Join(dir, catalog.ProjectFile), []byte("environments: { local: {} }\n"), 0o644),
-			os.WriteFile(filepath.Join(folder, "model.yaml"), text, 0o644),
-			os.WriteFile(filepath.Join(folder, "task-definition.json"), definition, 0o644)); err != nil {
-			t.Fatal(err)
-		}
-		c, _, err := catalog.Compile(dir, catalog.Options{})
-		if err == nil && len(c.Models) != 1 {
-			t.Fatalf("no error, and %d models", len(c.Models))
-		}
-	})
-}
-
 // TestLocalCommand has tasks on this machine run local.command where nobody gives them another.
 func TestLocalCommand(t *testing.T) {
 	t.Parallel()

@@ -84,6 +84,11 @@ func (d *draft) readDefinition(name string) {
 		d.checkOverride(*d.definition, 0, 0)
 		return
 	}
+	d.takeDefinition(root)
+}
+
+// takeDefinition takes a definition for the model's, in the form in which it is registered.
+func (d *draft) takeDefinition(root value) {
 	root, tags := described(root)
 	decoded, ok := root.decoded(0)
 	fields, isObject := decoded.(map[string]any)

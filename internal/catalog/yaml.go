@@ -56,7 +56,7 @@ func (v value) errorf(format string, args ...any) { v.doc.problem(v.at, false, f
 
 func (v value) warnf(format string, args ...any) { v.doc.problem(v.at, true, format, args...) }
 
-// read reads a YAML file. A file that cannot be read has its problem, and no value.
+// read reads the file. One that cannot be read has its problem, and no value.
 func (d *document) read(folder string) (value, bool) {
 	text, err := os.ReadFile(filepath.Join(folder, d.file))
 	if err != nil {
