@@ -42,11 +42,15 @@ func TestSamplesCompile(t *testing.T) {
 	}
 }
 
-func TestTheSchemaFileIsTheSchema(t *testing.T) {
+func TestTheSchemaFilesAreTheSchemas(t *testing.T) {
 	t.Parallel()
-	file, err := os.ReadFile("../../model.schema.json")
-	if err != nil || !bytes.Equal(file, catalog.Schema()) {
-		t.Errorf("model.schema.json is not what `check --schema` prints (%v): write it with `go run . check --schema >model.schema.json`", err)
+	for name, schema := range map[string]struct {
+		text []byte
+		flag string
+	}{"model.schema.json": {catalog.Schema(), "--schema"}, "project.schema.json": {catalog.ProjectSchema(), "--project-schema"}} {
+		if file, err := os.ReadFile("../../" + name); err != nil || !bytes.Equal(file, schema.text) {
+			t.Errorf("%s is not what `check %s` prints (%v): write it with `go run . check %[2]s >%[1]s`", name, schema.flag, err)
+		}
 	}
 }
 
@@ -141,9 +145,25 @@ func unpack(t *testing.T, dir string) string {
 	return project
 }
 
+// TestWholeProject has everything that a modeldispatch.yaml can have.
+func TestWholeProject(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text, err := os.ReadFile("testdata/whole-project.yaml")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, catalog.ProjectFile), text, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stack, err := catalog.Stack(dir, "dev"); err != nil || stack != "models-dev" {
+		t.Errorf("stack %q, %v", stack, err)
+	}
+}
+
 func TestSchemaTakesWhatTheCatalogTakes(t *testing.T) {
 	t.Parallel()
-	schema := compileSchema(t)
+	schema := compileSchema(t, catalog.Schema())
 	files, err := filepath.Glob("../../models/*/model.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatal(err)
@@ -158,11 +178,22 @@ func TestSchemaTakesWhatTheCatalogTakes(t *testing.T) {
 	if err := schema.Validate(unknown); err == nil {
 		t.Error("the schema takes an unknown field")
 	}
+	project := compileSchema(t, catalog.ProjectSchema())
+	for _, file := range []string{"../../modeldispatch.yaml", "testdata/modeldispatch.yaml", "testdata/whole-project.yaml"} {
+		if err := project.Validate(decode(t, file)); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	for _, wrong := range []string{"defaults: { name: x }", "environments: { prod: { stak: x } }", "pools: { a: 0 }", "environments: { local: { variables: { A-X: x } } }"} {
+		if err := project.Validate(decoded(t, []byte(wrong))); err == nil {
+			t.Errorf("the schema takes %s", wrong)
+		}
+	}
 }
 
-func compileSchema(t *testing.T) *jsonschema.Schema {
+func compileSchema(t *testing.T, schema []byte) *jsonschema.Schema {
 	t.Helper()
-	text, err := jsonschema.UnmarshalJSON(bytes.NewReader(catalog.Schema()))
+	text, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,11 +201,11 @@ func compileSchema(t *testing.T) *jsonschema.Schema {
 	if err := c.AddResource("model.schema.json", text); err != nil {
 		t.Fatal(err)
 	}
-	schema, err := c.Compile("model.schema.json")
+	compiled, err := c.Compile("model.schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return schema
+	return compiled
 }
 
 func decode(t *testing.T, file string) any {
@@ -183,6 +214,11 @@ func decode(t *testing.T, file string) any {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return decoded(t, text)
+}
+
+func decoded(t *testing.T, text []byte) any {
+	t.Helper()
 	plain, err := yaml.YAMLToJSON(text)
 	if err != nil {
 		t.Fatal(err)
