@@ -13,6 +13,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 
@@ -81,10 +82,21 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 		return exit
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(streams.Err, "modeldispatch: %v; see modeldispatch --help\n", err)
+		_, _ = fmt.Fprintf(streams.Err, "modeldispatch: %s; see modeldispatch --help\n", plainly(err))
 		return 2
 	}
 	return s.code(command.Run(s))
+}
+
+var (
+	noValue  = regexp.MustCompile(`expected .* value but got "EOL" \(<EOL>\)`)
+	noNumber = regexp.MustCompile(`expected a valid [0-9]+ bit int but got ("[^"]*")`)
+)
+
+// plainly is an error of the command line without the parser's own words.
+func plainly(err error) string {
+	text := noValue.ReplaceAllString(err.Error(), "a value is expected after it")
+	return noNumber.ReplaceAllString(text, "$1 is not a whole number")
 }
 
 func (s *session) code(err error) int {

@@ -3,9 +3,13 @@ package cli_test
 import (
 	"context"
 	"flag"
+	"io"
+	"net"
 	"os"
 	"os/signal"
 	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,4 +47,24 @@ func until(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	ts.Fatalf("%v did not print %s; it printed %s%s", args[1:], wanted, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+}
+
+// TestAPortThatIsTaken is said with what would be right.
+func TestAPortThatIsTaken(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = taken.Close() }()
+	project := t.TempDir()
+	if err := os.CopyFS(project, os.DirFS("testdata/project")); err != nil {
+		t.Fatal(err)
+	}
+	port := strconv.Itoa(taken.Addr().(*net.TCPAddr).Port)
+	var errs strings.Builder
+	code := cli.Main(t.Context(), []string{"local", "--project", project, "--port", port}, cli.Streams{Out: io.Discard, Err: &errs})
+	if want := "modeldispatch: port " + port + " is taken: choose another, or leave --port out for a free one\n"; code != 1 || errs.String() != want {
+		t.Errorf("exit code %d, %q; want 1, %q", code, errs.String(), want)
+	}
 }

@@ -34,8 +34,10 @@ import (
 type deployment interface {
 	// store opens the record of runs and events.
 	store() (store.Store, error)
-	// dispatcher is what does something about runs, and with which models.
-	dispatcher() (*dispatch.Dispatcher, model.Catalog, error)
+	// models are those that it runs.
+	models() (model.Catalog, error)
+	// dispatcher is what does something about runs of these models.
+	dispatcher(model.Catalog) (*dispatch.Dispatcher, error)
 	// logs says where the logs of a run's attempts are, oldest first.
 	logs(x shown) []string
 	// log copies one of them.
@@ -88,17 +90,25 @@ func (s *session) store() (deployment, store.Store, error) {
 	return d, db, err
 }
 
-// dispatcher reaches the chosen environment's deployment, and gives its models.
-func (s *session) dispatcher() (*dispatch.Dispatcher, model.Catalog, func(), error) {
+// dispatcher reaches the chosen environment's deployment, once the models there are what the command needs: what is wrong
+// with its arguments is said first.
+func (s *session) dispatcher(check func(model.Catalog) error) (*dispatch.Dispatcher, func(), error) {
 	where, err := s.deployment()
 	if err != nil {
-		return nil, model.Catalog{}, nil, err
+		return nil, nil, err
 	}
-	d, c, err := where.dispatcher()
+	c, err := where.models()
+	if err == nil && check != nil {
+		err = check(c)
+	}
 	if err != nil {
-		return nil, c, nil, err
+		return nil, nil, err
 	}
-	return d, c, func() { _ = d.Store.Close() }, nil
+	d, err := where.dispatcher(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return d, func() { _ = d.Store.Close() }, nil
 }
 
 // laptop is the local stack of a project.
@@ -115,24 +125,25 @@ func (l laptop) store() (store.Store, error) {
 	return sqlite.Open(l.ctx, file)
 }
 
-func (l laptop) dispatcher() (*dispatch.Dispatcher, model.Catalog, error) {
+func (l laptop) models() (model.Catalog, error) {
 	_, compiled, err := l.compile()
-	if err != nil {
-		return nil, compiled, err
-	}
+	return compiled, err
+}
+
+func (l laptop) dispatcher(c model.Catalog) (*dispatch.Dispatcher, error) {
 	url, err := local.Endpoint(l.ctx, l.data)
 	if err != nil {
-		return nil, compiled, err
+		return nil, err
 	}
 	db, err := l.store()
 	if err != nil {
-		return nil, compiled, err
+		return nil, err
 	}
-	d, err := local.Wire(url, compiled, db)
+	d, err := local.Wire(url, c, db)
 	if err != nil {
-		return nil, compiled, errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.Close())
 	}
-	return d, compiled, nil
+	return d, nil
 }
 
 func (l laptop) logs(x shown) []string {
@@ -206,18 +217,20 @@ func (a account) store() (store.Store, error) {
 	return dynamodb.New(client.NewFromConfig(a.cfg), a.options.Table), nil
 }
 
-func (a account) dispatcher() (*dispatch.Dispatcher, model.Catalog, error) {
+func (a account) models() (model.Catalog, error) {
 	c, err := a.catalog()
-	if err != nil {
-		return nil, c, err
+	if err == nil {
+		a.compare(c)
 	}
-	a.compare(c)
+	return c, err
+}
+
+func (a account) dispatcher(c model.Catalog) (*dispatch.Dispatcher, error) {
 	db, err := a.store()
 	if err != nil {
-		return nil, c, err
+		return nil, err
 	}
-	d, err := app.Wire(a.cfg, a.options, c, db)
-	return d, c, err
+	return app.Wire(a.cfg, a.options, c, db)
 }
 
 // catalog reads the copy that the functions keep of the catalog that they run with.

@@ -31,19 +31,22 @@ func (c runCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	d, compiled, closeStore, err := s.dispatcher()
+	var m model.Model
+	var bound model.Inputs
+	var from map[string]string
+	d, closeStore, err := s.dispatcher(func(all model.Catalog) (err error) {
+		if m, err = modelOf(all, c.Model); err == nil {
+			bound, from, err = new(route.Table).Bind(m, given)
+			if err != nil {
+				err = fmt.Errorf("model %q: %w", m.Name, err)
+			}
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer closeStore()
-	m, known := compiled.Model(c.Model)
-	if !known {
-		return unknownModel(compiled, c.Model)
-	}
-	bound, from, err := d.Routes.Bind(m, given)
-	if err != nil {
-		return fmt.Errorf("model %q: %w", m.Name, err)
-	}
 	repeats := ""
 	if c.Again {
 		repeats = time.Now().UTC().Format(time.RFC3339Nano)
@@ -90,7 +93,7 @@ type cancelCommand struct {
 
 // Run stops a run.
 func (c cancelCommand) Run(s *session) error {
-	d, _, closeStore, err := s.dispatcher()
+	d, closeStore, err := s.dispatcher(nil)
 	if err != nil {
 		return err
 	}
@@ -123,14 +126,14 @@ func (c resumeCommand) Run(s *session) error {
 
 // control says something about a model.
 func (s *session) control(name, done, already string, say func(*dispatch.Dispatcher) (bool, error)) error {
-	d, compiled, closeStore, err := s.dispatcher()
+	d, closeStore, err := s.dispatcher(func(c model.Catalog) error {
+		_, err := modelOf(c, name)
+		return err
+	})
 	if err != nil {
 		return err
 	}
 	defer closeStore()
-	if _, known := compiled.Model(name); !known {
-		return unknownModel(compiled, name)
-	}
 	changed, err := say(d)
 	if err != nil {
 		return err

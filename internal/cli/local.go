@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -32,6 +33,9 @@ type localCommand struct {
 // Run starts the local stack, and stops it again at Ctrl-C or when all is played.
 func (c localCommand) Run(s *session) error {
 	s.Environment = localEnvironment
+	if c.Port < -1 || c.Port > 65535 {
+		return fmt.Errorf("--port %d is no port: 1 to 65535 are, 0 is 4566 or a free one, and -1 a free one", c.Port)
+	}
 	folder, compiled, err := s.compile()
 	if err != nil {
 		return err
@@ -60,7 +64,7 @@ func (c localCommand) Run(s *session) error {
 	if c.Play != "" {
 		return s.play(folder, c.Play, o)
 	}
-	stack, err := local.Start(s.ctx, o)
+	stack, err := start(s.ctx, o)
 	if err != nil {
 		return err
 	}
@@ -72,6 +76,14 @@ func (c localCommand) Run(s *session) error {
 		s.printf("\nstopping; runs that are live are settled at the next start\n")
 	}
 	return closeStack(s.ctx, stack)
+}
+
+func start(ctx context.Context, o local.Options) (*local.Stack, error) {
+	stack, err := local.Start(ctx, o)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("port %d is taken: choose another, or leave --port out for a free one", o.Port)
+	}
+	return stack, err
 }
 
 func closeStack(ctx context.Context, stack *local.Stack) error {
@@ -147,7 +159,7 @@ func (s *session) play(folder, events string, o local.Options) error {
 	if o.Port == 0 {
 		o.Port = -1
 	}
-	stack, err := local.Start(s.ctx, o)
+	stack, err := start(s.ctx, o)
 	if err != nil {
 		return err
 	}

@@ -31,8 +31,10 @@ func (c nextCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if _, known := compiled.Model(c.Model); c.Model != "" && !known {
-		return unknownModel(compiled, c.Model)
+	if c.Model != "" {
+		if _, err := modelOf(compiled, c.Model); err != nil {
+			return err
+		}
 	}
 	var all []firing
 	for _, m := range compiled.Models {
@@ -73,10 +75,15 @@ func (c nextCommand) firings(m model.Model, now time.Time) ([]firing, error) {
 	return all, nil
 }
 
-func unknownModel(c model.Catalog, name string) error {
+// modelOf finds a model by the name that somebody gives.
+func modelOf(c model.Catalog, name string) (model.Model, error) {
+	m, known := c.Model(name)
+	if known {
+		return m, nil
+	}
 	var names []string
 	for _, m := range c.Models {
 		names = append(names, m.Name)
 	}
-	return fmt.Errorf("there is no model %q; there are %s", name, strings.Join(names, ", "))
+	return m, fmt.Errorf("there is no model %q; there are %s", name, strings.Join(names, ", "))
 }

@@ -119,6 +119,9 @@ func (c showCommand) Run(s *session) error {
 		{"event", x.Spec.Event}, {"trigger", x.Run.Trigger},
 		{"accepted", x.Run.Accepted.Local().Format(time.DateTime)}, {"duration", duration(x.Run)},
 	}
+	if c := x.Run.Cancel; c != nil && !x.Run.State.Ended() {
+		rows = append(rows, []string{"stopping", fmt.Sprintf("%s, by %s, since %s", c.Why, c.By, c.At.Local().Format(time.DateTime))})
+	}
 	for _, name := range slices.Sorted(maps.Keys(x.Spec.Inputs)) {
 		rows = append(rows, []string{"input " + name, x.Spec.Inputs[name] + "  (from " + x.Spec.From[name] + ")"})
 	}

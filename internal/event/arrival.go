@@ -76,7 +76,7 @@ func arrivalOfBridge(payload []byte) ([]Event, error) {
 	}
 	var detail created
 	if err := json.Unmarshal(envelope.Detail, &detail); err != nil {
-		return nil, fmt.Errorf("reading the detail of an Object Created event: %w", err)
+		return nil, unread("reading the detail of an Object Created event", err)
 	}
 	e, err := arrival(Object{
 		Bucket: detail.Bucket.Name, Key: detail.Object.Key, ETag: detail.Object.ETag, VersionID: detail.Object.VersionID,
@@ -92,7 +92,7 @@ func arrivals(payload []byte) ([]Event, error) {
 	body := unwrapSNS(payload)
 	var n notification
 	if err := json.Unmarshal(body, &n); err != nil {
-		return nil, fmt.Errorf("reading an S3 notification: %w", err)
+		return nil, unread("reading an S3 notification", err)
 	}
 	var all []Event
 	var failed []error

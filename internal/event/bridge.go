@@ -31,7 +31,7 @@ func readEnvelope(payload []byte) (envelope, map[string]any, error) {
 	}
 	var e envelope
 	if err := json.Unmarshal(payload, &e); err != nil {
-		return envelope{}, nil, fmt.Errorf("reading an EventBridge event: %w", err)
+		return envelope{}, nil, unread("reading an EventBridge event", err)
 	}
 	if e.Source == "" || e.DetailType == "" {
 		return envelope{}, nil, errors.New("it is not an EventBridge event: source and detail-type are expected")
@@ -81,7 +81,7 @@ func SchedulePayload(s Scheduled) json.RawMessage {
 func DecodeSchedule(payload []byte) (Event, error) {
 	var s schedule
 	if err := json.Unmarshal(payload, &s); err != nil {
-		return Event{}, fmt.Errorf("reading a schedule's payload: %w", err)
+		return Event{}, unread("reading a schedule's payload", err)
 	}
 	if s.Source != ScheduleSource {
 		return Event{}, fmt.Errorf("its source is %q, and not %q: the schedule's Input must name model, trigger and scheduled-time", s.Source, ScheduleSource)

@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
+	"time"
 )
 
 // shape is what a payload looks like.
@@ -85,6 +88,14 @@ func notObject(text []byte) string {
 		}
 	}
 	return "empty"
+}
+
+// unread is the error of a payload that cannot be read. What a time has to be is said in the words of AWS's payloads.
+func unread(doing string, err error) error {
+	if t := (*time.ParseError)(nil); errors.As(err, &t) {
+		return fmt.Errorf("%s: %s is no time; RFC 3339 is expected, as 2026-01-05T06:00:00Z", doing, strconv.Quote(strings.Trim(t.Value, `"`)))
+	}
+	return fmt.Errorf("%s: %w", doing, err)
 }
 
 // Decoded is a payload of any kind that is known.

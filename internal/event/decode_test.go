@@ -62,6 +62,19 @@ func TestDecodeSaysWhatItExpects(t *testing.T) {
 	}
 }
 
+func TestATimeThatIsNone(t *testing.T) {
+	t.Parallel()
+	for _, payload := range []string{
+		`{"source": "modeldispatch.schedule", "model": "m", "trigger": "schedule", "scheduled-time": "yesterday"}`,
+		`{"id": "e", "source": "acme", "detail-type": "Done", "time": "yesterday", "detail": {}}`,
+		`{"Records": [{"eventSource": "aws:s3", "eventTime": "yesterday"}]}`,
+	} {
+		if _, err := event.Decode([]byte(payload)); err == nil || !strings.Contains(err.Error(), `"yesterday" is no time; RFC 3339 is expected`) || strings.Contains(err.Error(), "2006") {
+			t.Errorf("%s: error %v", payload, err)
+		}
+	}
+}
+
 // The sample events are fixtures: each decodes, and the payload of each event in it decodes to
 // the same event.
 func TestSamples(t *testing.T) {

@@ -31,7 +31,7 @@ type Delivery struct {
 func DecodeMessages(payload []byte) ([]Delivery, error) {
 	var batch events.SQSEvent
 	if err := json.Unmarshal(payload, &batch); err != nil {
-		return nil, fmt.Errorf("reading an SQS batch: %w", err)
+		return nil, unread("reading an SQS batch", err)
 	}
 	if shapeOf(payload) != queueShape && len(batch.Records) > 0 {
 		return nil, fmt.Errorf("it is %s, and not an SQS batch", shapeOf(payload))

@@ -62,7 +62,7 @@ func DecodeTask(payload []byte) (Task, error) {
 	}
 	var t Task
 	if err := json.Unmarshal(e.Detail, &t); err != nil {
-		return Task{}, fmt.Errorf("reading the detail of an ECS Task State Change: %w", err)
+		return Task{}, unread("reading the detail of an ECS Task State Change", err)
 	}
 	if t.ARN == "" || t.LastStatus == "" {
 		return Task{}, errors.New("an ECS Task State Change without taskArn or lastStatus")
