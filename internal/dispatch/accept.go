@@ -118,7 +118,7 @@ func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Bindi
 	if err != nil {
 		return Decision{}, err
 	}
-	writes := []store.Write{store.Create(recordDoc(EventKey(e.Identity, b.Model.Name, b.Key), record, 0))}
+	writes := []store.Write{store.Create(d.recordDoc(EventKey(e.Identity, b.Model.Name, b.Key), record, 0))}
 	if decision.Verdict == Joined {
 		return decision, d.join(ctx, e, decision, open, spec, line, writes)
 	}
@@ -133,8 +133,8 @@ func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Bindi
 	if r.For == run.Objects {
 		waits = append(waits, objectWrites(r.ID, spec, false)...)
 	}
-	writes = append(append(append(writes, waits...), open.writes(r)...),
-		store.Create(runDoc(r, 0)), store.Create(store.Doc{Key: SpecKey(r.ID), Body: encode(spec)}))
+	writes = append(append(append(writes, waits...), d.opens(open, r)...),
+		store.Create(d.runDoc(r, 0)), store.Create(store.Doc{Key: SpecKey(r.ID), Body: encode(spec)}))
 	if err := d.Store.Commit(ctx, writes...); err != nil {
 		return Decision{}, fmt.Errorf("committing run %s: %w", r.ID, err)
 	}
@@ -219,7 +219,7 @@ func (d *Dispatcher) Reject(ctx context.Context, e event.Event, decision Decisio
 	record.Sequence = 1
 	record.Outbox = record.Outbox.Add(run.Effect{Kind: run.Announce, What: AnnounceRejected, Sequence: 1}, record.Received)
 	key := EventKey(e.Identity, decision.Model, decision.Key)
-	err = d.Store.Commit(ctx, store.Create(recordDoc(key, record, 0)))
+	err = d.Store.Commit(ctx, store.Create(d.recordDoc(key, record, 0)))
 	if errors.Is(err, store.ErrConflict) {
 		return d.again(ctx, e, decision.Model, decision.Key)
 	}
@@ -241,7 +241,7 @@ func (d *Dispatcher) again(ctx context.Context, e event.Event, model, key string
 			return Decision{}, err
 		}
 		record.Duplicates++
-		switch err := d.Store.Commit(ctx, store.Update(recordDoc(at, record, version))); {
+		switch err := d.Store.Commit(ctx, store.Update(d.recordDoc(at, record, version))); {
 		case errors.Is(err, store.ErrConflict):
 			continue
 		case err != nil:

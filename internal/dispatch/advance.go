@@ -89,7 +89,11 @@ func (d *Dispatcher) Sweep(ctx context.Context) error {
 		}
 		failed = append(failed, d.advance(ctx, ids...)...)
 	}
-	return errors.Join(slices.DeleteFunc(failed, func(err error) bool { return errors.Is(err, store.ErrNotFound) })...)
+	err := errors.Join(slices.DeleteFunc(failed, func(err error) bool { return errors.Is(err, store.ErrNotFound) })...)
+	if err == nil && d.Notice.Swept != nil {
+		d.Notice.Swept()
+	}
+	return err
 }
 
 // sweepOne does what is due for a document that is no run's.
@@ -142,9 +146,9 @@ func (d *Dispatcher) commit(ctx context.Context, before, after run.Run, version 
 }
 
 // writes are the documents that change with a run: its own, its place in a line, the objects that it
-// waits for, and the attempt that was closed.
+// waits for, the attempt that was closed; and its spec, which may go some time after its end.
 func (d *Dispatcher) writes(ctx context.Context, before, after run.Run, version int64) ([]store.Write, error) {
-	writes := []store.Write{store.Update(runDoc(after, version))}
+	writes := []store.Write{store.Update(d.runDoc(after, version))}
 	waits, err := d.waitWrites(ctx, before, after)
 	if err != nil {
 		return nil, err
@@ -154,6 +158,14 @@ func (d *Dispatcher) writes(ctx context.Context, before, after run.Run, version 
 		return nil, err
 	}
 	writes = append(append(writes, waits...), expected...)
+	if after.State.Ended() && !before.State.Ended() {
+		spec, err := d.Store.Get(ctx, SpecKey(after.ID))
+		if err != nil {
+			return nil, err
+		}
+		spec.Expires = d.expires(after.Ended)
+		writes = append(writes, store.Update(spec))
+	}
 	if before.Closed || !after.Closed || before.Attempt == 0 {
 		return writes, nil
 	}
@@ -162,7 +174,7 @@ func (d *Dispatcher) writes(ctx context.Context, before, after run.Run, version 
 		return nil, err
 	}
 	a.Task, a.Outcome, a.Started, a.Ended = after.Task.ARN, after.Outcome, after.Task.Started, d.Now()
-	return append(writes, store.Update(store.Doc{Key: AttemptKey(after.ID, a.Number), Version: at, Body: encode(a)})), nil
+	return append(writes, store.Update(store.Doc{Key: AttemptKey(after.ID, a.Number), Version: at, Body: encode(a), Expires: d.expires(a.Ended)})), nil
 }
 
 func (d *Dispatcher) moved(ctx context.Context, before, after run.Run) {

@@ -65,8 +65,9 @@ type Options struct {
 	Catalog    model.Catalog
 	Routes     *route.Table
 	Placement  fargate.Placement
-	Bucket     string  // the state bucket
-	Rate       float64 // RunTask calls a second of all launchers together; 0 is DefaultRate
+	Bucket     string        // the state bucket
+	Rate       float64       // RunTask calls a second of all launchers together; 0 is DefaultRate
+	Retention  time.Duration // how long what has ended is kept; 0 is DefaultRetention
 	Store      store.Store
 	Queue      Queue
 	Launcher   Launcher
@@ -88,6 +89,7 @@ type Notice struct {
 	Moved     func(before, after run.Run)
 	Announced func(Announcement)
 	Lag       func(time.Duration) // until all that is ready has had its turn at RunTask
+	Swept     func()              // all that was due has been looked at
 }
 
 // Dispatcher moves runs.

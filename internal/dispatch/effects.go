@@ -103,7 +103,7 @@ func (d *Dispatcher) struck(doc store.Doc, done, failed []int) (store.Doc, error
 		var r run.Run
 		err = Decode(doc, &r)
 		r.Outbox = outbox
-		return runDoc(r, doc.Version), err
+		return d.runDoc(r, doc.Version), err
 	case "control":
 		var c Control
 		err = Decode(doc, &c)
@@ -118,7 +118,7 @@ func (d *Dispatcher) struck(doc store.Doc, done, failed []int) (store.Doc, error
 	var r Record
 	err = Decode(doc, &r)
 	r.Outbox = outbox
-	return recordDoc(doc.Key, r, doc.Version), err
+	return d.recordDoc(doc.Key, r, doc.Version), err
 }
 
 // kindOf is what kind of document a key is of: the first part of its partition.

@@ -77,7 +77,7 @@ func (d *Dispatcher) launchFirst(ctx context.Context, before, r run.Run, spec ru
 	})
 	a := run.Attempt{Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: encode(request), FirstCall: r.FirstCall}
 	err := d.Store.Commit(ctx,
-		store.Update(runDoc(r, version)),
+		store.Update(d.runDoc(r, version)),
 		store.Create(store.Doc{Key: AttemptKey(r.ID, a.Number), Body: encode(a)}))
 	if err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
@@ -92,7 +92,7 @@ func (d *Dispatcher) launchAgain(ctx context.Context, before, r run.Run, version
 	if err != nil {
 		return err
 	}
-	if err := d.Store.Commit(ctx, store.Update(runDoc(r, version))); err != nil {
+	if err := d.Store.Commit(ctx, store.Update(d.runDoc(r, version))); err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
 	d.moved(ctx, before, r)
