@@ -40,6 +40,8 @@ func NewClient(api API) *Client { return &Client{api} }
 type Answer struct {
 	Task    *event.Task
 	Refusal *run.Outcome
+	// Indefinite says that ECS may still be at the request: a 5xx, a lost connection, no answer in time.
+	Indefinite bool
 }
 
 // RunTask sends a stored request, byte for byte as it was stored, the SDK's own retries included
