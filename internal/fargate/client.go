@@ -40,7 +40,8 @@ func NewClient(api API) *Client { return &Client{api} }
 type Answer struct {
 	Task    *event.Task
 	Refusal *run.Outcome
-	// Indefinite says that ECS may still be at the request: a 5xx, a lost connection, no answer in time.
+	// Indefinite goes with a refusal. Of the calls that the SDK made one at least was not answered,
+	// or with 5xx: ECS may be at work on it, and a task with its token may still appear.
 	Indefinite bool
 }
 
@@ -53,7 +54,8 @@ func (c *Client) RunTask(ctx context.Context, request json.RawMessage, deadline 
 	}
 	call, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	out, err := c.api.RunTask(call, &in)
+	calls := &calls{}
+	out, err := c.api.RunTask(call, &in, ecs.WithAPIOptions(calls.watch))
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return Answer{}, fmt.Errorf("calling RunTask: %w", ctx.Err())
@@ -61,10 +63,10 @@ func (c *Client) RunTask(ctx context.Context, request json.RawMessage, deadline 
 		return Answer{Task: &event.Task{ARN: conflict(err)[0], ClusterARN: aws.ToString(in.Cluster)}}, nil
 	case err != nil:
 		o := refusal(err)
-		return Answer{Refusal: &o}, nil
+		return Answer{Refusal: &o, Indefinite: calls.indefinite}, nil
 	case len(out.Tasks) == 0:
 		o := failed(out.Failures)
-		return Answer{Refusal: &o}, nil
+		return Answer{Refusal: &o, Indefinite: calls.indefinite}, nil
 	}
 	t := task(out.Tasks[0])
 	return Answer{Task: &t}, nil

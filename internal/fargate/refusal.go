@@ -1,6 +1,7 @@
 package fargate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 
 	"modeldispatch/internal/run"
 )
@@ -20,8 +22,7 @@ func refusal(err error) run.Outcome {
 		return run.Outcome{Class: run.Throttled, Detail: "no answer from RunTask: " + err.Error()}
 	}
 	text := api.ErrorCode() + ": " + api.ErrorMessage()
-	var answer interface{ HTTPStatusCode() int }
-	if errors.As(err, &answer) && answer.HTTPStatusCode() >= http.StatusInternalServerError || api.ErrorCode() == "ServerException" {
+	if indefinite(err) {
 		return run.Outcome{Class: run.Throttled, Detail: text}
 	}
 	if o := classify(text); o.Class == run.Throttled || o.Class == run.Quota || o.Class == run.Capacity {
@@ -33,9 +34,34 @@ func refusal(err error) run.Outcome {
 	return run.Outcome{Class: run.Misconfigured, Detail: text, Permanent: true}
 }
 
-// temporary codes are of the caller's credentials and of time-outs, which pass by themselves.
+// calls are those that the SDK makes for one RunTask, with the same token.
+type calls struct{ indefinite bool }
+
+// watch looks at the end of each call that was sent, inside the SDK's retries: their last error
+// alone would hide a 504 behind the ThrottlingException that came after it.
+func (c *calls) watch(s *middleware.Stack) error {
+	return s.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RunTaskCalls",
+		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+			out, metadata, err := next.HandleDeserialize(ctx, in)
+			c.indefinite = c.indefinite || err != nil && indefinite(err)
+			return out, metadata, err
+		}), middleware.Before)
+}
+
+// indefinite says that a call with this error may still start a task. Only an answer of ECS with
+// 4xx means that it has not accepted the call.
+func indefinite(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) || api.ErrorCode() == "ServerException" || strings.HasPrefix(api.ErrorCode(), "RequestTimeout") {
+		return true
+	}
+	var answer interface{ HTTPStatusCode() int }
+	return errors.As(err, &answer) && (answer.HTTPStatusCode()/100 != 4 || answer.HTTPStatusCode() == http.StatusRequestTimeout)
+}
+
+// temporary codes are of the caller's credentials, which pass by themselves.
 func temporary(code string) bool {
-	return strings.HasPrefix(code, "RequestTimeout") || strings.HasPrefix(code, "ExpiredToken") || code == "RequestExpired"
+	return strings.HasPrefix(code, "ExpiredToken") || code == "RequestExpired"
 }
 
 // failed is the class of the failures[] of an answer that started nothing.
