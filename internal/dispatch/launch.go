@@ -137,12 +137,12 @@ func (d *Dispatcher) list(ctx context.Context, r run.Run) error {
 	if err := json.Unmarshal(a.Request, &request); err != nil {
 		return fmt.Errorf("reading the request of run %s: %w", r.ID, err)
 	}
+	attempt, asked := r.Attempt, d.Now()
 	arns, err := d.Watcher.ListTasks(ctx, request.Cluster, request.StartedBy)
 	if err != nil {
 		return err
 	}
-	attempt := r.Attempt
-	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Listed(attempt, arns, d.plan(), d.Now()) })
+	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Listed(attempt, arns, d.plan(), asked) })
 }
 
 // stopped is ECS's last status of a task.
