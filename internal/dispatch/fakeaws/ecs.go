@@ -125,7 +125,7 @@ func (e *ECS) known(key string) *token {
 func (e *ECS) replay(t *token, request string) (fargate.Answer, error) {
 	switch {
 	case t.request != request && t.task == "":
-		return refused(run.Outcome{Class: run.Unknown, Detail: "ConflictException without resourceIds"})
+		return refused(run.Outcome{Class: run.Throttled, Detail: "ConflictException: it names no task"}) // as fargate's taxonomy has it
 	case t.request != request:
 		return fargate.Answer{Task: &event.Task{ARN: t.task}}, nil // a ConflictException names the task, and no more
 	case t.refused != nil:
