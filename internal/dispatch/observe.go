@@ -15,7 +15,7 @@ import (
 func (d *Dispatcher) Observe(ctx context.Context, t event.Task) error {
 	id, attempt, ours := fargate.ParseStartedBy(d.Deployment, t.StartedBy)
 	if !ours {
-		log(ctx).Debug().Str("startedBy", t.StartedBy).Msg("task of somebody else")
+		log(ctx).Info().Str("startedBy", t.StartedBy).Str("task", t.ARN).Msg("task of somebody else")
 		return nil
 	}
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
@@ -30,7 +30,31 @@ func (d *Dispatcher) Observe(ctx context.Context, t event.Task) error {
 	if err != nil {
 		return err
 	}
-	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(), d.Now()) })
+	return d.observed(ctx, id, attempt, seen)
+}
+
+// observed gives what was seen of a task to its run. Where there was no place for the task, others are kept from
+// trying first.
+func (d *Dispatcher) observed(ctx context.Context, id string, attempt int, seen run.Sighting) error {
+	if seen.Outcome != nil && seen.Outcome.Class.NoPlace() {
+		r, _, err := Read[run.Run](ctx, d.Store, RunKey(id))
+		if err == nil && r.Attempt == attempt && !r.Closed {
+			err = d.closeGate(ctx, r.Capacities[r.Capacity])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	old := false
+	err := d.move(ctx, id, func(r run.Run) (run.Run, bool) {
+		r, changed := r.Observed(attempt, seen, d.plan(), d.Now())
+		old = !changed
+		return r, changed
+	})
+	if err == nil && old {
+		log(ctx).Info().Str("run", id).Int("attempt", attempt).Str("task", seen.ARN).Int64("version", seen.Version).Str("status", seen.Status).Msg("state of a task is known already, or older")
+	}
+	return err
 }
 
 // watched are the tasks of a run that are to be described once it has been silent: its own, and those that nobody knows.
@@ -62,7 +86,7 @@ func (d *Dispatcher) lookAt(ctx context.Context, id string, attempt int, arn str
 			if r.Task.ARN == arn {
 				return r.Missed(attempt, arn, d.plan(), d.Now())
 			}
-			return r.StrayGone(arn)
+			return r.StrayGone(arn, d.Now())
 		})
 	}
 	if found.Err != nil {
@@ -72,5 +96,5 @@ func (d *Dispatcher) lookAt(ctx context.Context, id string, attempt int, arn str
 	if err != nil {
 		return err
 	}
-	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(), d.Now()) })
+	return d.observed(ctx, id, attempt, seen)
 }
