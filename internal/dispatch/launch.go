@@ -69,10 +69,10 @@ func (d *Dispatcher) launchFirst(ctx context.Context, before, r run.Run, spec ru
 		if err != nil {
 			return err
 		}
-		r.Definition, r.Limit = definition.ARN, definition.Limit
+		r.Definition, r.Limit, r.AWSVPC = definition.ARN, definition.Limit, definition.AWSVPC
 	}
 	request := fargate.NewRequest(spec.Task, fargate.Launch{
-		Deployment: d.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition,
+		Deployment: d.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition, AWSVPC: r.AWSVPC,
 		Capacity: r.Capacities[r.Capacity], Placement: d.Placement, Size: r.Size, Limit: r.Limit,
 	})
 	a := run.Attempt{Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: encode(request), FirstCall: r.FirstCall}
