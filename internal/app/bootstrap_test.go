@@ -159,6 +159,7 @@ func (f *function) invoke(t *testing.T, payload []byte) answer {
 // account is what stands in for an AWS account: the local stack's endpoints, and a real DynamoDB.
 type account struct {
 	environment map[string]string
+	compiled    model.Catalog // with what the stack is made of
 	catalog     model.Catalog
 	stack       *local.Stack
 	store       *dynamodb.Store
@@ -198,7 +199,7 @@ func newAccount(t *testing.T) account {
 	table := dynamodbtest.Table(t, db)
 	cfg := app.Endpoint(stack.URL(), local.Region, "test")
 	a := account{
-		catalog: c.Compact(), stack: stack,
+		compiled: c, catalog: c.Compact(), stack: stack,
 		store: dynamodb.New(db, table), ecs: ecs.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg),
 		s3: s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
 	}
@@ -231,7 +232,9 @@ func (a account) register(t *testing.T, c model.Catalog) {
 		if err := json.Unmarshal(text, &in); err != nil {
 			t.Fatal(err)
 		}
-		in.Family = aws.String(deployment + "-" + m.Name)
+		if m.Task.Definition != nil {
+			in.Family = aws.String(deployment + "-" + m.Name)
+		}
 		if _, err := a.ecs.RegisterTaskDefinition(t.Context(), &in); err != nil {
 			t.Fatal(err)
 		}
