@@ -53,7 +53,11 @@ func newCalls(t *testing.T) (*calls, *apptest.Watch) {
 	cfg := app.Endpoint(e["AWS_ENDPOINT_URL"], local.Region, "test")
 	cfg.APIOptions = append(cfg.APIOptions, w.Middleware, c.disturb)
 	o := app.Options{Deployment: deployment, Table: e["TABLE"], LaunchURL: e["LAUNCH_QUEUE_URL"], WakeURL: e["WAKE_QUEUE_URL"], Bucket: e["STATE_BUCKET"], Bus: e["EVENT_BUS"], Placement: local.Placement()}
-	d, err := app.Wire(cfg, o, c.catalog.Deployed(deployment), dynamodb.New(dynamodbtest.Connect(e["AWS_ENDPOINT_URL_DYNAMODB"], dynamodbtest.With(w.Middleware)), e["TABLE"]))
+	deployed, err := c.catalog.Deployed(deployment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := app.Wire(cfg, o, deployed, dynamodb.New(dynamodbtest.Connect(e["AWS_ENDPOINT_URL_DYNAMODB"], dynamodbtest.With(w.Middleware)), e["TABLE"]))
 	if err != nil {
 		t.Fatal(err)
 	}

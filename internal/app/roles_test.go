@@ -28,7 +28,7 @@ func (c *calls) templates(t *testing.T) apptest.Stack {
 		t.Fatal(err)
 	}
 	policies := map[string][]byte{"first": []byte(`{"Version": "2012-10-17", "Statement": []}`)}
-	models, err := stack.Generate(c.compiled, policies, time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC))
+	models, err := stack.Generate(c.catalog, policies, time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC))
 	if err != nil {
 		t.Fatal(err)
 	}
