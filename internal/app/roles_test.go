@@ -138,5 +138,6 @@ var doctored = []struct {
 	{"something for all that nothing calls", "dynamodb:Query]", "dynamodb:Query, dynamodb:Scan]", []string{"ScheduleRole allows more than is needed: dynamodb:Scan", "SweepRole allows more"}},
 	{"a queue more for all", "[!GetAtt LaunchQueue.Arn, !GetAtt WakeQueue.Arn]", "[!GetAtt LaunchQueue.Arn, !GetAtt WakeQueue.Arn, !GetAtt DeadLetters.Arn]", []string{"LaunchRole allows more than is needed: arn:aws:sqs:us-east-1:000000000000:boot-dead-letters"}},
 	{"schedules cannot invoke", "[lambda:InvokeFunction]", "[lambda:GetFunction]", []string{"SchedulerRole does not allow lambda:InvokeFunction", "SchedulerRole allows more than is needed: lambda:GetFunction"}},
-	{"objects cannot be looked for", "s3:ListBucket", "s3:GetObject", []string{"SweepRole does not allow s3:ListBucket", "SweepRole allows more than is needed: s3:GetObject"}},
+	{"large inputs cannot be read", "[s3:GetObject]", "[s3:GetObjectAcl]", []string{"CompletionRole does not allow s3:GetObject", "SweepRole allows more than is needed: s3:GetObjectAcl"}},
+	{"objects cannot be looked for", "s3:ListBucket", "s3:GetBucketAcl", []string{"SweepRole does not allow s3:ListBucket", "SweepRole allows more than is needed: s3:GetBucketAcl"}},
 }
