@@ -32,8 +32,12 @@ func (c *calls) templates(t *testing.T) apptest.Stack {
 	if err != nil {
 		t.Fatal(err)
 	}
+	templates := map[string]string{apptest.Root: string(root)}
+	for name, text := range models {
+		templates[name] = string(text)
+	}
 	return apptest.Stack{
-		Root: string(root), Models: string(models[stack.File]), Region: local.Region, Account: local.Account,
+		Templates: templates, Region: local.Region, Account: local.Account,
 		Parameters: map[string]any{
 			"Deployment": deployment, "ExtraTaskRoleArns": []any{outside},
 			"Cluster": "arn:aws:ecs:" + local.Region + ":" + local.Account + ":cluster/" + c.environment["CLUSTER"],
@@ -99,8 +103,11 @@ func TestTheRolesAllowWhatTheFunctionsCall(t *testing.T) {
 	}
 	for _, one := range doctored {
 		bad := given
-		bad.Root, bad.Models = strings.ReplaceAll(given.Root, one.old, one.new), strings.ReplaceAll(given.Models, one.old, one.new)
-		if bad.Root == given.Root && bad.Models == given.Models {
+		bad.Templates = map[string]string{}
+		for name, text := range given.Templates {
+			bad.Templates[name] = strings.ReplaceAll(text, one.old, one.new)
+		}
+		if maps.Equal(bad.Templates, given.Templates) {
 			t.Errorf("%s: no template has %q", one.what, one.old)
 		}
 		found := strings.Join(watch.Check(t, bad), "\n")

@@ -3,16 +3,20 @@ package apptest
 import (
 	"fmt"
 	"maps"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 )
 
-// Stack is what a deployment is made of: the text of template.yaml, that of the template which it nests, and the values of
-// its parameters and of what has its name from outside.
+// Root is the file of the template that nests the others.
+const Root = "template.yaml"
+
+// Stack is what a deployment is made of: the texts of its templates, by the names of their files, and the values of its
+// parameters and of what has its name from outside.
 type Stack struct {
-	Root, Models    string
+	Templates       map[string]string
 	Region, Account string
 	Parameters      map[string]any
 	Names           map[string]string // by logical id
@@ -35,10 +39,11 @@ type need struct {
 
 // roles are the roles of a stack's functions, and of its schedules.
 type roles struct {
-	root, models *template
-	of           map[string][]*statement // by logical id
-	functions    map[string]string       // the role of each
-	needs        []need                  // of what AWS does itself in the name of a role
+	root      *template
+	nested    []*template
+	of        map[string][]*statement // by logical id
+	functions map[string]string       // the role of each
+	needs     []need                  // of what AWS does itself in the name of a role
 }
 
 // Check says where the roles of a stack do not fit the calls of its functions: what is called is allowed, with what AWS
@@ -78,9 +83,15 @@ func (w *Watch) Check(t testing.TB, s Stack) []string {
 func readRoles(t testing.TB, s Stack) roles {
 	t.Helper()
 	values := fields{"AWS::Partition": "aws", "AWS::Region": s.Region, "AWS::AccountId": s.Account}
-	root := parse(t, s.Root, merged(values, s.Parameters), s.Names)
-	handed, _ := root.resources("AWS::CloudFormation::Stack")["Models"]["Parameters"].(fields)
-	r := roles{root: root, models: parse(t, s.Models, merged(values, handed), nil), of: map[string][]*statement{}, functions: map[string]string{}}
+	root := parse(t, s.Templates[Root], merged(values, s.Parameters), s.Names)
+	r := roles{root: root, of: map[string][]*statement{}, functions: map[string]string{}}
+	for in := []*template{root}; len(in) > 0; in = in[1:] {
+		for _, below := range in[0].resources("AWS::CloudFormation::Stack") {
+			handed, _ := below["Parameters"].(fields)
+			n := parse(t, s.Templates[path.Base(below["TemplateURL"].(string))], merged(values, handed), nil)
+			in, r.nested = append(in, n), append(r.nested, n)
+		}
+	}
 	policies := root.resources("AWS::IAM::ManagedPolicy")
 	for id, role := range root.resources("AWS::IAM::Role") {
 		r.add(id, role["AssumeRolePolicyDocument"])
@@ -91,17 +102,26 @@ func readRoles(t testing.TB, s Stack) roles {
 			}
 		}
 	}
-	for id, role := range r.models.resources("AWS::IAM::Role") {
-		r.add(id, role["AssumeRolePolicyDocument"])
-	}
-	for _, in := range []*template{root, r.models} {
-		for _, policy := range in.resources("AWS::IAM::RolePolicy") {
-			r.add(policy["RoleName"].(string), policy["PolicyDocument"])
+	for _, in := range r.nested {
+		for id, role := range in.resources("AWS::IAM::Role") {
+			r.add(id, role["AssumeRolePolicyDocument"])
 		}
+	}
+	for _, policy := range r.below("AWS::IAM::RolePolicy") {
+		r.add(policy["RoleName"].(string), policy["PolicyDocument"])
 	}
 	r.readFunctions()
 	r.readSchedules()
 	return r
+}
+
+// below are the resources of a type in the nested templates.
+func (r roles) below(kind string) []fields {
+	var all []fields
+	for _, in := range r.nested {
+		all = slices.AppendSeq(all, maps.Values(in.resources(kind)))
+	}
+	return all
 }
 
 func merged(all ...map[string]any) fields {
@@ -156,7 +176,7 @@ func (r *roles) readFunctions() {
 	globals, _ := r.root.resolve(r.root.section("Globals")).(fields)
 	common, _ := globals["Function"].(fields)
 	sources := map[string][]string{} // queues, by the ARN of the function
-	for _, mapping := range r.models.resources("AWS::Lambda::EventSourceMapping") {
+	for _, mapping := range r.below("AWS::Lambda::EventSourceMapping") {
 		to := mapping["FunctionName"].(string)
 		sources[to] = append(sources[to], mapping["EventSourceArn"].(string))
 	}
@@ -187,7 +207,7 @@ func (r *roles) readFunctions() {
 
 // readSchedules collects what EventBridge Scheduler does: it takes a role, invokes, and keeps what it cannot deliver.
 func (r *roles) readSchedules() {
-	for _, schedule := range r.models.resources("AWS::Scheduler::Schedule") {
+	for _, schedule := range r.below("AWS::Scheduler::Schedule") {
 		role := roleOf(at(schedule, "Target", "RoleArn"))
 		r.needs = append(r.needs, need{role: role, action: assume, service: "scheduler.amazonaws.com", context: r.account()})
 		r.need(role, at(schedule, "Target", "Arn").(string), "lambda:InvokeFunction")
@@ -204,7 +224,7 @@ const (
 // definition from outside has one of the ExtraTaskRoleArns.
 func (r roles) passed(role, definition string) []need {
 	var all []string
-	for _, d := range r.models.resources("AWS::ECS::TaskDefinition") {
+	for _, d := range r.below("AWS::ECS::TaskDefinition") {
 		if family := fmt.Sprint(d["Family"]); strings.Contains(definition, "task-definition/"+family+":") {
 			all = append(all, fmt.Sprint(d["TaskRoleArn"]), fmt.Sprint(d["ExecutionRoleArn"]))
 		}
@@ -234,11 +254,11 @@ func (r *roles) need(role, resource string, actions ...string) {
 }
 
 // at is what lies at a path in an object; nil where nothing does.
-func at(object fields, path ...string) any {
-	for _, name := range path[:len(path)-1] {
+func at(object fields, names ...string) any {
+	for _, name := range names[:len(names)-1] {
 		object, _ = object[name].(fields)
 	}
-	return object[path[len(path)-1]]
+	return object[names[len(names)-1]]
 }
 
 // allow says whether a role allows what is needed, and marks what allows it as used.
