@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -249,11 +248,12 @@ func (a account) catalog() (model.Catalog, error) {
 		return c, fmt.Errorf("reading the deployed catalog %s: %w", where, err)
 	}
 	defer func() { _ = out.Body.Close() }()
-	if err := json.NewDecoder(out.Body).Decode(&c); err != nil {
-		return c, fmt.Errorf("reading the deployed catalog %s: %w", where, err)
+	compiled, err := io.ReadAll(out.Body)
+	if err == nil {
+		c, err = model.ReadCatalog(compiled, a.options.Deployment)
 	}
-	if c.Schema > model.Schema {
-		return c, fmt.Errorf("the deployed catalog has schema %d, and this modeldispatch knows up to %d: use the version that was deployed", c.Schema, model.Schema)
+	if err != nil {
+		return c, fmt.Errorf("reading the deployed catalog %s: %w", where, err)
 	}
 	return c, nil
 }

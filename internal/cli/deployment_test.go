@@ -82,7 +82,7 @@ func TestCommandsOnADeployment(t *testing.T) {
 	}
 	publish := func(version string) {
 		t.Helper()
-		c := here.Compact().Deployed(o.Deployment)
+		c := here
 		c.Version = version
 		d, err := app.Wire(cfg, o, c, nil)
 		if err != nil {

@@ -82,8 +82,8 @@ func modelOf(c model.Catalog, name string) (model.Model, error) {
 		return m, nil
 	}
 	var names []string
-	for _, m := range c.Models {
-		names = append(names, m.Name)
+	for _, e := range c.Index() {
+		names = append(names, e.Name)
 	}
 	return m, fmt.Errorf("there is no model %q; there are %s", name, strings.Join(names, ", "))
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"modeldispatch/internal/event"
@@ -22,7 +23,8 @@ const AnnounceRejected = "Event Rejected"
 // Accept takes an event for every model that it concerns. When it returns without an error, each
 // of them has its run, or the record of why not; after an error it is to be called again.
 func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, error) {
-	if d.Catalog.Paused && e.Kind != model.Manual {
+	// What is run by hand is run, and what comes after it if that was asked for.
+	if d.Catalog.Paused && e.Kind != model.Manual && e.Kind != model.After {
 		return d.unmatched(ctx, e, fmt.Sprintf("triggers are paused in environment %q", d.Catalog.Environment)), nil
 	}
 	waited, err := d.arrived(ctx, e)
@@ -118,7 +120,7 @@ func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Bindi
 	if err != nil {
 		return Decision{}, err
 	}
-	writes := []store.Write{store.Create(recordDoc(EventKey(e.Identity, b.Model.Name, b.Key), record, 0))}
+	writes := []store.Write{store.Create(d.recordDoc(EventKey(e.Identity, b.Model.Name, b.Key), record, 0))}
 	if decision.Verdict == Joined {
 		return decision, d.join(ctx, e, decision, open, spec, line, writes)
 	}
@@ -133,8 +135,8 @@ func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Bindi
 	if r.For == run.Objects {
 		waits = append(waits, objectWrites(r.ID, spec, false)...)
 	}
-	writes = append(append(append(writes, waits...), open.writes(r)...),
-		store.Create(runDoc(r, 0)), store.Create(store.Doc{Key: SpecKey(r.ID), Body: encode(spec)}))
+	writes = append(append(append(writes, waits...), d.opens(open, r)...),
+		store.Create(d.runDoc(r, 0)), store.Create(store.Doc{Key: SpecKey(r.ID), Body: encode(spec)}))
 	if err := d.Store.Commit(ctx, writes...); err != nil {
 		return Decision{}, fmt.Errorf("committing run %s: %w", r.ID, err)
 	}
@@ -165,14 +167,15 @@ func (d *Dispatcher) newSpec(ctx context.Context, e event.Event, b route.Binding
 		return run.Spec{}, &unfitError{err}
 	}
 	inputs := maps.Clone(b.Inputs)
-	for name, uri := range files {
+	var large []string
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if len(inputs[name]) > largeInput {
-			inputs[name] = uri
+			inputs[name], large = files[name], append(large, name)
 		}
 	}
 	return run.Spec{
 		Schema: model.Schema, Run: id, Catalog: d.Catalog.Version, Event: e.Identity, Kind: e.Kind, Key: b.Key,
-		Inputs: inputs, From: b.From, Task: task, Objects: objects,
+		Inputs: inputs, Large: large, From: b.From, Task: task, Objects: objects,
 	}, nil
 }
 
@@ -219,7 +222,7 @@ func (d *Dispatcher) Reject(ctx context.Context, e event.Event, decision Decisio
 	record.Sequence = 1
 	record.Outbox = record.Outbox.Add(run.Effect{Kind: run.Announce, What: AnnounceRejected, Sequence: 1}, record.Received)
 	key := EventKey(e.Identity, decision.Model, decision.Key)
-	err = d.Store.Commit(ctx, store.Create(recordDoc(key, record, 0)))
+	err = d.Store.Commit(ctx, store.Create(d.recordDoc(key, record, 0)))
 	if errors.Is(err, store.ErrConflict) {
 		return d.again(ctx, e, decision.Model, decision.Key)
 	}
@@ -241,7 +244,7 @@ func (d *Dispatcher) again(ctx context.Context, e event.Event, model, key string
 			return Decision{}, err
 		}
 		record.Duplicates++
-		switch err := d.Store.Commit(ctx, store.Update(recordDoc(at, record, version))); {
+		switch err := d.Store.Commit(ctx, store.Update(d.recordDoc(at, record, version))); {
 		case errors.Is(err, store.ErrConflict):
 			continue
 		case err != nil:

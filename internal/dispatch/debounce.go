@@ -66,12 +66,12 @@ func (d *Dispatcher) openGroup(ctx context.Context, e event.Event, b route.Bindi
 	return o, err
 }
 
-// writes make a new run the one that later events of the group join.
-func (o opened) writes(r run.Run) []store.Write {
+// opens makes a new run the one that later events of the group join.
+func (d *Dispatcher) opens(o opened, r run.Run) []store.Write {
 	if o.key.PK == "" {
 		return nil
 	}
-	return []store.Write{{Doc: store.Doc{Key: o.key, Body: encode(group{model.Schema, r.ID})}, Was: o.version}}
+	return []store.Write{{Doc: store.Doc{Key: o.key, Body: encode(group{model.Schema, r.ID}), Expires: d.expires(r.Accepted)}, Was: o.version}}
 }
 
 // join commits that an event joins the run of its group, whose inputs become the event's.
@@ -85,7 +85,7 @@ func (d *Dispatcher) join(ctx context.Context, e event.Event, decision Decision,
 	if !joined {
 		return fmt.Errorf("joining run %s: %w", r.ID, store.ErrConflict)
 	}
-	writes = append(writes, store.Update(runDoc(r, o.runVersion)), store.Update(store.Doc{Key: SpecKey(r.ID), Version: version, Body: encode(spec)}))
+	writes = append(writes, store.Update(d.runDoc(r, o.runVersion)), store.Update(store.Doc{Key: SpecKey(r.ID), Version: version, Body: encode(spec)}))
 	if err := d.Store.Commit(ctx, writes...); err != nil {
 		return fmt.Errorf("joining run %s: %w", r.ID, err)
 	}

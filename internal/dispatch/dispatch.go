@@ -52,6 +52,7 @@ type Objects interface {
 	// Find says whether an object is there, and when it was last modified.
 	Find(ctx context.Context, uri string) (modified time.Time, there bool, err error)
 	Put(ctx context.Context, uri string, body []byte) error
+	Get(ctx context.Context, uri string) ([]byte, error)
 }
 
 // Bus emits announcements.
@@ -65,8 +66,9 @@ type Options struct {
 	Catalog    model.Catalog
 	Routes     *route.Table
 	Placement  fargate.Placement
-	Bucket     string  // the state bucket
-	Rate       float64 // RunTask calls a second of all launchers together; 0 is DefaultRate
+	Bucket     string        // the state bucket
+	Rate       float64       // RunTask calls a second of all launchers together; 0 is DefaultRate
+	Retention  time.Duration // how long what has ended is kept; 0 is DefaultRetention
 	Store      store.Store
 	Queue      Queue
 	Launcher   Launcher
@@ -88,6 +90,8 @@ type Notice struct {
 	Moved     func(before, after run.Run)
 	Announced func(Announcement)
 	Lag       func(time.Duration) // until all that is ready has had its turn at RunTask
+	Swept     func()              // all that was due has been looked at
+	Dropped   func(run.Effect)    // an effect can never be done, and is given up
 }
 
 // Dispatcher moves runs.

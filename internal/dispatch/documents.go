@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base32"
@@ -22,8 +23,9 @@ const (
 	KindEvent = "event"
 )
 
-// eventRetention is how long the record of an event is kept at least: it is what detects duplicates.
-const eventRetention = 90 * 24 * time.Hour
+// DefaultRetention is how long what has ended is kept where Options do not say. The record of an event detects
+// duplicates: it is not to be kept for less than 30 days.
+const DefaultRetention = 90 * 24 * time.Hour
 
 // largePayload is from which size on, in bytes, a payload is kept in the state bucket.
 const largePayload = 32 << 10
@@ -112,17 +114,25 @@ func encode(v any) json.RawMessage {
 	return text
 }
 
+// expires is when a document may go that nobody needs any more since a time; the zero time is not yet.
+func (d *Dispatcher) expires(since time.Time) time.Time {
+	if since.IsZero() {
+		return since
+	}
+	return since.Add(cmp.Or(d.Retention, DefaultRetention))
+}
+
 // runDoc is the document of a run, at the version it was read.
-func runDoc(r run.Run, version int64) store.Doc {
+func (d *Dispatcher) runDoc(r run.Run, version int64) store.Doc {
 	return store.Doc{
-		Key: RunKey(r.ID), Version: version, Body: encode(r), Due: r.Outbox.Next(r.Due),
+		Key: RunKey(r.ID), Version: version, Body: encode(r), Due: r.Outbox.Next(r.Due), Expires: d.expires(r.Ended),
 		Index: store.Index{Kind: KindRun, Model: r.Model, State: string(r.State), Time: r.Accepted},
 	}
 }
 
-func recordDoc(key store.Key, r Record, version int64) store.Doc {
+func (d *Dispatcher) recordDoc(key store.Key, r Record, version int64) store.Doc {
 	return store.Doc{
-		Key: key, Version: version, Body: encode(r), Due: r.Outbox.Next(time.Time{}), Expires: r.Received.Add(eventRetention),
+		Key: key, Version: version, Body: encode(r), Due: r.Outbox.Next(time.Time{}), Expires: d.expires(r.Received),
 		Index: store.Index{Kind: KindEvent, Model: r.Model, State: string(r.Verdict), Time: r.Received},
 	}
 }
@@ -169,5 +179,9 @@ func CatalogURI(bucket string) string { return "s3://" + bucket + "/catalog.json
 
 // Publish lays that copy: the command line reads it.
 func (d *Dispatcher) Publish(ctx context.Context) error {
-	return d.Objects.Put(ctx, CatalogURI(d.Bucket), encode(d.Catalog))
+	compiled, err := d.Catalog.Compile()
+	if err != nil {
+		return err
+	}
+	return d.Objects.Put(ctx, CatalogURI(d.Bucket), compiled)
 }
