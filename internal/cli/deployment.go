@@ -183,6 +183,18 @@ func stackOutputs(ctx context.Context, cfg aws.Config, environment, stack string
 		Deployment: need("Deployment"), Table: need("Table"), Bucket: need("StateBucket"), Bus: need("EventBus"),
 		LaunchURL: need("LaunchQueueUrl"), WakeURL: need("WakeQueueUrl"), Placement: fargate.Placement{Cluster: need("Cluster")},
 	}
+	for _, p := range said.Stacks[0].Parameters { // the network of the tasks, which the functions have from there, too
+		switch value := aws.ToString(p.ParameterValue); aws.ToString(p.ParameterKey) {
+		case "Subnets":
+			o.Placement.Subnets = strings.Split(value, ",")
+		case "SecurityGroups":
+			if value != "" {
+				o.Placement.SecurityGroups = strings.Split(value, ",")
+			}
+		case "AssignPublicIp":
+			o.Placement.AssignPublicIP = value == "ENABLED"
+		}
+	}
 	if len(missing) > 0 {
 		return o, fmt.Errorf("stack %q has no output %s: it is not one of template.yaml, or its deployment has not ended", stack, strings.Join(missing, ", "))
 	}

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
@@ -30,13 +29,13 @@ func (d *Dispatcher) advance(ctx context.Context, ids ...string) []error {
 	for _, r := range due {
 		arns = append(arns, watched(r)...)
 	}
-	var described map[string]fargate.Described
+	found := looked{at: d.Now()}
 	if len(arns) > 0 {
-		described = d.Watcher.DescribeTasks(ctx, arns...)
+		found.described = d.Watcher.DescribeTasks(ctx, arns...)
 	}
 	d.Each(len(ids), func(i int) {
 		if due[i].ID != "" && errs[i] == nil {
-			errs[i] = d.advanceOne(ctx, due[i], described)
+			errs[i] = d.advanceOne(ctx, due[i], found)
 		}
 	})
 	return errs
@@ -56,8 +55,8 @@ func (d *Dispatcher) due(ctx context.Context, id string) (run.Run, error) {
 	return r, nil
 }
 
-func (d *Dispatcher) advanceOne(ctx context.Context, r run.Run, described map[string]fargate.Described) error {
-	if err := d.look(ctx, r, described); err != nil {
+func (d *Dispatcher) advanceOne(ctx context.Context, r run.Run, found looked) error {
+	if err := d.look(ctx, r, found); err != nil {
 		return err
 	}
 	if r.For == run.Objects {

@@ -69,10 +69,10 @@ func (d *Dispatcher) launchFirst(ctx context.Context, before, r run.Run, spec ru
 		if err != nil {
 			return err
 		}
-		r.Definition, r.Limit = definition.ARN, definition.Limit
+		r.Definition, r.Limit, r.AWSVPC = definition.ARN, definition.Limit, definition.AWSVPC
 	}
 	request := fargate.NewRequest(spec.Task, fargate.Launch{
-		Deployment: d.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition,
+		Deployment: d.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition, AWSVPC: r.AWSVPC,
 		Capacity: r.Capacities[r.Capacity], Placement: d.Placement, Size: r.Size, Limit: r.Limit,
 	})
 	a := run.Attempt{Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: encode(request), FirstCall: r.FirstCall}
@@ -137,12 +137,12 @@ func (d *Dispatcher) list(ctx context.Context, r run.Run) error {
 	if err := json.Unmarshal(a.Request, &request); err != nil {
 		return fmt.Errorf("reading the request of run %s: %w", r.ID, err)
 	}
+	attempt, asked := r.Attempt, d.Now()
 	arns, err := d.Watcher.ListTasks(ctx, request.Cluster, request.StartedBy)
 	if err != nil {
 		return err
 	}
-	attempt := r.Attempt
-	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Listed(attempt, arns, d.plan(), d.Now()) })
+	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Listed(attempt, arns, d.plan(), asked) })
 }
 
 // stopped is ECS's last status of a task.

@@ -37,7 +37,9 @@ func wire(t *testing.T, replies ...reply) *fargate.Client {
 		}
 		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 		w.WriteHeader(reply.status)
-		io.WriteString(w, reply.body)
+		if _, err := io.WriteString(w, reply.body); err != nil {
+			t.Error(err)
+		}
 	}))
 	t.Cleanup(server.Close)
 	return fargate.NewClient(ecs.New(ecs.Options{
@@ -71,11 +73,13 @@ func TestARefusalIsIndefinite(t *testing.T) {
 		"refused":                              {[]reply{refuses(400, "InvalidParameterException", "x")}, run.Misconfigured, false},
 		"expired credentials":                  {[]reply{refuses(400, "ExpiredTokenException", "x")}, run.Throttled, false},
 		"failures":                             {[]reply{failures}, run.Capacity, false},
+		"a conflict that names no task":        {[]reply{refuses(400, "ConflictException", "x")}, run.Throttled, false},
 		"server error":                         {[]reply{refuses(500, "ServerException", "x")}, run.Throttled, true},
 		"server error with 400":                {[]reply{refuses(400, "ServerException", "x")}, run.Throttled, true},
 		"a time-out with 400":                  {[]reply{refuses(400, "RequestTimeoutException", "x")}, run.Throttled, true},
 		"a time-out of a proxy":                {[]reply{{408, "<html>"}}, run.Throttled, true},
 		"gateway":                              {[]reply{gateway}, run.Throttled, true},
+		"forbidden by a proxy":                 {[]reply{{403, "<html>"}}, run.Throttled, true},
 		"unavailable, without a word":          {[]reply{{503, ""}}, run.Throttled, true},
 		"connection lost":                      {[]reply{lost}, run.Throttled, true},
 		"an answer that cannot be read":        {[]reply{{200, `{"tasks": [`}}, run.Throttled, true},
@@ -96,6 +100,15 @@ func TestARefusalIsIndefinite(t *testing.T) {
 				t.Errorf("refused with %v, indefinite %t; want %s, %t", got.Refusal, got.Indefinite, c.class, c.indefinite)
 			}
 		})
+	}
+}
+
+func TestAConflictNamesTheTask(t *testing.T) {
+	t.Parallel()
+	const arn = "arn:aws:ecs:eu-west-1:111122223333:task/models/1"
+	got, err := wire(t, reply{400, `{"__type": "ConflictException", "message": "x", "resourceIds": ["` + arn + `"]}`}).RunTask(t.Context(), request, time.Now().Add(time.Minute))
+	if err != nil || got.Refusal != nil || got.Task.ARN != arn {
+		t.Errorf("the answer is %+v, error %v; want the task %s", got, err, arn)
 	}
 }
 

@@ -152,8 +152,9 @@ func (c *Client) ListTasks(ctx context.Context, cluster, startedBy string) ([]st
 
 // Definition is what a launch needs to know of a task definition.
 type Definition struct {
-	ARN   string // of the revision
-	Limit int    // hard memory limit of the container in MiB; 0 is none
+	ARN    string // of the revision
+	Limit  int    // hard memory limit of the container in MiB; 0 is none
+	AWSVPC bool   // its networkMode: its tasks need a network configuration, and others must have none
 }
 
 // Definition resolves a family to its latest active revision. A family that ECS does not
@@ -167,7 +168,7 @@ func (c *Client) Definition(ctx context.Context, family, container string) (Defi
 	if err != nil {
 		return Definition{}, fmt.Errorf("resolving task definition %s: %w", family, err)
 	}
-	d := Definition{ARN: aws.ToString(out.TaskDefinition.TaskDefinitionArn)}
+	d := Definition{ARN: aws.ToString(out.TaskDefinition.TaskDefinitionArn), AWSVPC: out.TaskDefinition.NetworkMode == types.NetworkModeAwsvpc}
 	for _, one := range out.TaskDefinition.ContainerDefinitions {
 		if aws.ToString(one.Name) == container {
 			d.Limit = int(aws.ToInt32(one.Memory))

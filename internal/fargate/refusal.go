@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
@@ -25,11 +26,9 @@ func refusal(err error) run.Outcome {
 	if indefinite(err) {
 		return run.Outcome{Class: run.Throttled, Detail: text}
 	}
-	if o := classify(text); o.Class == run.Throttled || o.Class == run.Quota || o.Class == run.Capacity {
+	switch o := classify(text); o.Class {
+	case run.Throttled, run.Quota, run.Capacity:
 		return o
-	}
-	if temporary(api.ErrorCode()) {
-		return run.Outcome{Class: run.Throttled, Detail: text}
 	}
 	return run.Outcome{Class: run.Misconfigured, Detail: text, Permanent: true}
 }
@@ -48,20 +47,19 @@ func (c *calls) watch(s *middleware.Stack) error {
 		}), middleware.Before)
 }
 
-// indefinite says that a call with this error may still start a task. Only an answer of ECS with
-// 4xx means that it has not accepted the call.
+// indefinite says that a call with this error may still start a task. Only an answer of ECS itself
+// with 4xx means that it has not accepted the call, and what is no JSON is somebody else's.
 func indefinite(err error) bool {
 	var api smithy.APIError
-	if !errors.As(err, &api) || api.ErrorCode() == "ServerException" || strings.HasPrefix(api.ErrorCode(), "RequestTimeout") {
+	if !errors.As(err, &api) {
+		return true
+	}
+	code := strings.ToLower(api.ErrorCode())
+	if code == "serverexception" || code == "unknownerror" || strings.HasPrefix(code, "requesttimeout") {
 		return true
 	}
 	var answer interface{ HTTPStatusCode() int }
-	return errors.As(err, &answer) && (answer.HTTPStatusCode()/100 != 4 || answer.HTTPStatusCode() == http.StatusRequestTimeout)
-}
-
-// temporary codes are of the caller's credentials, which pass by themselves.
-func temporary(code string) bool {
-	return strings.HasPrefix(code, "ExpiredToken") || code == "RequestExpired"
+	return errors.As(err, &answer) && answer.HTTPStatusCode() >= http.StatusInternalServerError
 }
 
 // failed is the class of the failures[] of an answer that started nothing.
@@ -70,8 +68,9 @@ func failed(failures []types.Failure) run.Outcome {
 		return run.Outcome{Class: run.Unknown, Detail: "RunTask answered with neither a task nor a failure"}
 	}
 	f := failures[0]
-	text := strings.TrimSpace(deref(f.Reason) + " " + deref(f.Detail))
-	o := classify(text)
+	o := classify(aws.ToString(f.Reason), aws.ToString(f.Detail))
+	text := strings.TrimSpace(aws.ToString(f.Reason) + " " + aws.ToString(f.Detail))
+	o.Detail = text
 	if o.Class == run.Throttled { // failures[] are an answer: nothing was started, so the token is used up
 		o.Class = run.Capacity
 	}
@@ -88,11 +87,4 @@ func conflict(err error) []string {
 		return c.ResourceIds
 	}
 	return nil
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

@@ -233,6 +233,9 @@ func (c candidate) takes(e event.Event, name string) (map[string]string, Miss) {
 	}
 	if c.where != nil {
 		if why := c.where.Mismatch(view(e, captures)); why != "" {
+			if e.Fieldless != "" && strings.HasPrefix(why, "body.") {
+				why = e.Fieldless
+			}
 			return nil, Miss{Reason: "where: " + why, Near: farWhere}
 		}
 	}

@@ -78,24 +78,24 @@ func (r Run) Refused(attempt, call int, o Outcome, definite bool, p Plan, now ti
 	return r.closeAttempt(o, p, now), true
 }
 
-// Listed takes ListTasks' answer for an attempt whose token cannot be sent any more: its tasks.
+// Listed takes ListTasks' answer for an attempt whose token cannot be sent any more: its tasks, at the time when it was asked.
 // The list hides stopping tasks, so it is believed when it was empty twice, long enough apart.
-func (r Run) Listed(attempt int, arns []string, p Plan, now time.Time) (Run, bool) {
+func (r Run) Listed(attempt int, arns []string, p Plan, asked time.Time) (Run, bool) {
 	switch {
 	case r.State != Launching || r.Attempt != attempt:
 		return r, false
 	case len(arns) > 0:
-		return r.Observed(attempt, Sighting{ARN: arns[0]}, p, now)
+		return r.Observed(attempt, Sighting{ARN: arns[0]}, p, asked)
 	case r.Task.Missing.IsZero():
-		r.Task.Missing, r.Due = now, now.Add(Patience)
+		r.Task.Missing, r.Due = asked, asked.Add(Patience)
 		return r, true
-	case now.Before(r.Task.Missing.Add(Patience)):
+	case asked.Before(r.Task.Missing.Add(Patience)):
 		return r, false
 	case r.Cancel != nil && r.Cancel.Class == Stopped:
-		return r.closeAttempt(r.cancelled(), p, now), true
+		return r.closeAttempt(r.cancelled(), p, asked), true
 	}
 	// Over its timeout or not: nothing says how the task ended, and it may have succeeded.
-	return r.closeAttempt(Outcome{Class: Lost, Detail: "ECS lists no task for the attempt, and its token is too old to be sent again"}, p, now), true
+	return r.closeAttempt(Outcome{Class: Lost, Detail: "ECS lists no task for the attempt, and its token is too old to be sent again"}, p, asked), true
 }
 
 // Plan is what decides the next attempt besides the run: a random

@@ -116,6 +116,7 @@ type Run struct {
 	LastCall   time.Time `json:"lastCall,omitzero"`    // the timeout counts from here
 	Earliest   time.Time `json:"earliest,omitzero"`    // when its backoff ends, but for the lease
 	Definition string    `json:"definition,omitempty"` // the revision, pinned by the first attempt
+	AWSVPC     bool      `json:"awsvpc,omitempty"`     // its networkMode
 	Capacity   int       `json:"capacity,omitempty"`   // index into Capacities
 	Turn       time.Time `json:"turn,omitzero"`        // when it may call RunTask: its share of the pace
 	Gate       string    `json:"gate,omitempty"`       // the closed gate at which it waits, or waited last

@@ -325,17 +325,21 @@ func TestALiveTaskThatNobodyKnowsIsStoppedAndBlocksTheNextAttempt(t *testing.T) 
 func TestLostIsMissingThreeTimesOverTenMinutes(t *testing.T) {
 	t.Parallel()
 	r := running(t, model.Policy{})
-	for i, after := range []time.Duration{0, time.Minute, 2 * time.Minute} {
-		r = must(t)(r.Missed(1, arn, plan, t0.Add(after)))
+	unchanged(t)(r.Missed(1, arn, plan, t0)) // it is not silent yet
+	at := t0.Add(run.Silence)
+	for i := range 2 {
+		r = must(t)(r.Missed(1, arn, plan, at))
 		if r.State != run.Running {
-			t.Fatalf("it is %s after %d misses in %s", r.State, i+1, after)
+			t.Fatalf("it is %s after %d misses", r.State, i+1)
 		}
+		unchanged(t)(r.Missed(1, arn, plan, at)) // two sweeps at once see the same once
+		at = at.Add(run.Silence)
 	}
-	known := must(t)(r.Observed(1, run.Sighting{ARN: arn, Version: 2}, plan, t0.Add(3*time.Minute)))
-	if known.Task.Misses != 0 {
-		t.Errorf("being seen does not forget %d misses", known.Task.Misses)
+	same := run.Sighting{ARN: arn, Version: r.Task.Version, Status: "RUNNING"}
+	if known := must(t)(r.Observed(1, same, plan, at)); known.Task.Misses != 0 || !known.Task.Missing.IsZero() {
+		t.Errorf("being seen as it was does not forget %d misses", known.Task.Misses)
 	}
-	r = must(t)(r.Missed(1, arn, plan, t0.Add(run.Patience)))
+	r = must(t)(r.Missed(1, arn, plan, at))
 	if r.State != run.Failed || r.Outcome.Class != run.Lost {
 		t.Errorf("it is %s: %v", r.State, r.Outcome)
 	}

@@ -132,20 +132,21 @@ func (r Run) nextLook(now time.Time) time.Time {
 	return look
 }
 
-// Missed notes that ECS does not know the task. It is lost when that was so three times over ten minutes.
-func (r Run) Missed(attempt int, arn string, p Plan, now time.Time) (Run, bool) {
-	if r.State != Running || r.Attempt != attempt || r.Task.ARN != arn {
+// Missed notes that ECS did not know the task when it was asked. It is lost when that was so three times over ten
+// minutes: of two who ask at the same time one counts, and who was held up with the answer knows no more than then.
+func (r Run) Missed(attempt int, arn string, p Plan, asked time.Time) (Run, bool) {
+	if r.State != Running || r.Attempt != attempt || r.Task.ARN != arn || asked.Before(r.Due) {
 		return r, false
 	}
 	if r.Task.Missing.IsZero() {
-		r.Task.Missing = now
+		r.Task.Missing = asked
 	}
 	r.Task.Misses++
-	if r.Task.Misses >= misses && !now.Before(r.Task.Missing.Add(Patience)) {
+	if r.Task.Misses >= misses && !asked.Before(r.Task.Missing.Add(Patience)) {
 		detail := "ECS no longer knows the task, and no event said how it ended"
-		return r.closeAttempt(Outcome{Class: Lost, Detail: detail}, p, now), true
+		return r.closeAttempt(Outcome{Class: Lost, Detail: detail}, p, asked), true
 	}
-	r.Due = now.Add(Silence)
+	r.Due = asked.Add(Silence)
 	return r, true
 }
 
