@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"modeldispatch/internal/catalog"
 	"modeldispatch/internal/stack"
 )
 
@@ -27,6 +28,17 @@ func (buildCommand) Run(s *session) error {
 	folder, compiled, err := s.compile()
 	if err != nil {
 		return err
+	}
+	deployment, err := catalog.Stack(folder, s.Environment)
+	if err != nil {
+		return s.problems(err)
+	}
+	warning, err := checkSAM(folder, s.Environment, deployment)
+	if err != nil {
+		return err
+	}
+	if warning != "" {
+		_, _ = fmt.Fprintf(s.Err, "warning: %s\n", warning)
 	}
 	policies, err := stack.Policies(compiled)
 	if err != nil {

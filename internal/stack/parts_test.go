@@ -55,7 +55,7 @@ func TestEachTemplateHasWhatItRefersTo(t *testing.T) {
 	t.Parallel()
 	mention := regexp.MustCompile(`\$\{([^!}.]+)[^}]*\}`)
 	pseudo := []string{"AWS::Partition", "AWS::Region", "AWS::AccountId"}
-	for _, n := range []int{1, 200, 600} {
+	for _, n := range []int{1, 200, 400} {
 		c, policies := rich(n)
 		files := generate(t, c, policies)
 		for name, text := range files {
@@ -108,7 +108,7 @@ func TestAnotherModelMovesNothing(t *testing.T) {
 		return at
 	}
 	before := places(1)
-	for _, n := range []int{2, 20, 21, 200, 201, 600} {
+	for _, n := range []int{2, 20, 21, 200, 400} {
 		after := places(n)
 		for id, name := range before {
 			if after[id] != name {
