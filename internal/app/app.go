@@ -4,7 +4,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -40,7 +39,8 @@ type Options struct {
 	Bucket     string // the state bucket
 	Bus        string // where announcements go
 	Placement  fargate.Placement
-	Rate       float64 // RunTask calls a second of all launchers together; 0 is the default
+	Rate       float64       // RunTask calls a second of all launchers together; 0 is the default
+	Retention  time.Duration // how long what has ended is kept; 0 is the default
 }
 
 // Wire makes a dispatcher that reaches AWS through the given configuration: an account's in a
@@ -52,7 +52,7 @@ func Wire(cfg aws.Config, o Options, c model.Catalog, s store.Store) (*dispatch.
 	}
 	tasks := fargate.NewClient(ecs.NewFromConfig(cfg))
 	d := dispatch.New(dispatch.Options{
-		Deployment: o.Deployment, Catalog: c, Routes: routes, Placement: o.Placement, Bucket: o.Bucket, Rate: o.Rate, Store: s,
+		Deployment: o.Deployment, Catalog: c, Routes: routes, Placement: o.Placement, Bucket: o.Bucket, Rate: o.Rate, Retention: o.Retention, Store: s,
 		Queue:    awsio.Queue{Client: sqs.NewFromConfig(cfg), LaunchURL: o.LaunchURL, WakeURL: o.WakeURL},
 		Launcher: tasks, Watcher: tasks,
 		Objects: awsio.Objects{Client: s3.NewFromConfig(cfg, func(s *s3.Options) { s.UsePathStyle = s.BaseEndpoint != nil })},
@@ -95,13 +95,12 @@ func Start(pick func(handler.Handlers) any, first ...func(*dispatch.Dispatcher, 
 }
 
 func handlers(getenv func(string) string, log zerolog.Logger) (handler.Handlers, error) {
-	o, optionsErr := fromEnvironment(getenv)
-	c, catalogErr := readCatalog(getenv("CATALOG"))
-	if err := errors.Join(optionsErr, catalogErr); err != nil {
+	o, c, err := fromEnvironment(getenv)
+	if err != nil {
 		return handler.Handlers{}, err
 	}
 	cfg := configuration(getenv)
-	d, err := Wire(cfg, o, c.Deployed(o.Deployment), dynamodb.New(client.NewFromConfig(cfg), o.Table))
+	d, err := Wire(cfg, o, c, dynamodb.New(client.NewFromConfig(cfg), o.Table))
 	if err != nil {
 		return handler.Handlers{}, err
 	}

@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -51,7 +52,7 @@ func TestMain(m *testing.M) {
 
 // build builds all functions as template.yaml has them built, but for this machine.
 var build = sync.OnceValue(func() error {
-	command := exec.Command("go", "build", "-trimpath", "-ldflags=-s", "-tags=lambda.norpc", "-buildvcs=false", "-o", folder+string(filepath.Separator), "./functions/...", "./internal/app/testdata/panics")
+	command := exec.Command("go", "build", "-trimpath", "-ldflags=-s", "-tags=lambda.norpc", "-buildvcs=false", "-o", folder+string(filepath.Separator), "./functions/...")
 	command.Dir = filepath.Join("..", "..")
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := command.CombinedOutput(); err != nil {
@@ -187,7 +188,7 @@ func newAccount(t *testing.T) account {
 			t.Error(err)
 		}
 	})
-	text, err := json.Marshal(c.Compact())
+	text, err := c.Compile()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +199,7 @@ func newAccount(t *testing.T) account {
 	table := dynamodbtest.Table(t, db)
 	cfg := app.Endpoint(stack.URL(), local.Region, "test")
 	a := account{
-		catalog: c.Compact(), stack: stack,
+		catalog: c, stack: stack,
 		store: dynamodb.New(db, table), ecs: ecs.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg),
 		s3: s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
 	}
@@ -212,7 +213,7 @@ func newAccount(t *testing.T) account {
 	a.register(t, c)
 	a.environment = map[string]string{
 		"DEPLOYMENT": deployment, "CATALOG": file, "TABLE": table, "LAUNCH_QUEUE_URL": queue("launch"), "WAKE_QUEUE_URL": queue("wake"),
-		"STATE_BUCKET": local.Bucket, "EVENT_BUS": "default", "CLUSTER": "modeldispatch", "SUBNETS": "subnet-1,subnet-2", "RUN_TASK_RATE": "19.5",
+		"STATE_BUCKET": local.Bucket, "EVENT_BUS": "default", "CLUSTER": "modeldispatch", "SUBNETS": "subnet-1,subnet-2", "RUN_TASK_RATE": "19.5", "RETENTION": "90",
 		"AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 		"AWS_ENDPOINT_URL": stack.URL(), "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
 	}
@@ -231,7 +232,9 @@ func (a account) register(t *testing.T, c model.Catalog) {
 		if err := json.Unmarshal(text, &in); err != nil {
 			t.Fatal(err)
 		}
-		in.Family = aws.String(deployment + "-" + m.Name)
+		if m.Task.Definition != nil {
+			in.Family = aws.String(deployment + "-" + m.Name)
+		}
 		if _, err := a.ecs.RegisterTaskDefinition(t.Context(), &in); err != nil {
 			t.Fatal(err)
 		}
@@ -316,6 +319,9 @@ func TestAnObjectGoesTheWholeWay(t *testing.T) {
 	if got := functions["sweep"].invoke(t, []byte(`{"source":"aws.events","detail-type":"Scheduled Event"}`)); got.failed {
 		t.Errorf("sweep answers %+v, and said:\n%s", got, functions["sweep"].said())
 	}
+	if said := functions["sweep"].said(); strings.Count(said, `"Sweeps":1`) != 1 {
+		t.Errorf("the sweep is not counted once:\n%s", said)
+	}
 }
 
 // stateChange is the event of a task that has stopped, of what ECS says of it.
@@ -335,53 +341,74 @@ func stateChange(t *testing.T, out *ecs.DescribeTasksOutput) []byte {
 	return text
 }
 
-// TestEachFunctionAnswersAsLambdaWants: real payloads, and what is none.
+// The answers of a function that was given a batch.
+const (
+	taken  = `{"batchItemFailures":[]}`
+	minute = `{"batchItemFailures":null}` // the sweep was given none
+)
+
+func sample(t *testing.T, name string) []byte {
+	t.Helper()
+	payload, err := os.ReadFile(filepath.Join("..", "..", "events", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return payload
+}
+
+// garbage is a payload that is JSON, and nothing that a function is given.
+const garbage = `{"what": "is this"}`
+
+// TestEachFunctionAnswersAsLambdaWants: real payloads, what is none, and what is no JSON. The process lives on.
 func TestEachFunctionAnswersAsLambdaWants(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t)
-	for _, one := range []struct{ function, event, want string }{
-		{"schedule", "schedule-earthquakes.json", "null"},
-		{"arrival", "arrival-weather.json", "null"},
-		{"arrival", "notification-weather.json", "null"},
-		{"message", "messages-energy.json", `{"batchItemFailures":[]}`},
-		{"event", "arrival-unmatched.json", "null"},
-		{"completion", "task-stopped.json", "null"},
-		{"schedule", "", "null"}, // recorded as rejected
-		{"arrival", "", "null"},
-		{"message", "", `{"batchItemFailures":[]}`},
-		{"launch", "", `{"batchItemFailures":[]}`},
+	for name, one := range map[string]struct {
+		samples []string
+		want    string
+		bad     string // the answer to garbage; "" for an error
+	}{
+		"schedule":   {[]string{"schedule-earthquakes.json"}, "null", "null"}, // recorded as rejected
+		"arrival":    {[]string{"arrival-weather.json", "notification-weather.json", "notification-in-queue.json"}, "null", "null"},
+		"message":    {[]string{"messages-energy.json"}, taken, taken},
+		"event":      {[]string{"event-job-succeeded.json", "arrival-unmatched.json"}, "null", "null"},
+		"launch":     {[]string{"launch-message.json"}, taken, taken},
+		"completion": {[]string{"task-stopped.json"}, "null", ""},
+		"sweep":      {[]string{"wake-message.json"}, taken, minute}, // with anything else it looks at all
 	} {
-		t.Run(one.function+" "+one.event, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			payload := []byte(`{"what": "is this"}`)
-			if one.event != "" {
-				var err error
-				if payload, err = os.ReadFile(filepath.Join("..", "..", "events", one.event)); err != nil {
-					t.Fatal(err)
+			f := start(t, name, a.environment)
+			for range 2 {
+				for _, payload := range one.samples {
+					if got := f.invoke(t, sample(t, payload)); got.failed || got.body != one.want {
+						t.Errorf("%s: it answers %+v, want %s; it said:\n%s", payload, got, one.want, f.said())
+					}
 				}
-			}
-			f := start(t, one.function, a.environment)
-			for range 2 { // the process lives on
-				if got := f.invoke(t, payload); got.failed || got.body != one.want {
-					t.Errorf("it answers %+v, want %s; it said:\n%s", got, one.want, f.said())
+				if got := f.invoke(t, []byte(garbage)); got.failed != (one.bad == "") || got.body != one.bad && one.bad != "" {
+					t.Errorf("garbage: it answers %+v, want %q; it said:\n%s", got, one.bad, f.said())
+				}
+				if got := f.invoke(t, []byte(`{`)); !got.failed || !strings.Contains(got.body, "errorMessage") {
+					t.Errorf("no JSON: it answers %+v, want an error", got)
 				}
 			}
 		})
 	}
-	t.Run("no JSON", func(t *testing.T) {
+	t.Run("a message that names no run comes back", func(t *testing.T) {
 		t.Parallel()
-		f := start(t, "arrival", a.environment)
-		if got := f.invoke(t, []byte(`{`)); !got.failed || !strings.Contains(got.body, "errorMessage") {
-			t.Errorf("it answers %+v, want an error", got)
-		}
-		if got := f.invoke(t, []byte(arrived)); got.failed {
-			t.Errorf("after that it answers %+v", got)
+		for _, name := range []string{"launch", "sweep"} {
+			f := start(t, name, a.environment)
+			const want = `{"batchItemFailures":[{"itemIdentifier":"m2"}]}`
+			batch := `{"Records":[{"messageId":"m1","body":"{\"run\":\"copy-1\"}"},{"messageId":"m2","body":"run"}]}`
+			if got := f.invoke(t, []byte(batch)); got.failed || got.body != want {
+				t.Errorf("%s answers %+v, want %s; it said:\n%s", name, got, want, f.said())
+			}
 		}
 	})
 }
 
-// TestAFunctionThatHasNoTimeLeftSaysSo: an answer comes before Lambda ends the process, messages come back, and the next
-// invocation is served.
+// TestAFunctionThatHasNoTimeLeftSaysSo: an answer comes before Lambda ends the process, messages come back, what was invoked
+// for an event is invoked again, and the next invocation is served.
 func TestAFunctionThatHasNoTimeLeftSaysSo(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t)
@@ -391,49 +418,81 @@ func TestAFunctionThatHasNoTimeLeftSaysSo(t *testing.T) {
 	}))
 	t.Cleanup(silent.Close)
 	a.environment["AWS_ENDPOINT_URL_DYNAMODB"] = silent.URL
-	arrival, launch := start(t, "arrival", a.environment), start(t, "launch", a.environment)
-	arrival.time, launch.time = time.Second, time.Second
-	for range 2 {
-		if got := arrival.invoke(t, []byte(arrived)); !got.failed || !strings.Contains(got.body, "deadline exceeded") {
-			t.Errorf("arrival answers %+v, want an error", got)
-		}
-	}
-	batch := `{"Records":[{"messageId":"m1","body":"{\"run\":\"copy-1\"}"}]}`
-	if got := launch.invoke(t, []byte(batch)); !got.failed && got.body != `{"batchItemFailures":[{"itemIdentifier":"m1"}]}` {
-		t.Errorf("launch answers %+v, and the message is lost", got)
+	ours := strings.ReplaceAll(string(sample(t, "task-stopped.json")), `"modeldispatch/`, `"`+deployment+"/")
+	for _, one := range []struct{ function, payload, back string }{
+		{"schedule", string(sample(t, "schedule-earthquakes.json")), ""},
+		{"arrival", arrived, ""},
+		{"message", string(sample(t, "message-passengers.json")), "ef49c924-a38e-49b0-877e-6366d2716cf8"},
+		{"event", happened("test", "e"), ""},
+		{"launch", string(sample(t, "launch-message.json")), "1f0c9f0e-5d2b-4a1c-9a57-0d1f5a6f3c21"},
+		{"completion", ours, ""},
+		{"sweep", string(sample(t, "wake-message.json")), "b7a4c2d6-0e4f-4f0b-8b8e-6a2a9d0c7e43"},
+		{"sweep", "{}", ""},
+	} {
+		t.Run(one.function+" "+one.back, func(t *testing.T) {
+			t.Parallel()
+			f := start(t, one.function, a.environment)
+			f.time = time.Second
+			for range 2 {
+				got := f.invoke(t, []byte(one.payload))
+				all := got.failed && strings.Contains(got.body, "deadline exceeded") // the whole batch, too
+				each := one.back != "" && got.body == `{"batchItemFailures":[{"itemIdentifier":"`+one.back+`"}]}`
+				if !all && !each {
+					t.Errorf("it answers %+v, and what it was given is lost; it said:\n%s", got, f.said())
+				}
+			}
+			if strings.Contains(f.said(), "Sweeps") {
+				t.Error("the sweep that failed counts as one")
+			}
+		})
 	}
 }
 
-// TestAPanicIsAnswered: with what it was, and a process that ends, so that Lambda starts another.
+// TestAPanicIsAnswered: with what it was, and a process that ends, so that Lambda starts another; where it was over one
+// message of a batch, that message comes back alone. What panics is a model of a layer that was tampered with.
 func TestAPanicIsAnswered(t *testing.T) {
 	t.Parallel()
-	f := start(t, "panics", newAccount(t).environment)
-	if got := f.invoke(t, []byte(arrived)); !got.failed || !strings.Contains(got.body, `"errorMessage":"a bug"`) || !strings.Contains(got.body, "stackTrace") {
-		t.Errorf("it answers %+v", got)
+	a := newAccount(t)
+	compiled, err := os.ReadFile(a.environment["CATALOG"])
+	if err != nil {
+		t.Fatal(err)
 	}
-	<-f.ended
-	if f.process.ProcessState.ExitCode() == 0 {
-		t.Errorf("it ended with %s", f.process.ProcessState)
+	for _, name := range []string{"copy", "second"} {
+		compiled = bytes.Replace(compiled, []byte(`{"name":"`+name+`","task"`), []byte(`{"name":"`+name+`",[task"`), 1)
+	}
+	if err := os.WriteFile(a.environment["CATALOG"], compiled, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const why = "a model of the compiled catalog that cannot be decoded"
+	arrival := start(t, "arrival", a.environment)
+	if got := arrival.invoke(t, []byte(arrived)); !got.failed || !strings.Contains(got.body, `"errorMessage":"`+why) || !strings.Contains(got.body, "stackTrace") {
+		t.Errorf("arrival answers %+v", got)
+	}
+	<-arrival.ended
+	if arrival.process.ProcessState.ExitCode() == 0 {
+		t.Errorf("arrival ended with %s", arrival.process.ProcessState)
+	}
+	message := start(t, "message", a.environment)
+	batch := `{"Records":[{"messageId":"m1","body":"{}","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:000000000000:boot-seconds"},{"messageId":"m2","body":"{}","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:000000000000:boot-other"}]}`
+	for range 2 { // the process lives on
+		if got := message.invoke(t, []byte(batch)); got.failed || got.body != `{"batchItemFailures":[{"itemIdentifier":"m1"}]}` || !strings.Contains(message.said(), why) {
+			t.Errorf("message answers %+v, and said:\n%s", got, message.said())
+		}
 	}
 }
 
-// TestAFunctionWithoutItsEnvironmentDoesNotStart: one line names what is missing, all of it.
+// TestAFunctionWithoutItsEnvironmentDoesNotStart: one line names what is missing or broken, all of it.
 func TestAFunctionWithoutItsEnvironmentDoesNotStart(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("it builds the functions; without -short it runs")
 	}
 	for _, name := range names {
-		f := start(t, name, map[string]string{"DEPLOYMENT": "boot", "TABLE": "t", "AWS_REGION": "eu-west-1", "RUN_TASK_RATE": "19.5"})
+		f := start(t, name, map[string]string{"DEPLOYMENT": "boot", "TABLE": "t", "AWS_REGION": "eu-west-1", "RUN_TASK_RATE": "fast"})
 		<-f.ended
 		said := f.said()
-		if f.process.ProcessState.ExitCode() != 1 || strings.Contains(said, "\n") || !strings.Contains(said, "lacks LAUNCH_QUEUE_URL, WAKE_QUEUE_URL, STATE_BUCKET, EVENT_BUS, CLUSTER, SUBNETS, AWS_ACCESS_KEY_ID") || !strings.Contains(said, "CATALOG") {
+		if f.process.ProcessState.ExitCode() != 1 || strings.Contains(said, "\n") || !strings.Contains(said, "it lacks LAUNCH_QUEUE_URL, WAKE_QUEUE_URL, STATE_BUCKET") || !strings.Contains(said, `CATALOG; RUN_TASK_RATE is \"fast\", and`) {
 			t.Errorf("%s ended with %s, and said %s", name, f.process.ProcessState, said)
 		}
-	}
-	f := start(t, "sweep", map[string]string{"RUN_TASK_RATE": "fast"})
-	<-f.ended
-	if said := f.said(); !strings.Contains(said, `RUN_TASK_RATE=\"fast\", and calls a second are expected`) {
-		t.Errorf("with a broken rate it said %s", said)
 	}
 }

@@ -27,6 +27,7 @@ const (
 	metricRuns        = "Runs"        // a run ended, by state
 	metricRunsFailed  = "RunsFailed"  // a run failed
 	metricRunDuration = "RunDuration" // from acceptance to end, ms
+	metricSweeps      = "Sweeps"      // a minute's sweep has done all that was due
 	metricDrainLag    = "DrainLag"    // until all that is ready has had its turn at RunTask, ms
 )
 
@@ -86,7 +87,11 @@ func (m *metrics) write(points ...point) {
 
 // notice turns what happens into metrics.
 func (m *metrics) notice() dispatch.Notice {
-	return dispatch.Notice{Decided: m.decided, Moved: m.moved, Lag: func(lag time.Duration) { m.write(lasted(metricDrainLag, lag, nil)) }}
+	return dispatch.Notice{
+		Decided: m.decided, Moved: m.moved,
+		Lag:   func(lag time.Duration) { m.write(lasted(metricDrainLag, lag, nil)) },
+		Swept: func() { m.write(counted(metricSweeps, nil)) },
+	}
 }
 
 func (m *metrics) decided(e event.Event, d dispatch.Decision) {

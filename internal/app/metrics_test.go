@@ -90,6 +90,7 @@ func TestMetrics(t *testing.T) {
 		"a duplicate":   {func(n dispatch.Notice) { n.Decided(event.Event{}, dispatch.Decision{Verdict: dispatch.Duplicate}) }, []string{"Events team 1"}},
 		"a rejection":   {func(n dispatch.Notice) { n.Decided(event.Event{}, dispatch.Decision{Verdict: dispatch.Rejected}) }, []string{"Events team 1", "Rejections team 1"}},
 		"a lag":         {func(n dispatch.Notice) { n.Lag(3 * time.Second) }, []string{"DrainLag team 3000"}},
+		"a sweep":       {func(n dispatch.Notice) { n.Swept() }, []string{"Sweeps team 1"}},
 		"accepted":      {func(n dispatch.Notice) { n.Moved(run.Run{}, accepted) }, nil},
 		"a launch":      {func(n dispatch.Notice) { n.Moved(accepted, launching) }, []string{"Launches team 1", "QueueWait team 2000"}},
 		"throttled":     {func(n dispatch.Notice) { n.Moved(launching, throttled) }, []string{"Refusals team throttled 1"}},

@@ -1,279 +1,150 @@
 package app_test
 
 import (
-	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/aws/aws-lambda-go/events"
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/smithy-go/middleware"
-	"github.com/rs/zerolog"
-
-	"modeldispatch/internal/app"
 	"modeldispatch/internal/app/apptest"
-	"modeldispatch/internal/dispatch"
-	"modeldispatch/internal/handler"
 	"modeldispatch/internal/local"
-	"modeldispatch/internal/run"
-	"modeldispatch/internal/store"
-	"modeldispatch/internal/store/dynamodb"
-	"modeldispatch/internal/store/dynamodb/dynamodbtest"
+	"modeldispatch/internal/stack"
 )
 
-// calls is the handlers of an account, whose AWS calls are watched, and its clock.
-type calls struct {
-	account
-	handler.Handlers
-	ahead  atomic.Int64 // of the real time
-	during func() error // what happens while RunTask is called; nil for nothing
-	serial int
-}
+// outside is the role of the task definition that no model brings.
+const outside = "arn:aws:iam::" + local.Account + ":role/outside"
 
-type functionKey struct{}
-
-// as is a context of one of the functions.
-func as(t *testing.T, function string) context.Context {
-	return context.WithValue(t.Context(), functionKey{}, function)
-}
-
-func newCalls(t *testing.T) (*calls, *apptest.Watch) {
+// templates are the deployment's templates, with parameters and names of the account.
+func (c *calls) templates(t *testing.T) apptest.Stack {
 	t.Helper()
-	c := &calls{account: newAccount(t)}
-	e := c.environment
-	w := apptest.NewWatch(t, apptest.Names{
-		Deployment: deployment, Table: e["TABLE"], Bucket: e["STATE_BUCKET"], Cluster: e["CLUSTER"], LaunchQueue: deployment + "-launch", WakeQueue: deployment + "-wake",
-		Region: local.Region, Account: local.Account,
-	}, func(ctx context.Context) string { function, _ := ctx.Value(functionKey{}).(string); return function })
-	cfg := app.Endpoint(e["AWS_ENDPOINT_URL"], local.Region, "test")
-	cfg.APIOptions = append(cfg.APIOptions, w.Middleware, c.disturb)
-	o := app.Options{Deployment: deployment, Table: e["TABLE"], LaunchURL: e["LAUNCH_QUEUE_URL"], WakeURL: e["WAKE_QUEUE_URL"], Bucket: e["STATE_BUCKET"], Bus: e["EVENT_BUS"], Placement: local.Placement()}
-	d, err := app.Wire(cfg, o, c.catalog.Deployed(deployment), dynamodb.New(dynamodbtest.Connect(e["AWS_ENDPOINT_URL_DYNAMODB"], dynamodbtest.With(w.Middleware)), e["TABLE"]))
+	root, err := os.ReadFile("../../template.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Now = func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
-	c.Handlers = handler.Handlers{Dispatcher: d, Log: zerolog.Nop()}
-	return c, w
-}
-
-// disturb has something happen in the middle of RunTask.
-func (c *calls) disturb(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("disturb", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-		if _, isRunTask := in.Parameters.(*ecs.RunTaskInput); isRunTask && c.during != nil {
-			if err := c.during(); err != nil {
-				return middleware.InitializeOutput{}, middleware.Metadata{}, err
-			}
-		}
-		return next.HandleInitialize(ctx, in)
-	}), middleware.After)
-}
-
-// accept gives a function an event that starts a run, and garbage that is too large for the store.
-func (c *calls) accept(t *testing.T, function string) {
-	t.Helper()
-	c.serial++
-	ctx, large := as(t, function), strings.Repeat("x", 40_000)
-	var err error
-	both := func(handle func(context.Context, json.RawMessage) error, payload string) {
-		err = errors.Join(handle(ctx, json.RawMessage(payload)), handle(ctx, json.RawMessage(fmt.Sprintf("{%q: %d}", large, c.serial))))
-	}
-	switch function {
-	case "schedule":
-		both(c.Schedule, fmt.Sprintf(`{"source":"modeldispatch.schedule","model":"second","trigger":"schedule","hash":"h","scheduled-time":"20%02d-01-01T00:00:00Z"}`, c.serial))
-	case "arrival":
-		both(c.Arrival, strings.NewReplacer("copy/a.txt", "second/a.txt", `"0A"`, fmt.Sprintf(`"0%d"`, c.serial)).Replace(arrived))
-	case "event":
-		both(c.Event, happened("test", fmt.Sprint("e", c.serial)))
-	case "message":
-		batch := events.SQSEvent{Records: []events.SQSMessage{c.message("{}"), c.message(large)}}
-		var text []byte
-		if text, err = json.Marshal(batch); err == nil {
-			_, err = c.Message(ctx, text)
-		}
-	}
+	policies := map[string][]byte{"first": []byte(`{"Version": "2012-10-17", "Statement": []}`)}
+	models, err := stack.Generate(c.catalog, policies, time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC))
 	if err != nil {
-		t.Fatalf("%s: %v", function, err)
+		t.Fatal(err)
+	}
+	templates := map[string]string{apptest.Root: string(root)}
+	for name, text := range models {
+		templates[name] = string(text)
+	}
+	return apptest.Stack{
+		Templates: templates, Region: local.Region, Account: local.Account,
+		Parameters: map[string]any{
+			"Deployment": deployment, "ExtraTaskRoleArns": []any{outside},
+			"Cluster": "arn:aws:ecs:" + local.Region + ":" + local.Account + ":cluster/" + c.environment["CLUSTER"],
+		},
+		Names: map[string]string{"Table": c.environment["TABLE"], "StateBucket": c.environment["STATE_BUCKET"]},
 	}
 }
 
-func happened(source, id string) string {
-	return fmt.Sprintf(`{"version":"0","id":%q,"detail-type":"t","source":%q,"account":"1","time":"2026-01-05T08:00:00Z","region":"us-east-1","resources":[],"detail":{}}`, id, source)
-}
-
-func (c *calls) message(body string) events.SQSMessage {
-	c.serial++
-	return events.SQSMessage{MessageId: fmt.Sprint("m", c.serial), Body: body, EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:us-east-1:000000000000:boot-seconds"}
-}
-
-// pump gives functions what is in their queues, until that leads to nothing any more.
-func (c *calls) pump(t *testing.T) {
+// operations are the SDK's operations that the code of the functions has calls of. Why one life says of all tests' calls
+// whether they are allowed: it has called each, and what a role allows is what its function has called in it. BatchGetItem
+// is of the store's lists, which the command line reads, with the credentials of who runs it.
+func operations(t *testing.T) []string {
 	t.Helper()
-	for _, queue := range []string{"LAUNCH_QUEUE_URL", "LAUNCH_QUEUE_URL", "WAKE_QUEUE_URL", "LAUNCH_QUEUE_URL"} {
-		out, err := c.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(c.environment[queue]), MaxNumberOfMessages: 10})
-		if err != nil {
-			t.Fatal(err)
+	found := map[string]bool{}
+	for _, folder := range []string{"../fargate", "../dispatch/awsio", "../store/dynamodb"} {
+		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s has no code: %v", folder, err)
 		}
-		var batch events.SQSEvent
-		for _, m := range out.Messages {
-			batch.Records = append(batch.Records, events.SQSMessage{MessageId: *m.MessageId, Body: *m.Body})
-			if _, err := c.sqs.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: aws.String(c.environment[queue]), ReceiptHandle: m.ReceiptHandle}); err != nil {
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			code, err := parser.ParseFile(token.NewFileSet(), file, nil, 0)
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
-		switch text, err := json.Marshal(batch); {
-		case len(batch.Records) == 0:
-		case err != nil:
-			t.Fatal(err)
-		case queue == "WAKE_QUEUE_URL":
-			if answer, err := c.Sweep(as(t, "sweep"), text); err != nil || len(answer.BatchItemFailures) > 0 {
-				t.Fatal(answer, err)
-			}
-		default:
-			if answer, err := c.Launch(as(t, "launch"), batch); err != nil || len(answer.BatchItemFailures) > 0 {
-				t.Fatal(answer, err)
-			}
-		}
-	}
-}
-
-// runs are all of a model in a state, newest first.
-func (c *calls) runs(t *testing.T, of string, state run.State) []run.Run {
-	t.Helper()
-	docs, _, err := c.store.List(t.Context(), store.Query{Kind: dispatch.KindRun, Model: of, State: string(state)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := make([]run.Run, len(docs))
-	for i, doc := range docs {
-		if err := dispatch.Decode(doc, &all[i]); err != nil {
-			t.Fatal(err)
+			ast.Inspect(code, func(n ast.Node) bool {
+				call, _ := n.(*ast.CallExpr)
+				if call == nil {
+					return true
+				}
+				if method, _ := call.Fun.(*ast.SelectorExpr); method != nil {
+					if client, _ := method.X.(*ast.SelectorExpr); client != nil && (client.Sel.Name == "api" || client.Sel.Name == "Client") {
+						found[method.Sel.Name] = true
+					}
+				}
+				return true
+			})
 		}
 	}
-	return all
+	delete(found, "BatchGetItem")
+	return slices.Sorted(maps.Keys(found))
 }
 
-// one is the only run of a model in a state.
-func (c *calls) one(t *testing.T, of string, state run.State) run.Run {
-	t.Helper()
-	all := c.runs(t, of, state)
-	if len(all) != 1 {
-		t.Fatalf("%d runs of %s are %s, want one", len(all), of, state)
-	}
-	return all[0]
-}
-
-// stopped waits until a run's task has stopped, and tells completion, if it is to be told.
-func (c *calls) stopped(t *testing.T, r run.Run, told bool) {
-	t.Helper()
-	described := &ecs.DescribeTasksInput{Cluster: aws.String("modeldispatch"), Tasks: []string{r.Task.ARN}}
-	if err := ecs.NewTasksStoppedWaiter(c.ecs, func(o *ecs.TasksStoppedWaiterOptions) { o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second }).Wait(t.Context(), described, time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	out, err := c.ecs.DescribeTasks(t.Context(), described)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if told {
-		if err := c.Completion(as(t, "completion"), stateChange(t, out)); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// first runs the model that second comes after.
-func (c *calls) first(t *testing.T, n string) run.Run {
-	t.Helper()
-	if err := c.Arrival(as(t, "arrival"), []byte(strings.ReplaceAll(arrived, "copy/a.txt", "first/"+n))); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.stack.Seed("s3://landing/results/"+n, strings.NewReader("{}")); err != nil {
-		t.Fatal(err)
-	}
-	c.pump(t)
-	return c.one(t, "first", run.Running)
-}
-
-// TestTheRolesAllowWhatTheFunctionsCall, and nothing else: a life in which each function does all that it can do.
+// TestTheRolesAllowWhatTheFunctionsCall, and nothing else.
 func TestTheRolesAllowWhatTheFunctionsCall(t *testing.T) {
 	t.Parallel()
 	c, watch := newCalls(t)
-
-	// Each function that accepts events replaces the run before, whose task is stopped.
-	for _, function := range []string{"schedule", "schedule", "arrival", "message", "event"} {
-		before := c.runs(t, "second", run.Running)
-		c.accept(t, function)
-		for _, r := range before {
-			c.stopped(t, r, true)
+	c.live(t)
+	if called, all := watch.Operations(), operations(t); !slices.Equal(called, all) {
+		t.Errorf("the functions have called %q, and their code has calls of %q", called, all)
+	}
+	given := c.templates(t)
+	for _, wrong := range watch.Check(t, given) {
+		t.Error(wrong)
+	}
+	own := given // the deployment makes its cluster itself
+	own.Parameters, own.Names = maps.Clone(given.Parameters), maps.Clone(given.Names)
+	own.Parameters["Cluster"], own.Names["OwnCluster"] = "", c.environment["CLUSTER"]
+	for _, wrong := range watch.Check(t, own) {
+		t.Errorf("with a cluster of its own: %s", wrong)
+	}
+	for _, one := range doctored {
+		bad := given
+		bad.Templates = map[string]string{}
+		for name, text := range given.Templates {
+			bad.Templates[name] = strings.ReplaceAll(text, one.old, one.new)
 		}
-		c.pump(t)
-		c.one(t, "second", run.Running)
-	}
-
-	// The success of another one does so, too, whoever hears of it: completion, or the sweep.
-	for _, told := range []bool{true, false} {
-		before := c.one(t, "second", run.Running)
-		c.stopped(t, c.first(t, fmt.Sprint(told)), told)
-		if !told {
-			c.sweep(t, time.Hour/2)
+		if maps.Equal(bad.Templates, given.Templates) {
+			t.Errorf("%s: no template has %q", one.what, one.old)
 		}
-		c.stopped(t, before, true)
-		c.pump(t)
-		c.one(t, "second", run.Running)
-	}
-
-	// A run is cancelled while it is launched: launch stops the task that it has got.
-	c.accept(t, "event")
-	c.stopped(t, c.one(t, "second", run.Running), true)
-	waiting := c.one(t, "second", run.Waiting)
-	c.during = func() error { return c.Dispatcher.Cancel(as(t, "sweep"), waiting.ID, "test", "a test") }
-	c.pump(t)
-	c.during = nil
-	cancelled, _, err := dispatch.Read[run.Run](t.Context(), c.store, dispatch.RunKey(waiting.ID))
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.stopped(t, cancelled, true)
-	if n := len(c.runs(t, "second", run.Running)); n > 0 {
-		t.Errorf("%d runs of second are running, want none", n)
-	}
-
-	// A run waits for an object: arrival and the sweep look for it.
-	if err := c.Event(as(t, "event"), []byte(happened("rates", "r"))); err != nil {
-		t.Fatal(err)
-	}
-	if err := c.Arrival(as(t, "arrival"), []byte(strings.ReplaceAll(arrived, "copy/a.txt", "rates"))); err != nil {
-		t.Fatal(err)
-	}
-	c.pump(t)
-	c.one(t, "third", run.Waiting)
-
-	// RunTask's answer is lost, for longer than its token lives: launch looks what there is.
-	c.during = func() error { return errors.New("connection reset") }
-	c.accept(t, "event")
-	c.pump(t)
-	c.during = nil
-	c.sweep(t, run.TokenAge)
-	c.pump(t)
-
-	if unused := watch.Unused(); len(unused) > 0 {
-		t.Errorf("roles allow what nothing calls: %s", strings.Join(slices.Compact(unused), ", "))
+		found := strings.Join(watch.Check(t, bad), "\n")
+		for _, want := range one.want {
+			if !strings.Contains(found, want) {
+				t.Errorf("%s: found is\n%s\nwant %q", one.what, found, want)
+			}
+		}
 	}
 }
 
-// sweep has time go by, and the sweep come.
-func (c *calls) sweep(t *testing.T, later time.Duration) {
-	t.Helper()
-	c.ahead.Add(int64(later))
-	if _, err := c.Sweep(as(t, "sweep"), []byte(`{}`)); err != nil {
-		t.Fatal(err)
-	}
+// doctored are templates with something wrong, which has to be found.
+var doctored = []struct {
+	what, old, new string
+	want           []string
+}{
+	{"tags are not allowed", "[ecs:TagResource]", "[ecs:UntagResource]", []string{"LaunchRole does not allow ecs:TagResource", "LaunchRole allows more than is needed: ecs:UntagResource"}},
+	{"tags are allowed for something else", "ecs:CreateAction: RunTask", "ecs:CreateAction: CreateService", []string{"does not allow ecs:TagResource", "more than is needed: ecs:TagResource"}},
+	{"other roles are passed", "role/${Deployment}/*", "role/nonsense/*", []string{"does not allow iam:PassRole on arn:aws:iam::000000000000:role/boot/TaskRole", "role/boot/ExecutionRole", "role/boot/RoleFirst", "more than is needed: iam:PassRole", "more than is needed: arn:aws:iam::000000000000:role/nonsense/*"}},
+	{"the roles of others are not passed", "Resource: !Ref ExtraTaskRoleArns", "Resource: !GetAtt TaskRole.Arn", []string{"does not allow iam:PassRole on " + outside}},
+	{"roles are passed to another service", "iam:PassedToService: ecs-tasks.amazonaws.com", "iam:PassedToService: ec2.amazonaws.com", []string{"does not allow iam:PassRole"}},
+	{"ECS cannot take the roles", "Principal: {Service: ecs-tasks.amazonaws.com}", "Principal: {Service: ec2.amazonaws.com}", []string{"TaskRole does not allow sts:AssumeRole", "ExecutionRole does not allow sts:AssumeRole"}},
+	{"ECS of another account takes the roles", "aws:SourceAccount: !Ref AWS::AccountId", "aws:SourceAccount: other", []string{"TaskRole does not allow sts:AssumeRole", "SchedulerRole does not allow sts:AssumeRole"}},
+	{"Lambda cannot take the roles", "Principal: {Service: lambda.amazonaws.com}", "Principal: {Service: ec2.amazonaws.com}", []string{"SweepRole does not allow sts:AssumeRole", "SweepRole allows more than is needed: ec2.amazonaws.com"}},
+	{"queues cannot be read", "sqs:ReceiveMessage, ", "", []string{"LaunchRole does not allow sqs:ReceiveMessage", "SweepRole does not allow sqs:ReceiveMessage"}},
+	{"messages cannot be deleted", "sqs:DeleteMessage, ", "", []string{"LaunchRole does not allow sqs:DeleteMessage", "SweepRole does not allow sqs:DeleteMessage"}},
+	{"the models' queues cannot be read", "- sqs:ReceiveMessage", "- sqs:SendMessage", []string{"MessageRole does not allow sqs:ReceiveMessage", "MessageRole allows more than is needed: sqs:SendMessage"}},
+	{"another queue is read", "Resource: !GetAtt WakeQueue.Arn", "Resource: !GetAtt DeadLetters.Arn", []string{"SweepRole does not allow sqs:ReceiveMessage", "SweepRole allows more than is needed: sqs:ReceiveMessage"}},
+	{"what has failed is lost", "[sqs:SendMessage]\n                Resource: !GetAtt DeadLetters.Arn", "[sqs:SendMessage]\n                Resource: !GetAtt WakeQueue.Arn", []string{"ScheduleRole does not allow sqs:SendMessage", "SweepRole does not allow", "SchedulerRole does not allow sqs:SendMessage"}},
+	{"nothing fails", "EventInvokeConfig:", "Nothing:", []string{"ScheduleRole allows more than is needed: sqs:SendMessage", "SweepRole allows more"}},
+	{"another cluster", "ecs:cluster: !If [MakeCluster, !GetAtt OwnCluster.Arn, !Ref Cluster]", "ecs:cluster: nonsense", []string{"LaunchRole does not allow ecs:ListTasks", "SweepRole does not allow ecs:DescribeTasks", "does not allow ecs:StopTask", "more than is needed: ecs:StopTask"}},
+	{"announcements of another", "events:source: modeldispatch", "events:source: nonsense", []string{"CompletionRole does not allow events:PutEvents", "CompletionRole allows more than is needed: events:PutEvents"}},
+	{"an operator that is not known", "StringEquals: {events:source", "StringNotEquals: {events:source", []string{"does not allow events:PutEvents"}},
+	{"no log", "logs:CreateLogStream, ", "", []string{"ArrivalRole does not allow logs:CreateLogStream"}},
+	{"something for all that nothing calls", "dynamodb:Query]", "dynamodb:Query, dynamodb:Scan]", []string{"ScheduleRole allows more than is needed: dynamodb:Scan", "SweepRole allows more"}},
+	{"a queue more for all", "[!GetAtt LaunchQueue.Arn, !GetAtt WakeQueue.Arn]", "[!GetAtt LaunchQueue.Arn, !GetAtt WakeQueue.Arn, !GetAtt DeadLetters.Arn]", []string{"LaunchRole allows more than is needed: arn:aws:sqs:us-east-1:000000000000:boot-dead-letters"}},
+	{"schedules cannot invoke", "[lambda:InvokeFunction]", "[lambda:GetFunction]", []string{"SchedulerRole does not allow lambda:InvokeFunction", "SchedulerRole allows more than is needed: lambda:GetFunction"}},
+	{"large inputs cannot be read", "[s3:GetObject]", "[s3:GetObjectAcl]", []string{"CompletionRole does not allow s3:GetObject", "SweepRole allows more than is needed: s3:GetObjectAcl"}},
+	{"objects cannot be looked for", "s3:ListBucket", "s3:GetBucketAcl", []string{"SweepRole does not allow s3:ListBucket", "SweepRole allows more than is needed: s3:GetBucketAcl"}},
 }

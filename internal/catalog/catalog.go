@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"modeldispatch/internal/model"
 )
@@ -46,6 +47,8 @@ type Options struct {
 	// Processes: tasks run as processes on this machine. A model's local.command then replaces its
 	// command, and the entry point of its container.
 	Processes bool
+	// Now is when it is: schedules whose times are over are warned of. Default: the clock's time.
+	Now time.Time
 }
 
 // Compile compiles a project's models. It gives warnings, and an error that is Problems when the

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -41,18 +42,22 @@ func TestSamplesCompile(t *testing.T) {
 	}
 }
 
-func TestTheSchemaFileIsTheSchema(t *testing.T) {
+func TestTheSchemaFilesAreTheSchemas(t *testing.T) {
 	t.Parallel()
-	file, err := os.ReadFile("../../model.schema.json")
-	if err != nil || !bytes.Equal(file, catalog.Schema()) {
-		t.Errorf("model.schema.json is not what `check --schema` prints (%v): write it with `go run . check --schema >model.schema.json`", err)
+	for name, schema := range map[string]struct {
+		text []byte
+		flag string
+	}{"model.schema.json": {catalog.Schema(), "--schema"}, "project.schema.json": {catalog.ProjectSchema(), "--project-schema"}} {
+		if file, err := os.ReadFile("../../" + name); err != nil || !bytes.Equal(file, schema.text) {
+			t.Errorf("%s is not what `check %s` prints (%v): write it with `go run . check %[2]s >%[1]s`", name, schema.flag, err)
+		}
 	}
 }
 
 // problems are what is wrong with a project, a line each.
 func problems(t *testing.T, dir string) string {
 	t.Helper()
-	_, warnings, err := catalog.Compile(dir, catalog.Options{Environment: "local"})
+	_, warnings, err := catalog.Compile(dir, catalog.Options{Environment: "local", Now: time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)})
 	var all []string
 	for _, w := range warnings {
 		all = append(all, w.String())
@@ -140,9 +145,25 @@ func unpack(t *testing.T, dir string) string {
 	return project
 }
 
+// TestWholeProject has everything that a modeldispatch.yaml can have.
+func TestWholeProject(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	text, err := os.ReadFile("testdata/whole-project.yaml")
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, catalog.ProjectFile), text, 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stack, err := catalog.Stack(dir, "dev"); err != nil || stack != "models-dev" {
+		t.Errorf("stack %q, %v", stack, err)
+	}
+}
+
 func TestSchemaTakesWhatTheCatalogTakes(t *testing.T) {
 	t.Parallel()
-	schema := compileSchema(t)
+	schema := compileSchema(t, catalog.Schema())
 	files, err := filepath.Glob("../../models/*/model.yaml")
 	if err != nil || len(files) == 0 {
 		t.Fatal(err)
@@ -157,11 +178,22 @@ func TestSchemaTakesWhatTheCatalogTakes(t *testing.T) {
 	if err := schema.Validate(unknown); err == nil {
 		t.Error("the schema takes an unknown field")
 	}
+	project := compileSchema(t, catalog.ProjectSchema())
+	for _, file := range []string{"../../modeldispatch.yaml", "testdata/modeldispatch.yaml", "testdata/whole-project.yaml"} {
+		if err := project.Validate(decode(t, file)); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+	for _, wrong := range []string{"defaults: { name: x }", "environments: { prod: { stak: x } }", "pools: { a: 0 }", "environments: { local: { variables: { A-X: x } } }"} {
+		if err := project.Validate(decoded(t, []byte(wrong))); err == nil {
+			t.Errorf("the schema takes %s", wrong)
+		}
+	}
 }
 
-func compileSchema(t *testing.T) *jsonschema.Schema {
+func compileSchema(t *testing.T, schema []byte) *jsonschema.Schema {
 	t.Helper()
-	text, err := jsonschema.UnmarshalJSON(bytes.NewReader(catalog.Schema()))
+	text, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,11 +201,11 @@ func compileSchema(t *testing.T) *jsonschema.Schema {
 	if err := c.AddResource("model.schema.json", text); err != nil {
 		t.Fatal(err)
 	}
-	schema, err := c.Compile("model.schema.json")
+	compiled, err := c.Compile("model.schema.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return schema
+	return compiled
 }
 
 func decode(t *testing.T, file string) any {
@@ -182,6 +214,11 @@ func decode(t *testing.T, file string) any {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return decoded(t, text)
+}
+
+func decoded(t *testing.T, text []byte) any {
+	t.Helper()
 	plain, err := yaml.YAMLToJSON(text)
 	if err != nil {
 		t.Fatal(err)
@@ -193,33 +230,35 @@ func decode(t *testing.T, file string) any {
 	return v
 }
 
-func FuzzModel(f *testing.F) {
-	files, _ := filepath.Glob("../../models/*/model.yaml")
-	bad, _ := filepath.Glob("testdata/bad/*/model.yaml")
-	for _, file := range append(append(files, bad...), "testdata/whole.yaml") {
+// TestLocalCommand has tasks on this machine run local.command where nobody gives them another.
+func TestLocalCommand(t *testing.T) {
+	t.Parallel()
+	for local, want := range map[string]string{
+		`[sh, run.sh]`:               `["sh","run.sh"]`,
+		`[sh, run.sh, "--{region}"]`: `null`, // only a run has inputs
+	} {
+		dir := unpack(t, "testdata/local-command")
+		file := filepath.Join(dir, "models/forecast/model.yaml")
 		text, err := os.ReadFile(file)
-		if err != nil {
-			f.Fatal(err)
+		if err == nil {
+			err = os.WriteFile(file, append(text, "local: { command: "+local+" }\n"...), 0o644)
 		}
-		f.Add(text)
-	}
-	definition, err := os.ReadFile("testdata/task-definition.json")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Fuzz(func(t *testing.T, text []byte) {
-		dir := t.TempDir()
-		folder := filepath.Join(dir, "models", "forecast")
-		if err := errors.Join(
-			os.MkdirAll(folder, 0o755),
-			os.WriteFile(filepath.Join(dir, catalog.ProjectFile), []byte("environments: { local: {} }\n"), 0o644),
-			os.WriteFile(filepath.Join(folder, "model.yaml"), text, 0o644),
-			os.WriteFile(filepath.Join(folder, "task-definition.json"), definition, 0o644)); err != nil {
+		if err != nil {
 			t.Fatal(err)
 		}
-		c, _, err := catalog.Compile(dir, catalog.Options{})
-		if err == nil && len(c.Models) != 1 {
-			t.Fatalf("no error, and %d models", len(c.Models))
+		c, _, err := catalog.Compile(dir, catalog.Options{Processes: true})
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		var definition struct {
+			ContainerDefinitions []struct{ Command, EntryPoint []string }
+		}
+		if err := json.Unmarshal(c.Models[0].Task.Definition, &definition); err != nil {
+			t.Fatal(err)
+		}
+		container := definition.ContainerDefinitions[0]
+		if got, _ := json.Marshal(container.Command); string(got) != want || container.EntryPoint != nil {
+			t.Errorf("local.command %s is registered as %s, entry point %q; want %s", local, got, container.EntryPoint, want)
+		}
+	}
 }

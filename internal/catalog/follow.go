@@ -52,6 +52,13 @@ func (f follow) checkBound(upstream model.Model) {
 			}
 		}
 	}
+	if f.trigger.where != nil {
+		for _, l := range looks(f.trigger.where.value, "") {
+			if l.namespace == "upstream" && l.field != "" && l.field != "model" && !slices.Contains(has, l.field) {
+				f.trigger.problem(l.at, false, "where looks at %q of \"upstream\", and model %q has no such input or output; %s", l.field, upstream.Name, meant(l.field, has))
+			}
+		}
+	}
 	if f.trigger.Fields == "" {
 		return
 	}

@@ -31,22 +31,32 @@ type draft struct {
 }
 
 func (p *project) readModel(dir, name, file string) {
-	d := &draft{
-		document: &document{report: p.report, file: filepath.ToSlash(file), model: name, variables: p.variables, defined: true},
-		project:  p, folder: filepath.Dir(file), dir: dir, inputs: map[string]position{}, envNames: map[string]bool{},
+	d := p.draft(dir, name, file)
+	if root, ok := d.read(dir); ok {
+		d.build(root, name)
 	}
-	root, ok := d.read(dir)
-	if !ok {
-		return
+}
+
+func (p *project) draft(dir, name, file string) *draft {
+	return &draft{
+		document: &document{
+			report: p.report, file: filepath.ToSlash(file), model: name, variables: p.variables, defined: true,
+			least: fmt.Sprintf("name: %s and task: { definition: task-definition.json } are", name),
+		},
+		project: p, folder: filepath.Dir(file), dir: dir, inputs: map[string]position{}, envNames: map[string]bool{},
 	}
+}
+
+// build builds the model of what its file has.
+func (d *draft) build(root value, name string) {
 	d.root = root
-	d.model.Folder = filepath.Join(dir, d.folder)
+	d.model.Folder = filepath.Join(d.dir, d.folder)
 	d.model.Policy = model.Policy{Timeout: model.DefaultTimeout, Retry: model.Retry{Attempts: 1}}
 	d.readFields(name)
 	d.readTask()
 	d.readTriggers()
 	d.checkWhole(name)
-	p.models = append(p.models, d.model)
+	d.project.models = append(d.project.models, d.model)
 }
 
 // readFields reads the file, the parts that others refer to first.
@@ -232,6 +242,7 @@ func (d *draft) readDefault(in *model.Input, m *member) {
 	if m == nil {
 		return
 	}
+	in.Default = &model.Template{} // one that is wrong has its own error, and nothing follows from it
 	t, ok := d.template(m.value, "default")
 	if !ok {
 		return
@@ -271,6 +282,7 @@ func (d *draft) readOutput(m member) {
 	if !strings.HasPrefix(t.String(), "s3://") {
 		m.errorf("output %q is %q, and an S3 URI s3://bucket/key is expected", m.name, t)
 	}
+	m.checkBucket(t.String())
 	d.checkInputs(m.value, t, true)
 	d.model.Outputs = append(d.model.Outputs, model.Output{Name: m.name, URI: t})
 }

@@ -169,6 +169,7 @@ func (d *draft) readWaitFor(m member) {
 				if !strings.HasPrefix(t.String(), "s3://") {
 					v.errorf("%q is no S3 URI s3://bucket/key", t)
 				}
+				v.checkBucket(t.String())
 				w.Objects = append(w.Objects, t)
 			}
 		},

@@ -9,12 +9,12 @@ import (
 
 // Problem is something that is wrong with a project's files, and where.
 type Problem struct {
-	File    string // relative to the project's folder
-	Line    int    // from 1; 0 is the file as a whole
-	Column  int
-	Model   string // "" in modeldispatch.yaml
-	Message string // the cause; what would be right
-	Warning bool   // it works, but probably not as meant
+	File    string `json:"file"`             // relative to the project's folder
+	Line    int    `json:"line,omitempty"`   // from 1; 0 is the file as a whole
+	Column  int    `json:"column,omitempty"` // in characters, from 1
+	Model   string `json:"model,omitempty"`  // "" in modeldispatch.yaml
+	Message string `json:"message"`          // the cause; what would be right
+	Warning bool   `json:"warning"`          // it works, but probably not as meant
 }
 
 func (p Problem) String() string {
@@ -62,23 +62,31 @@ func (r *report) split() (warnings []Problem, errors Problems) {
 	return warnings, errors
 }
 
-// meant is the end of an error about an unknown word: the nearest known one, and all of them.
-func meant(word string, known []string) string {
-	slices.Sort(known)
-	known = slices.Compact(known)
+// nearest is the known word that is meant by one that is nearly it; "" where there is none.
+func nearest(word string, known []string) string {
 	best, distance := "", 1+len(word)/3
 	for _, k := range known {
 		if d := edits(word, k); d <= distance {
 			best, distance = k, d-1
 		}
 	}
+	return best
+}
+
+// meant is the end of an error about an unknown word: the nearest known one, or all of them.
+func meant(word string, known []string) string {
+	slices.Sort(known)
+	known = slices.Compact(known)
+	best := nearest(word, known)
 	switch {
 	case best != "":
 		return fmt.Sprintf("did you mean %q?", best)
 	case len(known) == 0:
 		return "there are none"
+	case len(known) == 1:
+		return "there is " + known[0]
 	case len(known) > 12:
-		return ""
+		return "none that there is has a name like it"
 	}
 	return "there are " + strings.Join(known, ", ")
 }

@@ -31,14 +31,23 @@ type environment struct {
 }
 
 func readProject(r *report, dir string, o Options) (*project, bool) {
-	p := &project{document: &document{report: r, file: ProjectFile}, options: o, pools: map[string]int{}}
+	p := newProject(r, o)
 	v, ok := p.read(dir)
-	if !ok {
-		return p, false
-	}
+	return p, ok && p.build(v)
+}
+
+func newProject(r *report, o Options) *project {
+	return &project{document: &document{report: r, file: ProjectFile, least: "environments: { local: {} } is"}, options: o, pools: map[string]int{}}
+}
+
+// build takes what the file has, for the environment of the options. It says whether that is there.
+func (p *project) build(v value) bool {
+	o := p.options
+	var environments value
 	all := map[string]environment{}
 	v.fields("a project", map[string]func(member){
 		"environments": func(m member) {
+			environments = m.value
 			list, _ := m.members("environments")
 			for _, e := range list {
 				all[e.name] = readEnvironment(e)
@@ -56,8 +65,11 @@ func readProject(r *report, dir string, o Options) (*project, bool) {
 	})
 	e, known := all[o.Environment]
 	if !known && o.Environment != "local" {
-		v.errorf("there is no environment %q; %s", o.Environment, meant(o.Environment, slices.Collect(maps.Keys(all))))
-		return p, false
+		if environments.doc == nil {
+			environments = v
+		}
+		environments.errorf("there is no environment %q; %s", o.Environment, meant(o.Environment, slices.Collect(maps.Keys(all))))
+		return false
 	}
 	p.deployment, p.paused, p.variables = o.Deployment, e.paused, e.variables
 	if p.deployment == "" {
@@ -70,7 +82,7 @@ func readProject(r *report, dir string, o Options) (*project, bool) {
 		v.errorf("the deployment %q is no name: small letters, digits and hyphens are, at most 40, the first a letter", p.deployment)
 	}
 	p.defined = true
-	return p, true
+	return true
 }
 
 var (

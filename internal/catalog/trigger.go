@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"modeldispatch/internal/cron"
 	"modeldispatch/internal/model"
@@ -19,11 +20,15 @@ type triggerDraft struct {
 	model.Trigger
 	at       value
 	named    bool
-	captures []string
-	unread   bool // a pattern of it is wrong, so what it captures is not known
+	captures []string // that every key gives
+	captured []string // that some key gives
+	unread   bool     // a pattern of it is wrong, so what it captures is not known
 	assigned map[string]bool
 	inputs   *member // read last: which placeholders there are depends on the rest
 	forEach  *member
+	where    *member
+	pattern  *member
+	schedule member
 }
 
 func (d *draft) readTriggers() {
@@ -65,7 +70,7 @@ func (d *draft) readTrigger(m member) *triggerDraft {
 			}
 		},
 		"timezone": func(f member) { t.Timezone = f.zone() },
-		"where":    func(f member) { t.Where = d.pattern(f) },
+		"where":    func(f member) { t.where, t.Where = &f, d.compiled(f) },
 		"inputs":   func(f member) { t.inputs = &f },
 		"for-each": func(f member) { t.forEach = &f },
 	}
@@ -88,6 +93,10 @@ func (d *draft) readTrigger(m member) *triggerDraft {
 	t.readForEach()
 	t.readInputs()
 	t.checkBound()
+	t.checkLooks("where", t.where)
+	t.checkLooks("its pattern", t.pattern)
+	t.checkCaptures()
+	t.checkFires()
 	return t
 }
 
@@ -107,7 +116,7 @@ func (t *triggerDraft) readKind(kind model.Kind, m member) {
 	case model.After:
 		t.readAfter(m)
 	case model.Event:
-		t.Pattern = t.pattern(m)
+		t.pattern, t.Pattern = &m, t.compiled(m)
 	}
 }
 
@@ -119,6 +128,20 @@ func (t *triggerDraft) readSchedule(m member) {
 	t.Schedule = text
 	if _, err := cron.Parse(text, nil); err != nil {
 		m.errorf("%v", err)
+		return
+	}
+	t.schedule = m
+}
+
+// checkFires warns of a schedule whose times are all over.
+func (t *triggerDraft) checkFires() {
+	schedule, err := cron.Parse(t.Schedule, t.Location())
+	now := t.project.options.Now
+	if now.IsZero() {
+		now = time.Now()
+	}
+	if t.Kind == model.Schedule && err == nil && schedule.Next(now).IsZero() {
+		t.schedule.warnf("%s is over: it never fires again", t.Schedule)
 	}
 }
 
@@ -135,6 +158,11 @@ func (t *triggerDraft) readArrival(m member) {
 			v.errorf("%v", err)
 			continue
 		}
+		if !v.checkBucket(text) {
+			t.unread = true
+			continue
+		}
+		t.captured = append(t.captured, a.Names()...)
 		// With several patterns only what all of them capture is there for sure.
 		if names := a.Names(); i == 0 {
 			t.captures = names
@@ -149,11 +177,30 @@ var queueForm = regexp.MustCompile(`^([A-Za-z0-9_-]{1,80}|arn:[a-z-]+:sqs:[a-z0-
 
 func (t *triggerDraft) readQueue(m member) {
 	text, ok := m.text("message")
-	if ok && !queueForm.MatchString(text) {
-		m.errorf("%q is neither a queue's name (letters, digits, hyphens and _, at most 80; FIFO queues are not read) nor the ARN of one", text)
-	}
 	t.Queue = text
+	if !ok {
+		return
+	}
+	name, whole := text[strings.LastIndexByte(text, ':')+1:], t.project.deployment+"-"+text
+	if strings.HasPrefix(text, "arn:") {
+		whole = name
+	}
+	switch {
+	case !queueForm.MatchString(text):
+		m.errorf("%q is neither a queue's name (letters, digits, hyphens and _, at most 80; FIFO queues are not read) nor the ARN of one", text)
+	case slices.ContainsFunc(ownQueues, func(own string) bool { return whole == t.project.deployment+"-"+own }):
+		m.errorf("queue %q is the deployment's own: choose another name than %s", whole, strings.Join(ownQueues, ", "))
+	case len(whole) > maxQueue:
+		m.errorf("the deployment's queue would be called %q, which has %d characters, and SQS takes %d: choose a shorter name", whole, len(whole), maxQueue)
+	}
 }
+
+// ownQueues are the queues that template.yaml makes for the functions, after the deployment's name.
+var ownQueues = []string{"launch", "wake", "dead-letters"}
+
+// maxQueue is how many characters a queue's name has at most.
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
+const maxQueue = 80
 
 func (t *triggerDraft) readAfter(m member) {
 	for _, v := range m.list() {
@@ -164,8 +211,8 @@ func (t *triggerDraft) readAfter(m member) {
 	}
 }
 
-// pattern reads an EventBridge pattern.
-func (d *draft) pattern(m member) json.RawMessage {
+// compiled reads an EventBridge pattern.
+func (d *draft) compiled(m member) json.RawMessage {
 	decoded, ok := m.decoded(0)
 	if !ok {
 		return nil
@@ -309,6 +356,9 @@ func (t *triggerDraft) checkPlaceholders(v value, template model.Template, in mo
 }
 
 func article(k model.Kind) string {
+	if k == model.Event {
+		return "an EventBridge"
+	}
 	if strings.ContainsAny(string(k)[:1], "aeiou") {
 		return fmt.Sprintf("an %s", k)
 	}

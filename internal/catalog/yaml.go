@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -22,11 +25,13 @@ const (
 	maxNodes = 20_000 // aliases count each time that they are used
 )
 
-// document is one YAML file that is being read.
+// document is one file that is being read: YAML, or JSON, which is YAML too.
 type document struct {
 	*report
 	file      string // relative
 	model     string
+	json      bool
+	least     string // what is expected of it at least
 	variables map[string]string
 	defined   bool // variables are known: ${NAME} is replaced
 	anchors   map[string]ast.Node
@@ -51,7 +56,7 @@ func (v value) errorf(format string, args ...any) { v.doc.problem(v.at, false, f
 
 func (v value) warnf(format string, args ...any) { v.doc.problem(v.at, true, format, args...) }
 
-// read reads a YAML file. A file that cannot be read has its problem, and no value.
+// read reads the file. One that cannot be read has its problem, and no value.
 func (d *document) read(folder string) (value, bool) {
 	text, err := os.ReadFile(filepath.Join(folder, d.file))
 	if err != nil {
@@ -62,9 +67,25 @@ func (d *document) read(folder string) (value, bool) {
 }
 
 func (d *document) parse(text []byte) (value, bool) {
+	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // with which some editors begin a file
 	if len(text) > maxFile {
 		d.problem(position{}, false, "it has %d bytes, and at most %d are read", len(text), maxFile)
 		return value{}, false
+	}
+	if i := invalidUTF8(text); i >= 0 {
+		d.problem(placeOf(text, i), false, "it is not UTF-8: the byte %#x is none of its characters; save it as UTF-8", text[i])
+		return value{}, false
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		d.problem(position{1, 1}, false, "it is empty; %s expected", d.least)
+		return value{}, false
+	}
+	if d.json {
+		var whole json.RawMessage
+		if err := json.Unmarshal(text, &whole); err != nil {
+			d.problem(jsonPosition(text, err), false, "it is not JSON: %v", err)
+			return value{}, false
+		}
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
@@ -72,7 +93,7 @@ func (d *document) parse(text []byte) (value, bool) {
 		return value{}, false
 	}
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
-		d.problem(position{1, 1}, false, "it is empty")
+		d.problem(position{1, 1}, false, "it is empty; %s expected", d.least)
 		return value{}, false
 	}
 	if len(file.Docs) > 1 {
@@ -81,6 +102,32 @@ func (d *document) parse(text []byte) (value, bool) {
 	}
 	d.anchors = map[string]ast.Node{}
 	return d.value(file.Docs[0].Body, 0)
+}
+
+// invalidUTF8 is where text is not UTF-8; -1 where it is all of it.
+func invalidUTF8(text []byte) int {
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
+// placeOf is the line and column of a byte.
+func placeOf(text []byte, i int) position {
+	before := text[:i]
+	return position{1 + bytes.Count(before, []byte("\n")), 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])}
+}
+
+func jsonPosition(text []byte, err error) position {
+	var syntax *json.SyntaxError
+	if !errors.As(err, &syntax) {
+		return position{1, 1}
+	}
+	return placeOf(text, max(int(syntax.Offset)-1, 0))
 }
 
 func yamlPosition(err error) position {
@@ -276,8 +323,19 @@ func (v value) raw() (string, bool) {
 	return "", false
 }
 
-// text is a scalar as text, with the environment's variables in place.
+// text is a scalar as text, with the environment's variables in place. What AWS calls things is known to CloudFormation
+// only, and neither to the functions nor here.
 func (v value) text(what string) (string, bool) {
+	text, ok := v.passed(what)
+	if ok && v.doc.defined && strings.Contains(text, "${AWS::") {
+		v.errorf("%s is %q, and ${AWS::…} is for CloudFormation: it can be in task definitions, task.image and policies; here use a variable of the environment", what, text)
+		return "", false
+	}
+	return text, ok
+}
+
+// passed is a scalar as text, in which ${AWS::…} is left to CloudFormation.
+func (v value) passed(what string) (string, bool) {
 	text, ok := v.raw()
 	if !ok {
 		v.errorf("%s is %s, and text is expected", what, v.kind())
@@ -288,7 +346,7 @@ func (v value) text(what string) (string, bool) {
 
 var variableForm = regexp.MustCompile(`\$\{([^}]*)\}`)
 
-// replace puts the environment's variables in place. ${AWS::…} goes through to CloudFormation.
+// replace puts the environment's variables in place. ${AWS::…} is no variable of ours.
 func (v value) replace(text string) (string, bool) {
 	ok := true
 	if !v.doc.defined {

@@ -48,7 +48,7 @@ func (buildCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(compiled.Compact())
+	text, err := compiled.Compile()
 	if err != nil {
 		return err
 	}

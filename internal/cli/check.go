@@ -10,13 +10,18 @@ import (
 )
 
 type checkCommand struct {
-	Schema bool `help:"Print the JSON schema of model.yaml, for editors."`
+	Schema        bool `help:"Print the JSON schema of model.yaml, for editors."`
+	ProjectSchema bool `help:"Print the JSON schema of modeldispatch.yaml."`
 }
 
 // Run checks the project.
 func (c checkCommand) Run(s *session) error {
-	if c.Schema {
+	switch {
+	case c.Schema:
 		_, err := s.Out.Write(catalog.Schema())
+		return err
+	case c.ProjectSchema:
+		_, err := s.Out.Write(catalog.ProjectSchema())
 		return err
 	}
 	_, compiled, err := s.compile()

@@ -119,17 +119,23 @@ func (s *session) compile() (string, model.Catalog, error) {
 		return "", model.Catalog{}, err
 	}
 	c, warnings, err := catalog.Compile(folder, catalog.Options{Environment: s.Environment, Processes: s.Environment == localEnvironment})
-	for _, w := range warnings {
-		_, _ = fmt.Fprintf(s.Err, "%s\n", w)
+	if err == nil || !s.JSON {
+		for _, w := range warnings {
+			_, _ = fmt.Fprintf(s.Err, "%s\n", w)
+		}
+		warnings = nil
 	}
-	return folder, c, s.problems(err)
+	return folder, c, s.problems(err, warnings...)
 }
 
-// problems prints all that is wrong with a project, if that is the error.
-func (s *session) problems(err error) error {
+// problems prints all that is wrong with a project, if that is the error; with --json, warnings too.
+func (s *session) problems(err error, warnings ...catalog.Problem) error {
 	var problems catalog.Problems
 	if !errors.As(err, &problems) {
 		return err
+	}
+	if s.JSON {
+		return errors.Join(s.printJSON(append(warnings, problems...)), failure{})
 	}
 	for _, p := range problems {
 		_, _ = fmt.Fprintf(s.Err, "%s\n", p)
@@ -145,10 +151,15 @@ const localEnvironment = "local"
 func dataFolder(project string) string { return filepath.Join(project, ".modeldispatch") }
 
 // printJSON prints a value as indented JSON.
-func (s *session) printJSON(v any) error {
+func (s *session) printJSON(v any) error { return s.encode(v, "  ") }
+
+// printLine prints a value as a line of JSON.
+func (s *session) printLine(v any) error { return s.encode(v, "") }
+
+func (s *session) encode(v any, indent string) error {
 	out := json.NewEncoder(s.Out)
 	out.SetEscapeHTML(false)
-	out.SetIndent("", "  ")
+	out.SetIndent("", indent)
 	return out.Encode(v)
 }
 

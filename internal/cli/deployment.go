@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -184,6 +183,18 @@ func stackOutputs(ctx context.Context, cfg aws.Config, environment, stack string
 		Deployment: need("Deployment"), Table: need("Table"), Bucket: need("StateBucket"), Bus: need("EventBus"),
 		LaunchURL: need("LaunchQueueUrl"), WakeURL: need("WakeQueueUrl"), Placement: fargate.Placement{Cluster: need("Cluster")},
 	}
+	for _, p := range said.Stacks[0].Parameters { // the network of the tasks, which the functions have from there, too
+		switch value := aws.ToString(p.ParameterValue); aws.ToString(p.ParameterKey) {
+		case "Subnets":
+			o.Placement.Subnets = strings.Split(value, ",")
+		case "SecurityGroups":
+			if value != "" {
+				o.Placement.SecurityGroups = strings.Split(value, ",")
+			}
+		case "AssignPublicIp":
+			o.Placement.AssignPublicIP = value == "ENABLED"
+		}
+	}
 	if len(missing) > 0 {
 		return o, fmt.Errorf("stack %q has no output %s: it is not one of template.yaml, or its deployment has not ended", stack, strings.Join(missing, ", "))
 	}
@@ -224,11 +235,12 @@ func (a account) catalog() (model.Catalog, error) {
 		return c, fmt.Errorf("reading the deployed catalog %s: %w", where, err)
 	}
 	defer func() { _ = out.Body.Close() }()
-	if err := json.NewDecoder(out.Body).Decode(&c); err != nil {
-		return c, fmt.Errorf("reading the deployed catalog %s: %w", where, err)
+	compiled, err := io.ReadAll(out.Body)
+	if err == nil {
+		c, err = model.ReadCatalog(compiled, a.options.Deployment)
 	}
-	if c.Schema > model.Schema {
-		return c, fmt.Errorf("the deployed catalog has schema %d, and this modeldispatch knows up to %d: use the version that was deployed", c.Schema, model.Schema)
+	if err != nil {
+		return c, fmt.Errorf("reading the deployed catalog %s: %w", where, err)
 	}
 	return c, nil
 }

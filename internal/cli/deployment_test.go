@@ -17,9 +17,12 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	stacktypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	client "github.com/aws/aws-sdk-go-v2/service/dynamodb"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -79,7 +82,7 @@ func TestCommandsOnADeployment(t *testing.T) {
 	}
 	publish := func(version string) {
 		t.Helper()
-		c := here.Compact().Deployed(o.Deployment)
+		c := here
 		c.Version = version
 		d, err := app.Wire(cfg, o, c, nil)
 		if err != nil {
@@ -89,6 +92,10 @@ func TestCommandsOnADeployment(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	s.says(0, `"cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/models",\s+"taskDefinition": "models-first"(?s:.*)"subnet-1",\s+"subnet-2"\s+\],\s+"securityGroups": \[\s+"sg-1"\s+\],\s+"assignPublicIp": "ENABLED"(?s:.*)"startedBy": "models/first-[a-z2-7]{12}/1"(?s:.*)latest ACTIVE revision at launch: ECS does not have it yet`, "explain", "s3://landing/first/1")
+	register(t, cfg, "models-first")
+	s.says(0, `"taskDefinition": "arn:aws:ecs:us-east-1:123456789012:task-definition/models-first:1"`, "explain", "s3://landing/first/1")
+
 	publish("another")
 	s.says(1, `warning: the models here \(version `+here.Version+`\) are not those deployed to prod \(version another\), which are used; make deploy ENV=prod(?s:.*)there is no model "fist"`, "run", "fist", "n=1")
 	publish(here.Version)
@@ -144,14 +151,31 @@ func deploy(t *testing.T, cfg aws.Config) app.Options {
 	for name := range template.Outputs {
 		outputs[name] = map[string]string{"Value": values[name]}
 	}
-	body, err := json.Marshal(map[string]any{"Resources": map[string]any{"Topic": map[string]string{"Type": "AWS::SNS::Topic"}}, "Outputs": outputs})
+	parameter := map[string]string{"Type": "String"}
+	body, err := json.Marshal(map[string]any{"Resources": map[string]any{"Topic": map[string]string{"Type": "AWS::SNS::Topic"}}, "Outputs": outputs,
+		"Parameters": map[string]any{"Subnets": parameter, "SecurityGroups": parameter, "AssignPublicIp": parameter}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cloudformation.NewFromConfig(cfg).CreateStack(t.Context(), &cloudformation.CreateStackInput{StackName: aws.String("models"), TemplateBody: aws.String(string(body))}); err != nil {
+	if _, err := cloudformation.NewFromConfig(cfg).CreateStack(t.Context(), &cloudformation.CreateStackInput{StackName: aws.String("models"), TemplateBody: aws.String(string(body)), Parameters: []stacktypes.Parameter{
+		{ParameterKey: aws.String("Subnets"), ParameterValue: aws.String("subnet-1,subnet-2")},
+		{ParameterKey: aws.String("SecurityGroups"), ParameterValue: aws.String("sg-1")},
+		{ParameterKey: aws.String("AssignPublicIp"), ParameterValue: aws.String("ENABLED")},
+	}}); err != nil {
 		t.Fatal(err)
 	}
 	return o
+}
+
+// register has ECS have a task definition of a family.
+func register(t *testing.T, cfg aws.Config, family string) {
+	t.Helper()
+	_, err := ecs.NewFromConfig(cfg).RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+		Family: &family, ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("model"), Image: aws.String("example.com/model:1"), Memory: aws.Int32(512)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // launched has a run have a task, which has written a log.

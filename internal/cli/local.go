@@ -64,10 +64,13 @@ func (c localCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	s.watch(stack)
-	s.banner(stack.URL(), compiled)
+	t := s.teller()
+	t.watch(stack)
+	t.do(func() { s.banner(stack.URL(), compiled) })
 	<-s.ctx.Done()
-	s.printf("\nstopping; runs that are live are settled at the next start\n")
+	if !s.JSON {
+		s.printf("\nstopping; runs that are live are settled at the next start\n")
+	}
 	return closeStack(s.ctx, stack)
 }
 
@@ -79,6 +82,10 @@ func closeStack(ctx context.Context, stack *local.Stack) error {
 
 // banner says what is there, and how to try it.
 func (s *session) banner(url string, c model.Catalog) {
+	if s.JSON {
+		_ = s.printLine(map[string]string{"url": url})
+		return
+	}
 	s.printf("modeldispatch local  %s  (S3, SQS, ECS, EventBridge; any credentials)\n\n", url)
 	for _, m := range c.Models {
 		for _, t := range m.Triggers {
@@ -144,13 +151,16 @@ func (s *session) play(folder, events string, o local.Options) error {
 	if err != nil {
 		return err
 	}
-	s.printf("playing %s from %s on %s\n\n", count(len(steps), "event"), events, stack.URL())
-	s.watch(stack)
-	r := report{folder: folder, events: events, data: o.Data, started: time.Now()}
+	if !s.JSON {
+		s.printf("playing %s from %s on %s\n\n", count(len(steps), "event"), events, stack.URL())
+	}
+	t := s.teller()
+	t.watch(stack)
+	r := report{catalog: o.Catalog, folder: folder, events: events, data: o.Data, started: time.Now()}
 	err = play.Player{Stack: stack, Catalog: o.Catalog, Folder: events}.Play(s.ctx, steps, func(result play.Result) {
 		r.results = append(r.results, result)
 		if result.LeftOut != "" {
-			s.printf("%s  left out     %s: %s\n", clock(time.Now()), result.Step.Name(), result.LeftOut)
+			t.tell(fmt.Sprintf("left out     %s: %s", result.Step.Name(), result.LeftOut), happening{LeftOut: result.Step.Name(), Reason: result.LeftOut})
 		}
 	})
 	if err == nil {
@@ -158,6 +168,10 @@ func (s *session) play(folder, events string, o local.Options) error {
 	}
 	if err := errors.Join(err, closeStack(s.ctx, stack)); err != nil {
 		return err
+	}
+	t.flush()
+	if s.JSON {
+		return r.printJSON(s)
 	}
 	return r.print(s)
 }

@@ -75,8 +75,8 @@ func (c nextCommand) firings(m model.Model, now time.Time) ([]firing, error) {
 
 func unknownModel(c model.Catalog, name string) error {
 	var names []string
-	for _, m := range c.Models {
-		names = append(names, m.Name)
+	for _, e := range c.Index() {
+		names = append(names, e.Name)
 	}
 	return fmt.Errorf("there is no model %q; there are %s", name, strings.Join(names, ", "))
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"path/filepath"
@@ -12,12 +13,14 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/local/play"
+	"modeldispatch/internal/model"
 	"modeldispatch/internal/route"
 	"modeldispatch/internal/run"
 )
 
 // report is what is said at the end of a play.
 type report struct {
+	catalog model.Catalog
 	folder  string
 	events  string // folder
 	data    string
@@ -98,6 +101,61 @@ func (r *report) print(s *session) error {
 	return nil
 }
 
+// playReport is the closing object of --json.
+type playReport struct {
+	Events  int           `json:"events"`
+	Runs    int           `json:"runs"`
+	Lost    int           `json:"lost"`
+	Doubled int           `json:"doubled"`
+	Seconds float64       `json:"seconds"`
+	Became  []became      `json:"became"`
+	Wrong   []happenedNot `json:"wrong"`   // went otherwise than declared
+	LeftOut []happenedNot `json:"leftOut"` // could not be played here
+}
+
+// became is what became of an event for a model.
+type became struct {
+	Event    string            `json:"event"`
+	Decision dispatch.Decision `json:"decided"`
+	Run      *movedRun         `json:"run,omitempty"`
+	Trigger  string            `json:"trigger,omitempty"`
+	Inputs   model.Inputs      `json:"inputs,omitempty"`
+	Outputs  []model.Object    `json:"outputs,omitempty"`
+	Log      string            `json:"log,omitempty"`
+}
+
+type happenedNot struct {
+	Step   string `json:"step"`
+	Reason string `json:"reason"`
+}
+
+func (r *report) printJSON(s *session) error {
+	o := playReport{Lost: r.lost, Doubled: r.doubled, Seconds: time.Since(r.started).Seconds(), Became: []became{}, Wrong: []happenedNot{}, LeftOut: []happenedNot{}}
+	for _, result := range r.results {
+		switch {
+		case result.LeftOut != "":
+			o.LeftOut = append(o.LeftOut, happenedNot{result.Step.Name(), result.LeftOut})
+			continue
+		case result.Wrong != "":
+			o.Wrong = append(o.Wrong, happenedNot{result.Step.Name(), result.Wrong})
+		}
+		o.Events++
+	}
+	for _, row := range r.rows {
+		b := became{Event: row.happened.Event.Identity, Decision: row.happened.Decision}
+		if b.Decision.Verdict == dispatch.Started {
+			o.Runs++
+			b.Run, b.Trigger, b.Inputs, b.Outputs, b.Log = moved(row.happened.Run), row.happened.Run.Trigger, row.spec.Inputs, row.spec.Task.Outputs, row.log
+		}
+		o.Became = append(o.Became, b)
+	}
+	err := s.printLine(map[string]any{"report": o})
+	if len(o.Wrong)+o.Lost+o.Doubled > 0 {
+		return errors.Join(err, failure{})
+	}
+	return err
+}
+
 // explainable is what was played first, as explain takes it; "" where it cannot.
 func (r *report) explainable() string {
 	switch first := r.results[0].Step; {
@@ -122,20 +180,26 @@ func (r *report) cells(row reportRow) []string {
 	}
 	log := row.log
 	if h.Run.Attempt == 0 {
-		return []string{h.Decision.Model, h.Run.Trigger, inputText(given(row.spec)), "0", string(h.Run.State) + because(h.Run), duration(h.Run), "-", "-"}
+		return []string{h.Decision.Model, h.Run.Trigger, inputText(r.given(h.Decision.Model, row.spec)), "0", string(h.Run.State) + because(h.Run), duration(h.Run), "-", "-"}
 	}
 	if short, err := filepath.Rel(r.folder, log); err == nil {
 		log = short
 	}
 	return []string{
-		h.Decision.Model, h.Run.Trigger, inputText(given(row.spec)), fmt.Sprint(h.Run.Attempt), string(h.Run.State) + because(h.Run),
+		h.Decision.Model, h.Run.Trigger, inputText(r.given(h.Decision.Model, row.spec)), fmt.Sprint(h.Run.Attempt), string(h.Run.State) + because(h.Run),
 		duration(h.Run), dash(strings.Join(outputs, ", ")), log,
 	}
 }
 
-// given is a run's inputs without those that have their default.
-func given(spec run.Spec) run.Spec {
+// given is a run's inputs without those that have their default, as its model is given them.
+func (r *report) given(name string, spec run.Spec) run.Spec {
+	m, _ := r.catalog.Model(name)
 	spec.Inputs = maps.Clone(spec.Inputs)
+	for name, value := range spec.Inputs {
+		if in, declared := m.Input(name); declared {
+			spec.Inputs[name] = in.Text(value)
+		}
+	}
 	maps.DeleteFunc(spec.Inputs, func(name, _ string) bool { return spec.From[name] == route.Default })
 	return spec
 }

@@ -9,34 +9,103 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/local"
+	"modeldispatch/internal/model"
 	"modeldispatch/internal/run"
 )
 
-// watch prints a line for each thing that happens.
-func (s *session) watch(stack *local.Stack) {
-	lines := make(chan string, 1024) // printed by one goroutine: lines never mix
+// happening is a line of --json: one of event, run, announcement and leftOut, as it happens.
+type happening struct {
+	Time         time.Time       `json:"time"`
+	Event        string          `json:"event,omitempty"` // identity
+	Kind         model.Kind      `json:"kind,omitempty"`
+	Decision     any             `json:"decided,omitempty"`
+	Run          *movedRun       `json:"run,omitempty"`
+	Announcement string          `json:"announcement,omitempty"` // detail type
+	Detail       json.RawMessage `json:"detail,omitempty"`
+	LeftOut      string          `json:"leftOut,omitempty"` // step of a play
+	Reason       string          `json:"reason,omitempty"`
+}
+
+// movedRun is a run as it is after it moved.
+type movedRun struct {
+	ID       string       `json:"id"`
+	Model    string       `json:"model"`
+	State    run.State    `json:"state"`
+	For      run.Wait     `json:"for,omitempty"`
+	Attempt  int          `json:"attempt,omitempty"`
+	Task     string       `json:"task,omitempty"`
+	Stopping *run.Cancel  `json:"stopping,omitempty"`
+	Outcome  *run.Outcome `json:"outcome,omitempty"`
+	Seconds  float64      `json:"seconds,omitempty"` // from its acceptance to its end
+}
+
+func moved(r run.Run) *movedRun {
+	m := movedRun{ID: r.ID, Model: r.Model, State: r.State, For: r.For, Attempt: r.Attempt, Task: r.Task.ARN, Outcome: r.Outcome}
+	if r.State.Ended() {
+		m.Seconds = r.Ended.Sub(r.Accepted).Seconds()
+	} else {
+		m.Stopping = r.Cancel
+	}
+	return &m
+}
+
+// teller prints what happens: a line for people, or an object with --json. One goroutine prints: lines never mix.
+type teller struct {
+	*session
+	print chan func()
+}
+
+func (s *session) teller() teller {
+	t := teller{s, make(chan func(), 1024)}
 	go func() {
-		for line := range lines {
-			s.printf("%s\n", line)
+		for print := range t.print {
+			print()
 		}
 	}()
-	say := func(line string) {
-		select {
-		case lines <- clock(time.Now()) + "  " + line:
-		case <-s.ctx.Done():
-		}
+	return t
+}
+
+func (t teller) do(print func()) {
+	select {
+	case t.print <- print:
+	case <-t.ctx.Done():
 	}
+}
+
+// flush returns when all that was told is printed.
+func (t teller) flush() {
+	done := make(chan struct{})
+	t.do(func() { close(done) })
+	select {
+	case <-done:
+	case <-t.ctx.Done():
+	}
+}
+
+// tell says that something happened. Where there is nothing to say for people, nothing is said at all.
+func (t teller) tell(line string, h happening) {
+	if line == "" {
+		return
+	}
+	h.Time = time.Now()
+	t.do(func() {
+		if t.JSON {
+			_ = t.printLine(h)
+		} else {
+			t.printf("%s  %s\n", clock(h.Time), line)
+		}
+	})
+}
+
+// watch tells of all that happens.
+func (t teller) watch(stack *local.Stack) {
 	stack.Watch(dispatch.Notice{
-		Decided: func(e event.Event, d dispatch.Decision) { say(decisionLine(e, d)) },
-		Moved: func(before, after run.Run) {
-			if line := moveLine(before, after); line != "" {
-				say(line)
-			}
+		Decided: func(e event.Event, d dispatch.Decision) {
+			t.tell(decisionLine(e, d), happening{Event: e.Identity, Kind: e.Kind, Decision: d})
 		},
+		Moved: func(before, after run.Run) { t.tell(moveLine(before, after), happening{Run: moved(after)}) },
 		Announced: func(a dispatch.Announcement) {
-			if line := announcedLine(a); line != "" {
-				say(line)
-			}
+			t.tell(announcedLine(a), happening{Announcement: a.DetailType, Detail: a.Detail})
 		},
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"modeldispatch/internal/event"
@@ -22,7 +23,8 @@ const AnnounceRejected = "Event Rejected"
 // Accept takes an event for every model that it concerns. When it returns without an error, each
 // of them has its run, or the record of why not; after an error it is to be called again.
 func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, error) {
-	if d.Catalog.Paused && e.Kind != model.Manual {
+	// What is run by hand is run, and what comes after it if that was asked for.
+	if d.Catalog.Paused && e.Kind != model.Manual && e.Kind != model.After {
 		return d.unmatched(ctx, e, fmt.Sprintf("triggers are paused in environment %q", d.Catalog.Environment)), nil
 	}
 	waited, err := d.arrived(ctx, e)
@@ -165,14 +167,15 @@ func (d *Dispatcher) newSpec(ctx context.Context, e event.Event, b route.Binding
 		return run.Spec{}, &unfitError{err}
 	}
 	inputs := maps.Clone(b.Inputs)
-	for name, uri := range files {
+	var large []string
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		if len(inputs[name]) > largeInput {
-			inputs[name] = uri
+			inputs[name], large = files[name], append(large, name)
 		}
 	}
 	return run.Spec{
 		Schema: model.Schema, Run: id, Catalog: d.Catalog.Version, Event: e.Identity, Kind: e.Kind, Key: b.Key,
-		Inputs: inputs, From: b.From, Task: task, Objects: objects,
+		Inputs: inputs, Large: large, From: b.From, Task: task, Objects: objects,
 	}, nil
 }
 

@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
-	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
 
-// sweepPage is how many due documents of a shard one sweep takes at a time.
-const sweepPage = 100
+// pageSize is how many due documents of a shard a sweep takes at a time.
+const pageSize = 100
+
+// sweepReserve is how long before its end a sweep takes no more: what is left is the next one's.
+const sweepReserve = 10 * time.Second
 
 // Advance does what is due for a run: effects that were not struck out, a silent task, its timers.
 func (d *Dispatcher) Advance(ctx context.Context, id string) error { return d.advance(ctx, id)[0] }
@@ -26,13 +29,13 @@ func (d *Dispatcher) advance(ctx context.Context, ids ...string) []error {
 	for _, r := range due {
 		arns = append(arns, watched(r)...)
 	}
-	var described map[string]fargate.Described
+	found := looked{at: d.Now()}
 	if len(arns) > 0 {
-		described = d.Watcher.DescribeTasks(ctx, arns...)
+		found.described = d.Watcher.DescribeTasks(ctx, arns...)
 	}
 	d.Each(len(ids), func(i int) {
 		if due[i].ID != "" && errs[i] == nil {
-			errs[i] = d.advanceOne(ctx, due[i], described)
+			errs[i] = d.advanceOne(ctx, due[i], found)
 		}
 	})
 	return errs
@@ -52,8 +55,8 @@ func (d *Dispatcher) due(ctx context.Context, id string) (run.Run, error) {
 	return r, nil
 }
 
-func (d *Dispatcher) advanceOne(ctx context.Context, r run.Run, described map[string]fargate.Described) error {
-	if err := d.look(ctx, r, described); err != nil {
+func (d *Dispatcher) advanceOne(ctx context.Context, r run.Run, found looked) error {
+	if err := d.look(ctx, r, found); err != nil {
 		return err
 	}
 	if r.For == run.Objects {
@@ -72,28 +75,53 @@ func (d *Dispatcher) Cancel(ctx context.Context, id, why, by string) error {
 // Sweep does what is due in the whole deployment. One document that cannot be moved does not
 // hold up the others; its error is returned in the end.
 func (d *Dispatcher) Sweep(ctx context.Context) error {
-	failed := []error{d.expect(ctx)}
-	for shard := range store.Shards {
-		keys, err := d.Store.Due(ctx, shard, d.Now(), sweepPage)
-		if err != nil {
-			failed = append(failed, fmt.Errorf("listing what is due: %w", err))
-			continue
-		}
-		var ids []string
-		for _, key := range keys {
-			if id, isRun := strings.CutPrefix(key.PK, "run/"); isRun {
-				ids = append(ids, id)
-				continue
-			}
-			failed = append(failed, d.sweepOne(ctx, key))
-		}
-		failed = append(failed, d.advance(ctx, ids...)...)
-	}
-	err := errors.Join(slices.DeleteFunc(failed, func(err error) bool { return errors.Is(err, store.ErrNotFound) })...)
+	shards := make([]error, store.Shards)
+	d.Each(store.Shards, func(shard int) { shards[shard] = d.sweepShard(ctx, shard) })
+	failed := append(shards, d.expect(ctx))
+	err := errors.Join(failed...)
 	if err == nil && d.Notice.Swept != nil {
 		d.Notice.Swept()
 	}
 	return err
+}
+
+// sweepShard takes what is due in a shard page by page, each document once: one that cannot be moved stays due.
+func (d *Dispatcher) sweepShard(ctx context.Context, shard int) error {
+	var failed []error
+	seen := map[store.Key]bool{}
+	for limit := pageSize; ; limit = len(seen) + pageSize {
+		if end, limited := ctx.Deadline(); limited && time.Until(end) < sweepReserve {
+			log(ctx).Warn().Int("shard", shard).Int("documents", len(seen)).Msg("sweep leaves the rest to the next one")
+			return errors.Join(failed...)
+		}
+		keys, err := d.Store.Due(ctx, shard, d.Now(), limit)
+		if err != nil {
+			return errors.Join(append(failed, fmt.Errorf("listing what is due: %w", err))...)
+		}
+		fresh := slices.DeleteFunc(slices.Clone(keys), func(key store.Key) bool { return seen[key] })
+		failed = append(failed, d.sweepPage(ctx, fresh)...)
+		for _, key := range fresh {
+			seen[key] = true
+		}
+		if len(keys) < limit || len(fresh) == 0 {
+			return errors.Join(failed...)
+		}
+	}
+}
+
+// sweepPage does what is due for some documents. Those that are gone by now are no errors.
+func (d *Dispatcher) sweepPage(ctx context.Context, keys []store.Key) []error {
+	var failed []error
+	var ids []string
+	for _, key := range keys {
+		if id, isRun := strings.CutPrefix(key.PK, "run/"); isRun {
+			ids = append(ids, id)
+			continue
+		}
+		failed = append(failed, d.sweepOne(ctx, key))
+	}
+	failed = append(failed, d.advance(ctx, ids...)...)
+	return slices.DeleteFunc(failed, func(err error) bool { return errors.Is(err, store.ErrNotFound) })
 }
 
 // sweepOne does what is due for a document that is no run's.

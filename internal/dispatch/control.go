@@ -62,7 +62,11 @@ func (d *Dispatcher) Pause(ctx context.Context, name, why, by string) (bool, err
 
 // Resume lets the runs of a paused model go, in their order. It says whether that changed anything.
 func (d *Dispatcher) Resume(ctx context.Context, name, by string) (bool, error) {
-	if err := d.release(ctx, name); err != nil {
+	c, _, err := d.Control(ctx, name)
+	if err == nil && c.Paused {
+		err = d.release(ctx, name)
+	}
+	if err != nil {
 		return false, err
 	}
 	return d.control(ctx, name, func(c Control) Control {

@@ -52,6 +52,7 @@ type Objects interface {
 	// Find says whether an object is there, and when it was last modified.
 	Find(ctx context.Context, uri string) (modified time.Time, there bool, err error)
 	Put(ctx context.Context, uri string, body []byte) error
+	Get(ctx context.Context, uri string) ([]byte, error)
 }
 
 // Bus emits announcements.
@@ -90,6 +91,7 @@ type Notice struct {
 	Announced func(Announcement)
 	Lag       func(time.Duration) // until all that is ready has had its turn at RunTask
 	Swept     func()              // all that was due has been looked at
+	Dropped   func(run.Effect)    // an effect can never be done, and is given up
 }
 
 // Dispatcher moves runs.

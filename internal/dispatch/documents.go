@@ -179,5 +179,9 @@ func CatalogURI(bucket string) string { return "s3://" + bucket + "/catalog.json
 
 // Publish lays that copy: the command line reads it.
 func (d *Dispatcher) Publish(ctx context.Context) error {
-	return d.Objects.Put(ctx, CatalogURI(d.Bucket), encode(d.Catalog))
+	compiled, err := d.Catalog.Compile()
+	if err != nil {
+		return err
+	}
+	return d.Objects.Put(ctx, CatalogURI(d.Bucket), compiled)
 }

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,12 +13,24 @@ import (
 	"modeldispatch/internal/store"
 )
 
+// ErrPermanent is wrapped by the error of a call that would fail each time.
+var ErrPermanent = errors.New("trying again would not help")
+
 // carryOut does effects and strikes them out of their document. What cannot be done now stays
-// there for the sweep, so it is logged and not an error: whoever called has done its part.
+// there for the sweep, so it is logged and not an error: whoever called has done its part. What never can be
+// done is struck out with its reason.
 func (d *Dispatcher) carryOut(ctx context.Context, key store.Key, effects []run.Effect) {
 	var done, failed []int
+	var dropped []string
 	for _, e := range effects {
-		if err := d.do(ctx, key, e); err != nil {
+		err := d.do(ctx, key, e)
+		if errors.Is(err, ErrPermanent) {
+			log(ctx).Error().Err(err).Str("document", key.PK).Str("effect", string(e.Kind)).Msg("effect dropped")
+			dropped = append(dropped, fmt.Sprintf("%s %s: %v", e.Kind, cmp.Or(e.What, e.Line, e.Task), err))
+			if d.Notice.Dropped != nil {
+				d.Notice.Dropped(e)
+			}
+		} else if err != nil {
 			log(ctx).Error().Err(err).Str("document", key.PK).Str("effect", string(e.Kind)).Int("tries", e.Tries+1).Msg("effect postponed")
 			failed = append(failed, e.ID)
 			continue
@@ -27,7 +40,7 @@ func (d *Dispatcher) carryOut(ctx context.Context, key store.Key, effects []run.
 	if len(effects) == 0 {
 		return
 	}
-	if err := d.strike(ctx, key, done, failed); err != nil {
+	if err := d.strike(ctx, key, done, failed, dropped); err != nil {
 		log(ctx).Error().Err(err).Str("document", key.PK).Msg("effects not struck out")
 	}
 }
@@ -71,14 +84,14 @@ func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.Effect) erro
 	return err
 }
 
-// strike takes effects that were done out of a document's outbox, and puts off those that were not.
-func (d *Dispatcher) strike(ctx context.Context, key store.Key, done, failed []int) error {
+// strike takes effects that are done with out of a document's outbox, and puts off those that failed.
+func (d *Dispatcher) strike(ctx context.Context, key store.Key, done, failed []int, dropped []string) error {
 	for {
 		doc, err := d.Store.Get(ctx, key)
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", key, err)
 		}
-		struck, err := d.struck(doc, done, failed)
+		struck, err := d.struck(doc, done, failed, dropped)
 		if err != nil {
 			return err
 		}
@@ -92,12 +105,12 @@ func (d *Dispatcher) strike(ctx context.Context, key store.Key, done, failed []i
 	}
 }
 
-func (d *Dispatcher) struck(doc store.Doc, done, failed []int) (store.Doc, error) {
+func (d *Dispatcher) struck(doc store.Doc, done, failed []int, dropped []string) (store.Doc, error) {
 	outbox, err := outboxOf(doc)
 	if err != nil {
 		return doc, err
 	}
-	outbox = outbox.Strike(done).Postpone(failed, d.Now())
+	outbox = outbox.Strike(done).Postpone(failed, d.Now()).Drop(dropped...)
 	switch kindOf(doc.Key) {
 	case "run":
 		var r run.Run

@@ -47,10 +47,11 @@ func (d *Dispatcher) expectation(ctx context.Context, name, value string) (Expec
 // expect looks at what should have succeeded by now, whether or not anything was ever started.
 func (d *Dispatcher) expect(ctx context.Context) error {
 	var failed []error
-	for _, m := range d.Catalog.Models {
-		if m.Policy.Expect == nil || d.Catalog.Paused {
+	for _, e := range d.Catalog.Index() {
+		if !e.Expects || d.Catalog.Paused {
 			continue
 		}
+		m := e.Model()
 		values := []string{""}
 		if in, per := m.Input(m.Policy.Expect.Per); per {
 			values = in.Enum

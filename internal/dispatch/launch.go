@@ -69,10 +69,10 @@ func (d *Dispatcher) launchFirst(ctx context.Context, before, r run.Run, spec ru
 		if err != nil {
 			return err
 		}
-		r.Definition, r.Limit = definition.ARN, definition.Limit
+		r.Definition, r.Limit, r.AWSVPC = definition.ARN, definition.Limit, definition.AWSVPC
 	}
 	request := fargate.NewRequest(spec.Task, fargate.Launch{
-		Deployment: d.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition,
+		Deployment: d.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition, AWSVPC: r.AWSVPC,
 		Capacity: r.Capacities[r.Capacity], Placement: d.Placement, Size: r.Size, Limit: r.Limit,
 	})
 	a := run.Attempt{Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: encode(request), FirstCall: r.FirstCall}
@@ -106,7 +106,7 @@ func (d *Dispatcher) call(ctx context.Context, r run.Run, request json.RawMessag
 		return fmt.Errorf("launching run %s: %w", r.ID, err)
 	}
 	attempt, call := r.Attempt, r.Call
-	if answer.Refusal != nil && (answer.Refusal.Class == run.Capacity || answer.Refusal.Class == run.Quota) {
+	if answer.Refusal != nil && answer.Refusal.Class.NoPlace() {
 		if err := d.closeGate(ctx, r.Capacities[r.Capacity]); err != nil {
 			return err
 		}
@@ -114,22 +114,17 @@ func (d *Dispatcher) call(ctx context.Context, r run.Run, request json.RawMessag
 	if answer.Refusal != nil {
 		log(ctx).Warn().Str("run", r.ID).Int("attempt", attempt).Str("class", string(answer.Refusal.Class)).Str("detail", answer.Refusal.Detail).Msg("RunTask refused")
 		return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) {
-			return r.Refused(attempt, call, *answer.Refusal, d.plan(), d.Now())
+			return r.Refused(attempt, call, *answer.Refusal, !answer.Indefinite, d.plan(), d.Now())
 		})
 	}
 	log(ctx).Info().Str("run", r.ID).Int("attempt", attempt).Str("task", answer.Task.ARN).Msg("task launched")
-	if r.Pass == run.Probe { // there are places again: each that is found lets two more look
-		if err := d.through(ctx, r.Gate, 2, run.Probe); err != nil {
-			log(ctx).Error().Err(err).Str("gate", r.Gate).Msg("nobody was let through")
-		}
-	}
 	seen := run.Sighting{ARN: answer.Task.ARN, Call: call}
 	if s := answer.Task.LastStatus; s != stopped {
 		// An answer to a token that is sent again does not say how a task has ended: that is said
 		// by its event, or when it is described.
 		seen.Status, seen.Version, seen.Started = s, answer.Task.Version, answer.Task.StartedAt
 	}
-	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(), d.Now()) })
+	return d.observed(ctx, r.ID, attempt, seen)
 }
 
 // list asks ECS which tasks an attempt has, where calling again could start a second one.
@@ -142,12 +137,12 @@ func (d *Dispatcher) list(ctx context.Context, r run.Run) error {
 	if err := json.Unmarshal(a.Request, &request); err != nil {
 		return fmt.Errorf("reading the request of run %s: %w", r.ID, err)
 	}
+	attempt, asked := r.Attempt, d.Now()
 	arns, err := d.Watcher.ListTasks(ctx, request.Cluster, request.StartedBy)
 	if err != nil {
 		return err
 	}
-	attempt := r.Attempt
-	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Listed(attempt, arns, d.plan(), d.Now()) })
+	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Listed(attempt, arns, d.plan(), asked) })
 }
 
 // stopped is ECS's last status of a task.

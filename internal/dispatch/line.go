@@ -36,12 +36,16 @@ func lineOf(m model.Model, inputs model.Inputs) string {
 	if c == nil {
 		return ""
 	}
-	name := m.Name
-	if c.Pool != "" {
-		name = "pool:" + c.Pool
-	}
 	key, _ := c.Per.Expand(m.Lookup(inputs))
-	return "line/" + name + "/" + hash(key.Text)
+	return linesOf(m) + hash(key.Text)
+}
+
+// linesOf is what the names of a model's lines begin with: its own, or those of its pool.
+func linesOf(m model.Model) string {
+	if c := m.Policy.Concurrency; c != nil && c.Pool != "" {
+		return "line/pool:" + c.Pool + "/"
+	}
+	return "line/" + m.Name + "/"
 }
 
 func hash(text string) string {
@@ -69,10 +73,11 @@ type rule struct {
 	overlap model.Overlap
 }
 
-// rule is read live: a deploy changes it for those who wait already.
+// rule is read live: a deploy changes it for those who wait already. Who stands in a line that its model has left
+// since (for a pool, for another one, for none) is held to what it was accepted with.
 func (d *Dispatcher) rule(name string, r run.Run) rule {
 	c := r.Policy.Concurrency
-	if m, known := d.Catalog.Model(r.Model); known {
+	if m, known := d.Catalog.Model(r.Model); known && strings.HasPrefix(name, linesOf(m)) {
 		c = m.Policy.Concurrency
 	}
 	switch {
@@ -277,9 +282,11 @@ func (d *Dispatcher) lineWrites(ctx context.Context, before, after run.Run) ([]s
 	if err != nil {
 		return nil, err
 	}
+	// A line that is empty stays: were it removed, its versions would begin again, and who read it before could
+	// take one line for the other.
 	doc := store.Doc{Key: lineKey(after.Line), Version: version}
 	if l.Holders = slices.DeleteFunc(l.Holders, func(id string) bool { return id == after.ID }); len(l.Holders) == 0 {
-		return append(writes, store.Remove(doc)), nil
+		doc.Expires = d.expires(after.Ended)
 	}
 	doc.Body = encode(l)
 	return append(writes, store.Update(doc)), nil

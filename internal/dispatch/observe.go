@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"errors"
+	"time"
 
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
@@ -15,7 +16,7 @@ import (
 func (d *Dispatcher) Observe(ctx context.Context, t event.Task) error {
 	id, attempt, ours := fargate.ParseStartedBy(d.Deployment, t.StartedBy)
 	if !ours {
-		log(ctx).Debug().Str("startedBy", t.StartedBy).Msg("task of somebody else")
+		log(ctx).Info().Str("startedBy", t.StartedBy).Str("task", t.ARN).Msg("task of somebody else")
 		return nil
 	}
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
@@ -30,7 +31,31 @@ func (d *Dispatcher) Observe(ctx context.Context, t event.Task) error {
 	if err != nil {
 		return err
 	}
-	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(), d.Now()) })
+	return d.observed(ctx, id, attempt, seen)
+}
+
+// observed gives what was seen of a task to its run. Where there was no place for the task, others are kept from
+// trying first.
+func (d *Dispatcher) observed(ctx context.Context, id string, attempt int, seen run.Sighting) error {
+	if seen.Outcome != nil && seen.Outcome.Class.NoPlace() {
+		r, _, err := Read[run.Run](ctx, d.Store, RunKey(id))
+		if err == nil && r.Attempt == attempt && !r.Closed {
+			err = d.closeGate(ctx, r.Capacities[r.Capacity])
+		}
+		if err != nil {
+			return err
+		}
+	}
+	old := false
+	err := d.move(ctx, id, func(r run.Run) (run.Run, bool) {
+		r, changed := r.Observed(attempt, seen, d.plan(), d.Now())
+		old = !changed
+		return r, changed
+	})
+	if err == nil && old {
+		log(ctx).Info().Str("run", id).Int("attempt", attempt).Str("task", seen.ARN).Int64("version", seen.Version).Str("status", seen.Status).Msg("state of a task is known already, or older")
+	}
+	return err
 }
 
 // watched are the tasks of a run that are to be described once it has been silent: its own, and those that nobody knows.
@@ -41,8 +66,14 @@ func watched(r run.Run) []string {
 	return r.Strays
 }
 
+// looked is what ECS said of tasks, and when it was asked.
+type looked struct {
+	at        time.Time
+	described map[string]fargate.Described
+}
+
 // look takes what ECS says of the tasks of a run.
-func (d *Dispatcher) look(ctx context.Context, r run.Run, described map[string]fargate.Described) error {
+func (d *Dispatcher) look(ctx context.Context, r run.Run, found looked) error {
 	arns := watched(r)
 	if len(arns) == 0 {
 		return nil
@@ -50,27 +81,28 @@ func (d *Dispatcher) look(ctx context.Context, r run.Run, described map[string]f
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(r.ID))
 	for _, arn := range arns {
 		if err == nil {
-			err = d.lookAt(ctx, r.ID, r.Attempt, arn, described[arn], spec)
+			err = d.lookAt(ctx, r, arn, found, spec)
 		}
 	}
 	return err
 }
 
-func (d *Dispatcher) lookAt(ctx context.Context, id string, attempt int, arn string, found fargate.Described, spec run.Spec) error {
-	if errors.Is(found.Err, fargate.ErrMissing) {
-		return d.move(ctx, id, func(r run.Run) (run.Run, bool) {
+func (d *Dispatcher) lookAt(ctx context.Context, of run.Run, arn string, found looked, spec run.Spec) error {
+	task, err := found.described[arn].Task, found.described[arn].Err
+	if errors.Is(err, fargate.ErrMissing) {
+		return d.move(ctx, of.ID, func(r run.Run) (run.Run, bool) {
 			if r.Task.ARN == arn {
-				return r.Missed(attempt, arn, d.plan(), d.Now())
+				return r.Missed(of.Attempt, arn, d.plan(), found.at)
 			}
-			return r.StrayGone(arn)
+			return r.StrayGone(arn, d.Now())
 		})
 	}
-	if found.Err != nil {
-		return found.Err
-	}
-	seen, err := d.sighting(ctx, found.Task, spec)
 	if err != nil {
 		return err
 	}
-	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Observed(attempt, seen, d.plan(), d.Now()) })
+	seen, err := d.sighting(ctx, task, spec)
+	if err != nil {
+		return err
+	}
+	return d.observed(ctx, of.ID, of.Attempt, seen)
 }

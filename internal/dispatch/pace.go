@@ -265,10 +265,13 @@ func (d *Dispatcher) openGates(ctx context.Context) error {
 	return nil
 }
 
-// atGate does what an effect wants of a gate: where a task has ended, one run takes its place; where one
-// has come to a gate that is open by now, it goes on.
+// atGate does what an effect wants of a gate: where a task has ended, one run takes its place; where one that was let
+// through to try has found a place, two more try; where one has come to a gate that is open by now, it goes on.
 func (d *Dispatcher) atGate(ctx context.Context, e run.Effect) error {
-	if e.Task != "" {
+	switch {
+	case e.Attempt > 0:
+		return d.through(ctx, e.Line, 2, run.Probe)
+	case e.Task != "":
 		return d.through(ctx, e.Line, 1, run.Replacement)
 	}
 	p, _, err := d.pace(ctx)

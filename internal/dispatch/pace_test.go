@@ -47,6 +47,16 @@ func (w *world) places(n *int, class run.Class) {
 	}
 }
 
+// starts has the containers of all new tasks run.
+func (w *world) starts(t *testing.T) {
+	t.Helper()
+	for _, arn := range w.aws.ECS.Tasks() {
+		if w.aws.ECS.Task(arn).LastStatus == "PROVISIONING" {
+			w.observe(t, w.aws.ECS.Start(arn))
+		}
+	}
+}
+
 // states counts runs by what they wait for, or their state.
 func (w *world) states(t *testing.T, ids []string) string {
 	t.Helper()
@@ -162,11 +172,12 @@ func TestWhereECSHasNoPlaceRunsWaitForOne(t *testing.T) {
 			t.Errorf("%s: %d calls were made for the place that became free", class, w.aws.ECS.Calls-calls)
 		}
 
-		// What became free without our doing is found by one who tries each minute, and two more for each that found one.
+		// What became free without our doing is found by one who tries each minute, and two more for each whose task runs.
 		places = 5
 		w.after(t, time.Minute)
 		for range 3 {
 			w.launch(t)
+			w.starts(t)
 		}
 		w.wantWaits(t, ids, "running", "succeeded", "running", "running", "running", "running")
 

@@ -108,6 +108,13 @@ func (d *Dispatcher) downstream(ctx context.Context, id string) error {
 	up := event.Upstream{Model: r.Model, Run: id, Inputs: map[string]model.Value{}, Outputs: map[string]string{}}
 	m, known := d.Catalog.Model(r.Model)
 	for name, text := range spec.Inputs {
+		if slices.Contains(spec.Large, name) { // the value is bound, and not where it lies
+			value, err := d.Objects.Get(ctx, text)
+			if err != nil {
+				return fmt.Errorf("input %q of run %s: %w", name, id, err)
+			}
+			text = string(value)
+		}
 		up.Inputs[name] = model.Text(text)
 		if in, declared := m.Input(name); known && declared {
 			up.Inputs[name] = model.Value{Type: in.Type, Text: text}

@@ -105,6 +105,10 @@ func TestOverlapReplace(t *testing.T) {
 	w.launch(t)
 	ids = append(ids, w.accepts(t, "b.csv", "c.csv")...)
 	w.wantWaits(t, ids, "running", "skipped", "line")
+	if task := w.aws.ECS.Task(w.newest()); task.DesiredStatus != "RUNNING" {
+		t.Error("the task was stopped by whoever accepted the event, which may not call ECS")
+	}
+	w.after(t, 0)
 	w.exit(t, ids[0], 143)
 	w.wantWaits(t, ids, "cancelled", "skipped", "queued")
 	if o := w.run(t, ids[0]).Outcome; !strings.Contains(o.Detail, ids[1]) {

@@ -161,9 +161,9 @@ func TestDecodeArrivalIgnores(t *testing.T) {
 func TestDecodeArrivalRefuses(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, payload, says string }{
-		{"no JSON", `not json`, "not a JSON object"},
-		{"nothing", ``, "not a JSON object"},
-		{"a list", `[1]`, "not a JSON object"},
+		{"no JSON", `not json`, "it is invalid JSON at 1:2: invalid character 'o' in literal null"},
+		{"nothing", ``, "it is empty"},
+		{"a list", `[1]`, "it is a list"}, {"a list below", "{\n \"a\": 1,\n}", "it is invalid JSON at 3:1"},
 		{"an object of something else", `{"hello": "world"}`, "nothing that is known"},
 		{"another EventBridge event", `{"source": "aws.glue", "detail-type": "Glue Job State Change", "detail": {}}`, `"Glue Job State Change" event of "aws.glue"`},
 		{"a schedule", `{"source": "modeldispatch.schedule", "model": "m", "trigger": "schedule", "scheduled-time": "2026-01-05T06:00:00Z"}`, "a schedule's payload"},

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ type shape string
 
 const (
 	unknownShape      shape = "nothing that is known"
-	notJSON           shape = "not a JSON object"
 	bridgeShape       shape = "an EventBridge event"
 	scheduleShape     shape = "a schedule's payload"
 	notificationShape shape = "an S3 notification"
@@ -33,8 +33,11 @@ func shapeOf(payload []byte) shape {
 			EventSource string // S3 and SQS; SNS writes EventSource, which is read as the same
 		}
 	}
+	if what := notObject(payload); what != "" {
+		return shape(what)
+	}
 	if err := json.Unmarshal(payload, &p); err != nil {
-		return notJSON
+		return unknownShape // fields of other types than ours
 	}
 	switch {
 	case p.Source == ScheduleSource:
@@ -55,6 +58,33 @@ func shapeOf(payload []byte) shape {
 		return queueShape
 	}
 	return unknownShape
+}
+
+// notObject says what text is that is no JSON object; "" where it is one.
+func notObject(text []byte) string {
+	var v any
+	err := json.Unmarshal(text, &v)
+	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) && len(bytes.TrimSpace(text)) > 0 {
+		before := text[:max(syntax.Offset-1, 0)]
+		return fmt.Sprintf("invalid JSON at %d:%d: %v", 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n'), err)
+	}
+	switch v.(type) {
+	case map[string]any:
+		return ""
+	case []any:
+		return "a list"
+	case string:
+		return "text"
+	case float64:
+		return "a number"
+	case bool:
+		return "a boolean"
+	case nil:
+		if err == nil {
+			return "null"
+		}
+	}
+	return "empty"
 }
 
 // Decoded is a payload of any kind that is known.

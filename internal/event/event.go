@@ -31,6 +31,8 @@ type Event struct {
 	Upstream *Upstream
 	// Fields are the namespaces as a tree of decoded JSON, numbers as json.Number.
 	Fields map[string]any
+	// Fieldless is why the body of a message has no fields: it is not JSON, or no object. "" where it has.
+	Fieldless string
 	// Payload is this one event as it was received, always valid JSON: what a replay sends.
 	Payload json.RawMessage
 }

@@ -2,6 +2,7 @@ package event
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -81,22 +82,35 @@ func message(m events.SQSMessage) Event {
 	if first, replayed := attributes[IdentityAttribute].(string); replayed && utf8.ValidString(first) && first != "" {
 		identity = first
 	}
+	content, fieldless := body(m.Body)
 	return Event{
 		Kind: model.Message, Identity: identity, ID: m.MessageId, Time: sent(m), Source: queue,
 		Fields: map[string]any{
-			"body": body(m.Body), "attribute": attributes,
+			"body": content, "attribute": attributes,
 			"message": map[string]any{"id": m.MessageId, "queue": queue},
 		},
-		Payload: record(m),
+		Fieldless: fieldless,
+		Payload:   record(m),
 	}
 }
 
-// body is a message's body as decoded JSON, or as its text where it is none.
-func body(text string) any {
-	if v, err := decode([]byte(text)); err == nil {
-		return v
+// body is a message's body as decoded JSON, or as its text where it is none; and why it has no fields.
+func body(text string) (content any, fieldless string) {
+	v, err := decode([]byte(text))
+	if err == nil {
+		if what := notObject([]byte(text)); what != "" {
+			return v, fmt.Sprintf("the body is %s, and no JSON object", what)
+		}
+		return v, ""
 	}
-	return text
+	var syntax *json.SyntaxError
+	switch {
+	case strings.TrimSpace(text) == "":
+		return text, "the body is empty"
+	case errors.As(json.Unmarshal([]byte(text), new(any)), &syntax):
+		return text, fmt.Sprintf("the body is not JSON: %v at byte %d", syntax, syntax.Offset)
+	}
+	return text, fmt.Sprintf("the body: %v", err)
 }
 
 // sent is when the message was sent, in its attributes in milliseconds.

@@ -40,6 +40,9 @@ func NewClient(api API) *Client { return &Client{api} }
 type Answer struct {
 	Task    *event.Task
 	Refusal *run.Outcome
+	// Indefinite goes with a refusal. Of the calls that the SDK made one at least was not answered,
+	// or with 5xx: ECS may be at work on it, and a task with its token may still appear.
+	Indefinite bool
 }
 
 // RunTask sends a stored request, byte for byte as it was stored, the SDK's own retries included
@@ -51,7 +54,8 @@ func (c *Client) RunTask(ctx context.Context, request json.RawMessage, deadline 
 	}
 	call, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	out, err := c.api.RunTask(call, &in)
+	calls := &calls{}
+	out, err := c.api.RunTask(call, &in, ecs.WithAPIOptions(calls.watch))
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return Answer{}, fmt.Errorf("calling RunTask: %w", ctx.Err())
@@ -59,10 +63,10 @@ func (c *Client) RunTask(ctx context.Context, request json.RawMessage, deadline 
 		return Answer{Task: &event.Task{ARN: conflict(err)[0], ClusterARN: aws.ToString(in.Cluster)}}, nil
 	case err != nil:
 		o := refusal(err)
-		return Answer{Refusal: &o}, nil
+		return Answer{Refusal: &o, Indefinite: calls.indefinite}, nil
 	case len(out.Tasks) == 0:
 		o := failed(out.Failures)
-		return Answer{Refusal: &o}, nil
+		return Answer{Refusal: &o, Indefinite: calls.indefinite}, nil
 	}
 	t := task(out.Tasks[0])
 	return Answer{Task: &t}, nil
@@ -148,8 +152,9 @@ func (c *Client) ListTasks(ctx context.Context, cluster, startedBy string) ([]st
 
 // Definition is what a launch needs to know of a task definition.
 type Definition struct {
-	ARN   string // of the revision
-	Limit int    // hard memory limit of the container in MiB; 0 is none
+	ARN    string // of the revision
+	Limit  int    // hard memory limit of the container in MiB; 0 is none
+	AWSVPC bool   // its networkMode: its tasks need a network configuration, and others must have none
 }
 
 // Definition resolves a family to its latest active revision. A family that ECS does not
@@ -163,7 +168,7 @@ func (c *Client) Definition(ctx context.Context, family, container string) (Defi
 	if err != nil {
 		return Definition{}, fmt.Errorf("resolving task definition %s: %w", family, err)
 	}
-	d := Definition{ARN: aws.ToString(out.TaskDefinition.TaskDefinitionArn)}
+	d := Definition{ARN: aws.ToString(out.TaskDefinition.TaskDefinitionArn), AWSVPC: out.TaskDefinition.NetworkMode == types.NetworkModeAwsvpc}
 	for _, one := range out.TaskDefinition.ContainerDefinitions {
 		if aws.ToString(one.Name) == container {
 			d.Limit = int(aws.ToInt32(one.Memory))

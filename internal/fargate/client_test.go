@@ -70,3 +70,36 @@ func TestTasksOfAClusterAreDescribedTogether(t *testing.T) {
 		}
 	}
 }
+
+// definer is an ECS that has one task definition.
+type definer struct {
+	fargate.API
+	mode types.NetworkMode
+}
+
+func (d definer) DescribeTaskDefinition(_ context.Context, in *ecs.DescribeTaskDefinitionInput, _ ...func(*ecs.Options)) (*ecs.DescribeTaskDefinitionOutput, error) {
+	if *in.TaskDefinition != "sales" {
+		return nil, &types.ClientException{Message: aws.String("Unable to describe task definition.")}
+	}
+	return &ecs.DescribeTaskDefinitionOutput{TaskDefinition: &types.TaskDefinition{
+		TaskDefinitionArn: aws.String("sales:7"), NetworkMode: d.mode,
+		ContainerDefinitions: []types.ContainerDefinition{{Name: aws.String("sidecar"), Memory: aws.Int32(1)}, {Name: aws.String("model"), Memory: aws.Int32(900)}},
+	}}, nil
+}
+
+func TestADefinitionIsResolved(t *testing.T) {
+	t.Parallel()
+	for mode, want := range map[types.NetworkMode]fargate.Definition{
+		types.NetworkModeAwsvpc: {ARN: "sales:7", Limit: 900, AWSVPC: true},
+		types.NetworkModeBridge: {ARN: "sales:7", Limit: 900},
+		"":                      {ARN: "sales:7", Limit: 900}, // which is bridge
+	} {
+		client := fargate.NewClient(definer{mode: mode})
+		if got, err := client.Definition(t.Context(), "sales", "model"); err != nil || got != want {
+			t.Errorf("networkMode %q: %+v, error %v; want %+v", mode, got, err, want)
+		}
+		if got, err := client.Definition(t.Context(), "other", "model"); err != nil || got != (fargate.Definition{ARN: "other"}) {
+			t.Errorf("a family that is not there: %+v, error %v; want its name", got, err)
+		}
+	}
+}

@@ -1,13 +1,16 @@
 package fargate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
 
 	"modeldispatch/internal/run"
 )
@@ -20,22 +23,43 @@ func refusal(err error) run.Outcome {
 		return run.Outcome{Class: run.Throttled, Detail: "no answer from RunTask: " + err.Error()}
 	}
 	text := api.ErrorCode() + ": " + api.ErrorMessage()
-	var answer interface{ HTTPStatusCode() int }
-	if errors.As(err, &answer) && answer.HTTPStatusCode() >= http.StatusInternalServerError || api.ErrorCode() == "ServerException" {
+	if indefinite(err) {
 		return run.Outcome{Class: run.Throttled, Detail: text}
 	}
-	if o := classify(text); o.Class == run.Throttled || o.Class == run.Quota || o.Class == run.Capacity {
+	switch o := classify(text); o.Class {
+	case run.Throttled, run.Quota, run.Capacity:
 		return o
-	}
-	if temporary(api.ErrorCode()) {
-		return run.Outcome{Class: run.Throttled, Detail: text}
 	}
 	return run.Outcome{Class: run.Misconfigured, Detail: text, Permanent: true}
 }
 
-// temporary codes are of the caller's credentials and of time-outs, which pass by themselves.
-func temporary(code string) bool {
-	return strings.HasPrefix(code, "RequestTimeout") || strings.HasPrefix(code, "ExpiredToken") || code == "RequestExpired"
+// calls are those that the SDK makes for one RunTask, with the same token.
+type calls struct{ indefinite bool }
+
+// watch looks at the end of each call that was sent, inside the SDK's retries: their last error
+// alone would hide a 504 behind the ThrottlingException that came after it.
+func (c *calls) watch(s *middleware.Stack) error {
+	return s.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RunTaskCalls",
+		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+			out, metadata, err := next.HandleDeserialize(ctx, in)
+			c.indefinite = c.indefinite || err != nil && indefinite(err)
+			return out, metadata, err
+		}), middleware.Before)
+}
+
+// indefinite says that a call with this error may still start a task. Only an answer of ECS itself
+// with 4xx means that it has not accepted the call, and what is no JSON is somebody else's.
+func indefinite(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return true
+	}
+	code := strings.ToLower(api.ErrorCode())
+	if code == "serverexception" || code == "unknownerror" || strings.HasPrefix(code, "requesttimeout") {
+		return true
+	}
+	var answer interface{ HTTPStatusCode() int }
+	return errors.As(err, &answer) && answer.HTTPStatusCode() >= http.StatusInternalServerError
 }
 
 // failed is the class of the failures[] of an answer that started nothing.
@@ -44,8 +68,9 @@ func failed(failures []types.Failure) run.Outcome {
 		return run.Outcome{Class: run.Unknown, Detail: "RunTask answered with neither a task nor a failure"}
 	}
 	f := failures[0]
-	text := strings.TrimSpace(deref(f.Reason) + " " + deref(f.Detail))
-	o := classify(text)
+	o := classify(aws.ToString(f.Reason), aws.ToString(f.Detail))
+	text := strings.TrimSpace(aws.ToString(f.Reason) + " " + aws.ToString(f.Detail))
+	o.Detail = text
 	if o.Class == run.Throttled { // failures[] are an answer: nothing was started, so the token is used up
 		o.Class = run.Capacity
 	}
@@ -62,11 +87,4 @@ func conflict(err error) []string {
 		return c.ResourceIds
 	}
 	return nil
-}
-
-func deref(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

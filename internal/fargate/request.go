@@ -86,6 +86,7 @@ type Launch struct {
 	Run        string
 	Attempt    int
 	Definition string // the pinned revision; "" leaves the task's family
+	AWSVPC     bool   // the definition's networkMode, which on Fargate it is always
 	Capacity   model.Capacity
 	Placement  Placement
 	Size       model.Size // replaces the task's, after it ran out of memory
@@ -106,14 +107,16 @@ func NewRequest(t model.Rendered, l Launch) Request {
 	if r.TaskDefinition == "" {
 		r.TaskDefinition = t.Family
 	}
+	awsvpc := true
 	switch l.Capacity {
 	case model.EC2, model.External:
-		r.LaunchType = strings.ToUpper(string(l.Capacity))
+		r.LaunchType, awsvpc = strings.ToUpper(string(l.Capacity)), l.AWSVPC
 	case model.Spot:
 		r.CapacityProviderStrategy = []CapacityProvider{{"FARGATE_SPOT", 1}}
-		r.NetworkConfiguration = l.Placement.network()
 	default:
 		r.LaunchType = "FARGATE"
+	}
+	if awsvpc {
 		r.NetworkConfiguration = l.Placement.network()
 	}
 	return r

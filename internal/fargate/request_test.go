@@ -66,11 +66,16 @@ func TestRequestKeepsTheRulesOfECS(t *testing.T) {
 func TestCapacities(t *testing.T) {
 	t.Parallel()
 	for capacity, want := range map[model.Capacity]string{model.OnDemand: "FARGATE", model.Spot: "", model.EC2: "EC2", model.External: "EXTERNAL"} {
-		l := launch
-		l.Capacity = capacity
-		r := fargate.NewRequest(rendered, l)
-		if r.LaunchType != want || (want == "") != (len(r.CapacityProviderStrategy) == 1) {
-			t.Errorf("%s: launch type %q, strategy %v", capacity, r.LaunchType, r.CapacityProviderStrategy)
+		for _, awsvpc := range []bool{false, true} {
+			l := launch
+			l.Capacity, l.AWSVPC = capacity, awsvpc
+			r := fargate.NewRequest(rendered, l)
+			if r.LaunchType != want || (want == "") != (len(r.CapacityProviderStrategy) == 1) {
+				t.Errorf("%s: launch type %q, strategy %v", capacity, r.LaunchType, r.CapacityProviderStrategy)
+			}
+			if network := awsvpc || capacity == model.OnDemand || capacity == model.Spot; (r.NetworkConfiguration != nil) != network {
+				t.Errorf("%s, awsvpc %t: network configuration %v, want one: %t", capacity, awsvpc, r.NetworkConfiguration, network)
+			}
 		}
 	}
 }

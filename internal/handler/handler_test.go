@@ -106,8 +106,8 @@ func TestOneBadMessageTakesNoOtherWithIt(t *testing.T) {
 	}
 	want := `run
 rejected year: "soon" is not an integer of at most 64 bits
-rejected year: the event has no body.year, and the input has no default
-rejected year: the event has no body.year, and the input has no default
+rejected year: the body is not JSON: unexpected end of JSON input at byte 13, and the input has no default
+rejected year: the body is a list, and no JSON object, and the input has no default
 run`
 	if got := w.outcomes(); got != want {
 		t.Errorf("the messages became\n%s\nwant\n%s", got, want)

@@ -50,6 +50,14 @@ func TestWithTheAWSCLI(t *testing.T) {
 	if n := cli.run("ecs", "list-tasks", "--cluster", "modeldispatch", "--desired-status", "STOPPED", "--query", "length(taskArns)"); n != "3" {
 		t.Errorf("list-tasks: %s have stopped, want 3", n)
 	}
+	// Nobody gives this one a command: it runs the model's local.command.
+	bare := cli.run("ecs", "run-task", "--started-by", "by-hand", "--cluster", "modeldispatch", "--task-definition", "modeldispatch-worker", "--launch-type", "FARGATE",
+		"--network-configuration", "awsvpcConfiguration={subnets=[subnet-1]}", "--query", "tasks[0].taskArn", "--output", "text",
+		"--overrides", `{"containerOverrides": [{"name": "model", "environment": [{"name": "MODEL_NAME", "value": "worker"}, {"name": "INPUT_DO", "value": "exit-9"}]}]}`)
+	cli.run("ecs", "wait", "tasks-stopped", "--cluster", "modeldispatch", "--tasks", bare)
+	if said := cli.run("ecs", "describe-tasks", "--cluster", "modeldispatch", "--tasks", bare, "--query", "tasks[0].[stoppedReason, containers[0].exitCode]", "--output", "text"); !strings.HasSuffix(said, "\t9") {
+		t.Errorf("a task without a command: %s, want exit code 9", said)
+	}
 	arn := cli.run("ecs", "run-task", "--cluster", "modeldispatch", "--task-definition", "modeldispatch-worker", "--launch-type", "FARGATE",
 		"--network-configuration", "awsvpcConfiguration={subnets=[subnet-1]}", "--query", "tasks[0].taskArn", "--output", "text",
 		"--overrides", `{"containerOverrides": [{"name": "model", "command": ["sh", "-c", "mkfifo wait && read forever < wait"]}]}`)

@@ -272,7 +272,9 @@ func TestTasksOfOthersRunBesideOurs(t *testing.T) {
 func TestWhatCannotBeUsedIsRecordedAndAcknowledged(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ body, reason string }{
-		{`{"do": "copy"`, "the event has no body.do"},
+		{`{"do": "copy"`, "do: the body is not JSON: unexpected end of JSON input at byte 13, and the input has no default"},
+		{`not json`, "name: the body is not JSON: invalid character 'o' in literal null (expecting 'u') at byte 2"},
+		{`[1]`, "name: the body is a list, and no JSON object"},
 		{`{"do": "copy"}`, "name: the event has no body.name, and the input has no default"},
 		{`{"do": "copy", "name": "x", "file": "landing/x"}`, `file: "landing/x" is not an S3 URI`},
 		{`{"do": "copy", "name": {"a": 1}}`, "an input of type json takes it"},

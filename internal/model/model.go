@@ -10,48 +10,11 @@ package model
 import (
 	"encoding/json"
 	"slices"
-	"strings"
 	"time"
 )
 
 // Schema is the version of the JSON form of these types. A document of a later one is from newer code.
 const Schema = 1
-
-// Catalog is all models of one deployment, validated and compiled for one environment.
-type Catalog struct {
-	Schema      int               `json:"schema"`
-	Version     string            `json:"version"` // hash of the content
-	Environment string            `json:"environment"`
-	Variables   map[string]string `json:"variables,omitempty"`
-	Paused      bool              `json:"paused,omitempty"` // triggers: paused
-	Pools       map[string]int    `json:"pools,omitempty"`
-	Models      []Model           `json:"models"` // by name
-}
-
-// Model finds a model by its name.
-func (c Catalog) Model(name string) (Model, bool) {
-	i, found := slices.BinarySearchFunc(c.Models, name, func(m Model, name string) int {
-		return strings.Compare(m.Name, name)
-	})
-	if !found {
-		return Model{}, false
-	}
-	return c.Models[i], true
-}
-
-// Queues are the names of the queues that `message` triggers read, sorted.
-func (c Catalog) Queues() []string {
-	var queues []string
-	for _, m := range c.Models {
-		for _, t := range m.Triggers {
-			if t.Kind == Message {
-				queues = append(queues, t.Queue)
-			}
-		}
-	}
-	slices.Sort(queues)
-	return slices.Compact(queues)
-}
 
 // Model is a declared, containerised batch job.
 type Model struct {
@@ -185,35 +148,4 @@ type Axis struct {
 type Assignment struct {
 	Input string   `json:"input"`
 	Value Template `json:"value"`
-}
-
-// Compact is the catalog as the functions read it: without what only the stack is made of. A model whose task definition
-// is the deployment's own has no family here, as that holds the deployment's name.
-func (c Catalog) Compact() Catalog {
-	c.Models = slices.Clone(c.Models)
-	for i := range c.Models {
-		if m := &c.Models[i]; m.Task.Definition != nil {
-			m.Task.Definition, m.Task.Family = nil, ""
-		}
-	}
-	return c
-}
-
-// Deployed is a compact catalog with the names that a deployment's task definitions and queues have.
-func (c Catalog) Deployed(deployment string) Catalog {
-	own := func(name string) string { return deployment + "-" + name }
-	c.Models = slices.Clone(c.Models)
-	for i := range c.Models {
-		m := &c.Models[i]
-		if m.Task.Family == "" {
-			m.Task.Family = own(m.Name)
-		}
-		m.Triggers = slices.Clone(m.Triggers)
-		for j := range m.Triggers {
-			if t := &m.Triggers[j]; t.Kind == Message && !strings.HasPrefix(t.Queue, "arn:") {
-				t.Queue = own(t.Queue)
-			}
-		}
-	}
-	return c
 }

@@ -170,7 +170,7 @@ func SplitS3(uri string) (bucket, key string, err error) {
 	rest, ok := strings.CutPrefix(uri, "s3://")
 	bucket, key, slash := strings.Cut(rest, "/")
 	switch {
-	case !ok || !slash || !bucketForm.MatchString(bucket) || key == "":
+	case !ok || !slash || !IsBucket(bucket) || key == "":
 		return "", "", fmt.Errorf("%s is not an S3 URI of the form s3://bucket/key", quote(uri))
 	case len(key) > maxKey:
 		return "", "", fmt.Errorf("%s has a key of %d bytes, and S3 takes %d", quote(uri), len(key), maxKey)
@@ -180,6 +180,9 @@ func SplitS3(uri string) (bucket, key string, err error) {
 
 // maxKey is how many bytes a key has at most ("Naming Amazon S3 objects").
 const maxKey = 1024
+
+// IsBucket says whether a bucket can have the name.
+func IsBucket(name string) bool { return bucketForm.MatchString(name) && !strings.Contains(name, "..") }
 
 var bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 

@@ -1,6 +1,7 @@
 package route_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"testing"
 
@@ -42,4 +43,64 @@ func BenchmarkRoute(b *testing.B) {
 			}
 		})
 	}
+}
+
+// A function's start with a thousand models: all of them decoded, or their index and the one that it needs.
+func BenchmarkStart(b *testing.B) {
+	text := func(s string) model.Template {
+		t, err := model.ParseTemplate(s)
+		if err != nil {
+			b.Fatal(err)
+		}
+		return t
+	}
+	c := model.Catalog{Schema: model.Schema}
+	for i := range 1000 {
+		c.Models = append(c.Models, model.Model{
+			Name: fmt.Sprintf("m%04d", i), Description: "Weekly forecast for one region.", Owner: "analytics", Tags: map[string]string{"team": "analytics"},
+			Task:    model.Task{Container: "model", CPU: 1024, Memory: 4096, Capacity: []model.Capacity{model.Spot, model.OnDemand}},
+			Inputs:  []model.Input{{Name: "region", Type: model.String, Enum: []string{"us", "eu", "apac"}}, {Name: "date", Type: model.Date}, {Name: "rows", Type: model.JSON, Optional: true}},
+			Outputs: []model.Output{{Name: "forecast", URI: text("s3://results/forecast/{date:%Y/%m}/{region}.csv")}},
+			Command: []model.Template{text("forecast.R"), text("--region={region}"), text("--date={date}")},
+			Triggers: []model.Trigger{
+				{Name: "arrival", Kind: model.Arrival, Arrival: []string{fmt.Sprintf("s3://landing/model-%d/{region}/{date}.csv", i)}},
+				{Name: "schedule", Kind: model.Schedule, Schedule: "cron(0 6 ? * MON *)", Timezone: "America/New_York", ForEach: []model.Axis{{Input: "region", Values: []string{"us", "eu"}}}},
+			},
+		})
+	}
+	whole, err := json.Marshal(c)
+	if err != nil {
+		b.Fatal(err)
+	}
+	compiled, err := c.Compile()
+	if err != nil {
+		b.Fatal(err)
+	}
+	start := func(b *testing.B, read func() (model.Catalog, error)) {
+		for b.Loop() {
+			c, err := read()
+			if err != nil {
+				b.Fatal(err)
+			}
+			if m, known := c.Model("m0500"); !known || m.Owner == "" {
+				b.Fatalf("the model is %+v", m)
+			}
+		}
+	}
+	b.Run("whole", func(b *testing.B) {
+		start(b, func() (c model.Catalog, err error) {
+			err = json.Unmarshal(whole, &c)
+			return c, err
+		})
+	})
+	b.Run("index", func(b *testing.B) {
+		start(b, func() (model.Catalog, error) { return model.ReadCatalog(compiled, "team") })
+	})
+	b.Run("routes", func(b *testing.B) { // what both have to do besides
+		for b.Loop() {
+			if _, err := route.New(c); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }

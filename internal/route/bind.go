@@ -102,15 +102,19 @@ func (b binder) lookup(p model.Placeholder) (model.Value, bool) {
 // unbound says why an input has no value, and what would give it one.
 func (b binder) unbound(in model.Input) string {
 	i := slices.IndexFunc(b.trigger.Inputs, func(a model.Assignment) bool { return a.Input == in.Name })
+	var absent string
 	switch {
 	case i >= 0:
-		_, absent := b.trigger.Inputs[i].Value.Expand(b.lookup)
-		return fmt.Sprintf("the event has no %s, and the input has no default", absent)
+		_, absent = b.trigger.Inputs[i].Value.Expand(b.lookup)
 	case b.trigger.Fields != "":
-		return fmt.Sprintf("the event has no %s.%s, and the input has no default", b.trigger.Fields, in.Name)
+		absent = b.trigger.Fields + "." + in.Name
 	default:
 		return fmt.Sprintf("trigger %q does not bind it, and it has no default", b.trigger.Name)
 	}
+	if b.event.Fieldless != "" && strings.HasPrefix(absent, "body.") {
+		return b.event.Fieldless + ", and the input has no default"
+	}
+	return fmt.Sprintf("the event has no %s, and the input has no default", absent)
 }
 
 // Bind binds inputs that are given by hand. Its error names everything that is wrong.

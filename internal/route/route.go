@@ -56,7 +56,7 @@ type Miss struct {
 
 // Table is a compiled catalog.
 type Table struct {
-	models []model.Model
+	models []model.Entry
 	index  map[source][]candidate
 	// open are candidates of event triggers whose pattern does not pin the source.
 	open []candidate
@@ -80,8 +80,8 @@ type candidate struct {
 
 // New compiles a catalog's triggers.
 func New(c model.Catalog) (*Table, error) {
-	t := &Table{models: c.Models, index: map[source][]candidate{}}
-	for order, m := range c.Models {
+	t := &Table{models: c.Index(), index: map[source][]candidate{}}
+	for order, m := range t.models {
 		for _, trigger := range m.Triggers {
 			one, err := compile(order, trigger)
 			if err != nil {
@@ -201,13 +201,13 @@ func (t *Table) route(e event.Event, candidates []candidate) Result {
 		}
 		taken = c.order
 		for _, each := range combinations(c.trigger.ForEach) {
-			b := binder{model: m, trigger: c.trigger, event: e, captures: captures, each: each}
+			b := binder{model: m.Model(), trigger: c.trigger, event: e, captures: captures, each: each}
 			inputs, from, err := b.bind()
 			if err != nil {
 				result.Rejections = append(result.Rejections, Rejection{m.Name, c.trigger.Name, each.key(), err.Error()})
 				continue
 			}
-			result.Bindings = append(result.Bindings, Binding{Model: m, Trigger: c.trigger, Key: each.key(), Inputs: inputs, From: from})
+			result.Bindings = append(result.Bindings, Binding{Model: b.model, Trigger: c.trigger, Key: each.key(), Inputs: inputs, From: from})
 		}
 	}
 	return result
@@ -233,6 +233,9 @@ func (c candidate) takes(e event.Event, name string) (map[string]string, Miss) {
 	}
 	if c.where != nil {
 		if why := c.where.Mismatch(view(e, captures)); why != "" {
+			if e.Fieldless != "" && strings.HasPrefix(why, "body.") {
+				why = e.Fieldless
+			}
 			return nil, Miss{Reason: "where: " + why, Near: farWhere}
 		}
 	}

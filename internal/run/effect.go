@@ -11,7 +11,7 @@ type EffectKind string
 const (
 	Enqueue  EffectKind = "enqueue"  // send the run to the launch queue
 	Wake     EffectKind = "wake"     // a delayed message that has the run advanced
-	StopTask EffectKind = "stop"     // tell ECS to stop a task
+	StopTask EffectKind = "stop"     // tell ECS to stop a task: left to the sweep, which is woken for it
 	Announce EffectKind = "announce" // emit an EventBridge event
 	Admit    EffectKind = "admit"    // let the next in a line go, if there is a place
 	// Downstream starts the models that run after this one.
@@ -54,7 +54,8 @@ var ends = map[State]string{Succeeded: AnnounceSucceeded, Failed: AnnounceFailed
 // Outbox holds the effects of a document that were not struck out yet.
 type Outbox struct {
 	Effects []Effect `json:"effects,omitempty"`
-	Last    int      `json:"last,omitempty"` // id of the newest effect there ever was
+	Last    int      `json:"last,omitempty"`    // id of the newest effect there ever was
+	Dropped []string `json:"dropped,omitempty"` // effects that could not be done, and never will: which, and why
 }
 
 // Add adds an effect. One of the same kind and target that still waits is replaced: the newer one
@@ -64,7 +65,16 @@ func (o Outbox) Add(e Effect, now time.Time) Outbox {
 		return old.Kind == e.Kind && old.Task == e.Task && old.Line == e.Line && e.Kind != Announce
 	})
 	e.ID, e.Next = o.Last+1, now.Add(effectPatience)
-	return Outbox{Effects: append(effects, e), Last: e.ID}
+	if e.Kind == StopTask {
+		e.Next = now
+	}
+	return Outbox{Effects: append(effects, e), Last: e.ID, Dropped: o.Dropped}
+}
+
+// Drop notes that effects will never be done, and why.
+func (o Outbox) Drop(why ...string) Outbox {
+	o.Dropped = append(slices.Clip(o.Dropped), why...)
+	return o
 }
 
 // Strike takes effects that were done out of the outbox.
@@ -90,9 +100,10 @@ func (o Outbox) Overdue(now time.Time) []Effect {
 	return slices.DeleteFunc(slices.Clone(o.Effects), func(e Effect) bool { return now.Before(e.Next) })
 }
 
-// Since are the effects that were added after the one with this id.
+// Since are the effects that were added after the one with this id, for whoever added them to do. Tasks are stopped by
+// the sweep alone: those who accept events may not call ECS.
 func (o Outbox) Since(id int) []Effect {
-	return slices.DeleteFunc(slices.Clone(o.Effects), func(e Effect) bool { return e.ID <= id })
+	return slices.DeleteFunc(slices.Clone(o.Effects), func(e Effect) bool { return e.ID <= id || e.Kind == StopTask })
 }
 
 // Next is the earlier of due and the first effect's next time; a zero due is none.
@@ -113,6 +124,11 @@ func (r Run) effect(e Effect, now time.Time) Run {
 func (r Run) announce(what string, now time.Time) Run {
 	r.Sequence++
 	return r.effect(Effect{Kind: Announce, What: what, Attempt: r.Attempt, Sequence: r.Sequence}, now)
+}
+
+// stopTask tells ECS to stop a task.
+func (r Run) stopTask(arn, why string, now time.Time) Run {
+	return r.effect(Effect{Kind: StopTask, Task: arn, Reason: why}, now).wake(now, now)
 }
 
 // wake asks for a wake message where the time is near enough to send one; else the sweep comes by.

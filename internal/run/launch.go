@@ -60,39 +60,42 @@ func (r Run) newAttempt(now time.Time) Run {
 }
 
 // Refused takes RunTask's answer that nothing was started. It counts only as the answer of the
-// current call of the current attempt: a stale one may have been overtaken by a task.
-func (r Run) Refused(attempt, call int, o Outcome, p Plan, now time.Time) (Run, bool) {
+// current call of the current attempt: a stale one may have been overtaken by a task. An answer that is
+// not definite (a 5xx, or none at all) leaves the call its lease: ECS may still be at it.
+func (r Run) Refused(attempt, call int, o Outcome, definite bool, p Plan, now time.Time) (Run, bool) {
 	if r.State != Launching || r.Attempt != attempt || r.Call != call || r.Task.ARN != "" {
 		return r, false
 	}
+	if definite {
+		r.Lease = now // this call is answered, and no other is out
+	}
 	if o.Class.SameToken() {
 		r.Spent.Refusals++
-		r.Outcome, r.Lease = &o, now
-		r.Due = now.Add(p.pause(slowDown, r.Spent.Refusals))
+		r.Outcome = &o
+		r.Due = later(now.Add(p.pause(slowDown, r.Spent.Refusals)), r.Lease)
 		return r.wake(r.Due, now), true
 	}
-	r.Lease = now // this call is answered, and no other is out
 	return r.closeAttempt(o, p, now), true
 }
 
-// Listed takes ListTasks' answer for an attempt whose token cannot be sent any more: its tasks.
+// Listed takes ListTasks' answer for an attempt whose token cannot be sent any more: its tasks, at the time when it was asked.
 // The list hides stopping tasks, so it is believed when it was empty twice, long enough apart.
-func (r Run) Listed(attempt int, arns []string, p Plan, now time.Time) (Run, bool) {
+func (r Run) Listed(attempt int, arns []string, p Plan, asked time.Time) (Run, bool) {
 	switch {
 	case r.State != Launching || r.Attempt != attempt:
 		return r, false
 	case len(arns) > 0:
-		return r.Observed(attempt, Sighting{ARN: arns[0]}, p, now)
+		return r.Observed(attempt, Sighting{ARN: arns[0]}, p, asked)
 	case r.Task.Missing.IsZero():
-		r.Task.Missing, r.Due = now, now.Add(Patience)
+		r.Task.Missing, r.Due = asked, asked.Add(Patience)
 		return r, true
-	case now.Before(r.Task.Missing.Add(Patience)):
+	case asked.Before(r.Task.Missing.Add(Patience)):
 		return r, false
 	case r.Cancel != nil && r.Cancel.Class == Stopped:
-		return r.closeAttempt(r.cancelled(), p, now), true
+		return r.closeAttempt(r.cancelled(), p, asked), true
 	}
 	// Over its timeout or not: nothing says how the task ended, and it may have succeeded.
-	return r.closeAttempt(Outcome{Class: Lost, Detail: "ECS lists no task for the attempt, and its token is too old to be sent again"}, p, now), true
+	return r.closeAttempt(Outcome{Class: Lost, Detail: "ECS lists no task for the attempt, and its token is too old to be sent again"}, p, asked), true
 }
 
 // Plan is what decides the next attempt besides the run: a random
@@ -119,30 +122,25 @@ func (p Plan) pause(span Range, tries int) time.Duration {
 
 // closeAttempt ends the current attempt and decides between another one and the end of the run.
 func (r Run) closeAttempt(o Outcome, p Plan, now time.Time) Run {
+	tried := r.Pass != ""
 	r.Closed, r.Outcome, r.Pass = true, &o, ""
-	if r.Task.ARN != "" { // whose place is free now
+	if r.Task.ARN != "" && !o.Class.NoPlace() { // whose place is free now
 		r = r.effect(Effect{Kind: Admit, Line: Gate(r.Capacities[r.Capacity]), Task: r.Task.ARN}, now)
 	}
 	if larger, ok := r.larger(o, p); ok {
 		if r.Limit > 0 {
 			r.Limit += larger.Memory - r.Task.Size.Memory
 		}
-		r.Size = larger
+		r.Size, r.Queued = larger, now
 		return r.announce(AnnounceRetrying, now).retryAfter(0, now)
 	}
-	if end, ended := r.verdict(o); ended {
+	if end, ended := r.verdict(o, now); ended {
 		return r.end(end, o, now)
 	}
 	wait := time.Duration(0)
 	switch r.charge(o) {
 	case free:
-		r.Spent.Refusals++
-		last := r.Capacities[r.Capacity]
-		r.Capacity++
-		if r.Capacity >= len(r.Capacities) {
-			r.Capacity = 0
-			return r.announce(AnnounceRetrying, now).hold(last, now)
-		}
+		return r.elsewhere(tried, now)
 	case infrastructure:
 		r.Spent.Infrastructure++
 		wait = p.pause(outage, r.Spent.Infrastructure)
@@ -151,11 +149,27 @@ func (r Run) closeAttempt(o Outcome, p Plan, now time.Time) Run {
 		r.Spent.Model++
 		wait = r.modelPause(p)
 	}
+	r.Queued = now.Add(wait) // it was launched: from now on it waits for its launch anew
 	return r.announce(AnnounceRetrying, now).retryAfter(wait, now)
 }
 
+// elsewhere has a run for which there was no place take the next of its capacities, and after the last of them wait
+// at a gate. One that was let through the gate to try comes back to it without more ado.
+func (r Run) elsewhere(tried bool, now time.Time) Run {
+	r.Spent.Refusals++
+	last := r.Capacities[r.Capacity]
+	if r.Capacity++; r.Capacity < len(r.Capacities) {
+		return r.announce(AnnounceRetrying, now).retryAfter(0, now)
+	}
+	r.Capacity = 0
+	if tried {
+		return r.hold(last, now)
+	}
+	return r.announce(AnnounceRetrying, now).hold(last, now).announceWaiting(now)
+}
+
 // verdict says whether the run ends with this outcome, and how.
-func (r Run) verdict(o Outcome) (State, bool) {
+func (r Run) verdict(o Outcome, now time.Time) (State, bool) {
 	switch {
 	case o.Class == OK:
 		return Succeeded, true
@@ -164,6 +178,7 @@ func (r Run) verdict(o Outcome) (State, bool) {
 	case r.Cancel != nil && r.Cancel.Class == Stopped, o.Class == Stopped:
 		return Cancelled, true
 	case o.Permanent, r.charge(o) == final,
+		r.charge(o) == free && now.Sub(r.Queued) > model.MaxWait,
 		o.Class == TimedOut && !r.Policy.Retry.TimedOut,
 		o.Class == Lost && !r.Policy.Retry.Lost,
 		r.charge(o) == infrastructure && r.Spent.Infrastructure+1 >= infrastructureBudget,

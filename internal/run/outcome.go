@@ -59,6 +59,9 @@ var charges = map[Class]charge{
 	Stopped: final, Misconfigured: final, InputsMissing: final, Overlap: final, NothingToDo: final, OK: final,
 }
 
+// NoPlace says that ECS had no place for the task: the run waits at a gate.
+func (c Class) NoPlace() bool { return c == Capacity || c == Quota }
+
 // SameToken says that after a refusal of this class RunTask must be called again with the same
 // token: a task may have been started all the same.
 func (c Class) SameToken() bool { return c == Throttled }

@@ -98,7 +98,7 @@ type Run struct {
 	Policy   model.Policy `json:"policy"`
 	Accepted time.Time    `json:"accepted"`
 	Since    time.Time    `json:"since"`           // when it began to wait for what it waits for, or waited for last
-	Queued   time.Time    `json:"queued,omitzero"` // was ready to be launched for the first time: the wait for a launch counts from here
+	Queued   time.Time    `json:"queued,omitzero"` // was ready to be launched, first or after an attempt: the wait for a launch counts from here
 	Due      time.Time    `json:"due,omitzero"`    // when Advance has something to do
 	Ended    time.Time    `json:"ended,omitzero"`
 
@@ -116,6 +116,7 @@ type Run struct {
 	LastCall   time.Time `json:"lastCall,omitzero"`    // the timeout counts from here
 	Earliest   time.Time `json:"earliest,omitzero"`    // when its backoff ends, but for the lease
 	Definition string    `json:"definition,omitempty"` // the revision, pinned by the first attempt
+	AWSVPC     bool      `json:"awsvpc,omitempty"`     // its networkMode
 	Capacity   int       `json:"capacity,omitempty"`   // index into Capacities
 	Turn       time.Time `json:"turn,omitzero"`        // when it may call RunTask: its share of the pace
 	Gate       string    `json:"gate,omitempty"`       // the closed gate at which it waits, or waited last
@@ -171,7 +172,8 @@ type Spec struct {
 	Kind    model.Kind        `json:"kind"`    // of the trigger
 	Key     string            `json:"key,omitempty"`
 	Inputs  model.Inputs      `json:"inputs,omitempty"`
-	From    map[string]string `json:"from,omitempty"` // where each input came from
+	Large   []string          `json:"large,omitempty"` // inputs that are too large for here: they stand as the URIs of their files
+	From    map[string]string `json:"from,omitempty"`  // where each input came from
 	Task    model.Rendered    `json:"task"`
 	Objects []string          `json:"objects,omitempty"` // that it waits for: URIs
 }
@@ -216,8 +218,9 @@ func (r Run) queue(now time.Time) Run {
 	if r.Queued.IsZero() {
 		r.Queued = now
 	}
-	r.State, r.For, r.Due = Waiting, Queued, now.Add(Resend)
-	return r.effect(Effect{Kind: Enqueue}, now)
+	ready := later(now, r.Lease)
+	r.State, r.For, r.Due = Waiting, Queued, ready.Add(Resend)
+	return r.effect(Effect{Kind: Enqueue, At: ready}, now)
 }
 
 // Advance does what is due. It does nothing early, so it may be called at any time.
@@ -278,7 +281,7 @@ func (r Run) stop(c Cancel, now time.Time) Run {
 		return r
 	}
 	r.Due = now.Add(Silence)
-	return r.effect(Effect{Kind: StopTask, Attempt: r.Attempt, Task: r.Task.ARN, Reason: c.Why}, now)
+	return r.stopTask(r.Task.ARN, c.Why, now)
 }
 
 // end closes the run. Its place in the story is final: no input moves it again.

@@ -109,8 +109,8 @@ func TestARefusalCountsOnlyForTheCurrentCall(t *testing.T) {
 	t.Parallel()
 	again, _ := launched(t, model.Policy{}).Claim(t0.Add(run.Lease))
 	refusal := run.Outcome{Class: run.Capacity}
-	unchanged(t)(again.Refused(1, 1, refusal, plan, t0.Add(run.Lease)))
-	r := must(t)(again.Refused(1, 2, refusal, plan, t0.Add(run.Lease)))
+	unchanged(t)(again.Refused(1, 1, refusal, true, plan, t0.Add(run.Lease)))
+	r := must(t)(again.Refused(1, 2, refusal, true, plan, t0.Add(run.Lease)))
 	if r.State != run.Waiting || !r.Closed {
 		t.Errorf("it is %s, closed %t", r.State, r.Closed)
 	}
@@ -122,7 +122,7 @@ func TestARefusalCountsOnlyForTheCurrentCall(t *testing.T) {
 
 func TestThrottlingKeepsTheAttempt(t *testing.T) {
 	t.Parallel()
-	r := must(t)(launched(t, model.Policy{}).Refused(1, 1, run.Outcome{Class: run.Throttled}, plan, t0))
+	r := must(t)(launched(t, model.Policy{}).Refused(1, 1, run.Outcome{Class: run.Throttled}, true, plan, t0))
 	if r.State != run.Launching || r.Attempt != 1 || r.Closed || !r.Due.After(t0) {
 		t.Errorf("it is %s, attempt %d, closed %t, due %s", r.State, r.Attempt, r.Closed, r.Due)
 	}
@@ -134,12 +134,12 @@ func TestThrottlingKeepsTheAttempt(t *testing.T) {
 
 func TestARefusalForCapacityTriesTheNextOneAtOnce(t *testing.T) {
 	t.Parallel()
-	r := must(t)(launched(t, model.Policy{}).Refused(1, 1, run.Outcome{Class: run.Capacity}, plan, t0))
+	r := must(t)(launched(t, model.Policy{}).Refused(1, 1, run.Outcome{Class: run.Capacity}, true, plan, t0))
 	if r.Capacity != 1 || r.For != run.Queued {
 		t.Errorf("capacity %d, waits for %s", r.Capacity, r.For)
 	}
 	r, _ = r.Claim(t0)
-	r = must(t)(r.Refused(2, 1, run.Outcome{Class: run.Capacity}, plan, t0))
+	r = must(t)(r.Refused(2, 1, run.Outcome{Class: run.Capacity}, true, plan, t0))
 	if r.Capacity != 0 || r.For != run.Place || r.Gate != run.Gate(model.OnDemand) {
 		t.Errorf("capacity %d, waits for %s at %q", r.Capacity, r.For, r.Gate)
 	}
@@ -306,7 +306,7 @@ func TestLateSightingsOfAStoppedTaskAreOld(t *testing.T) {
 
 func TestALiveTaskThatNobodyKnowsIsStoppedAndBlocksTheNextAttempt(t *testing.T) {
 	t.Parallel()
-	r := must(t)(launched(t, model.Policy{}).Refused(1, 1, run.Outcome{Class: run.Capacity}, plan, t0))
+	r := must(t)(launched(t, model.Policy{}).Refused(1, 1, run.Outcome{Class: run.Capacity}, true, plan, t0))
 	stray := run.Sighting{ARN: "arn:stray", Status: "RUNNING", Version: 3}
 	r = must(t)(r.Observed(1, stray, plan, t0))
 	if kinds(r)[run.StopTask] != 1 {
@@ -325,17 +325,21 @@ func TestALiveTaskThatNobodyKnowsIsStoppedAndBlocksTheNextAttempt(t *testing.T) 
 func TestLostIsMissingThreeTimesOverTenMinutes(t *testing.T) {
 	t.Parallel()
 	r := running(t, model.Policy{})
-	for i, after := range []time.Duration{0, time.Minute, 2 * time.Minute} {
-		r = must(t)(r.Missed(1, arn, plan, t0.Add(after)))
+	unchanged(t)(r.Missed(1, arn, plan, t0)) // it is not silent yet
+	at := t0.Add(run.Silence)
+	for i := range 2 {
+		r = must(t)(r.Missed(1, arn, plan, at))
 		if r.State != run.Running {
-			t.Fatalf("it is %s after %d misses in %s", r.State, i+1, after)
+			t.Fatalf("it is %s after %d misses", r.State, i+1)
 		}
+		unchanged(t)(r.Missed(1, arn, plan, at)) // two sweeps at once see the same once
+		at = at.Add(run.Silence)
 	}
-	known := must(t)(r.Observed(1, run.Sighting{ARN: arn, Version: 2}, plan, t0.Add(3*time.Minute)))
-	if known.Task.Misses != 0 {
-		t.Errorf("being seen does not forget %d misses", known.Task.Misses)
+	same := run.Sighting{ARN: arn, Version: r.Task.Version, Status: "RUNNING"}
+	if known := must(t)(r.Observed(1, same, plan, at)); known.Task.Misses != 0 || !known.Task.Missing.IsZero() {
+		t.Errorf("being seen as it was does not forget %d misses", known.Task.Misses)
 	}
-	r = must(t)(r.Missed(1, arn, plan, t0.Add(run.Patience)))
+	r = must(t)(r.Missed(1, arn, plan, at))
 	if r.State != run.Failed || r.Outcome.Class != run.Lost {
 		t.Errorf("it is %s: %v", r.State, r.Outcome)
 	}
@@ -371,7 +375,7 @@ func TestATaskOverItsTimeoutThatIsNotListedIsLost(t *testing.T) {
 
 func TestARunThatIsNeverLaunchedFails(t *testing.T) {
 	t.Parallel()
-	r := must(t)(launched(t, model.Policy{}).Refused(1, 1, run.Outcome{Class: run.Quota, Detail: "vCPU limit"}, run.Plan{}, t0))
+	r := must(t)(launched(t, model.Policy{}).Refused(1, 1, run.Outcome{Class: run.Quota, Detail: "vCPU limit"}, true, run.Plan{}, t0))
 	r = must(t)(r.Advance(t0.Add(model.MaxWait + time.Second)))
 	if r.State != run.Failed || r.Outcome.Class != run.Quota {
 		t.Errorf("it is %s: %v", r.State, r.Outcome)

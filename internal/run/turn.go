@@ -45,13 +45,13 @@ func (r Run) Hold(c model.Capacity, now time.Time) (Run, bool) {
 	if !r.Ready(now) {
 		return r, false
 	}
-	return r.hold(c, now), true
+	return r.hold(c, now).announceWaiting(now), true
 }
 
 func (r Run) hold(c model.Capacity, now time.Time) Run {
 	r.State, r.For, r.Since, r.Gate, r.Turn = Waiting, Place, now, Gate(c), time.Time{}
 	r.Due = later(now.Add(Resend), r.Lease)
-	return r.effect(Effect{Kind: Admit, Line: r.Gate}, now).announceWaiting(now)
+	return r.effect(Effect{Kind: Admit, Line: r.Gate}, now)
 }
 
 // Through lets the run through the gate at which it waits: it takes no more part in the pace, and no

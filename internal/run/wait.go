@@ -55,7 +55,7 @@ func (r Run) needs(w Wait) bool {
 // announceWaiting comes last of a run's effects: one that no longer waits when its turn comes is not announced.
 func (r Run) announceWaiting(now time.Time) Run {
 	r.Sequence++
-	return r.effect(Effect{Kind: Announce, What: AnnounceWaiting, Reason: string(r.For), Sequence: r.Sequence}, now)
+	return r.effect(Effect{Kind: Announce, What: AnnounceWaiting, Attempt: r.Attempt, Reason: string(r.For), Sequence: r.Sequence}, now)
 }
 
 // debounced sets when the group is closed: when it has been quiet, at latest some time after it was opened.

@@ -24,6 +24,7 @@ type Sighting struct {
 // Observed takes a sighting of an attempt's task, from any call and in any order. A task that is
 // STOPPED counts whatever its version; other states are ordered by it. A live task of an attempt
 // that is closed is one that nobody knows: it is told to stop, and nothing is launched beside it.
+// That a task is as it was is news once it has been silent.
 func (r Run) Observed(attempt int, s Sighting, p Plan, now time.Time) (Run, bool) {
 	switch current := attempt == r.Attempt && !r.Closed; {
 	case attempt > r.Attempt || r.Attempt == 0:
@@ -36,11 +37,15 @@ func (r Run) Observed(attempt int, s Sighting, p Plan, now time.Time) (Run, bool
 		r = r.saw(s, now)
 		r.Stopped = with(r.Stopped, s.ARN)
 		return r.closeAttempt(r.weigh(*s.Outcome), p, now), true
-	case r.State == Running && s.Version <= r.Task.Version && s.Version != 0:
+	case r.State == Running && s.Version != 0 && (s.Version < r.Task.Version || s.Version == r.Task.Version && now.Before(r.Due)):
 		return r, false
 	}
 	first := r.State == Launching
 	r = r.saw(s, now)
+	if r.Pass == Probe && s.Status == "RUNNING" { // only now it is sure that there was a place
+		r.Pass = ""
+		r = r.effect(Effect{Kind: Admit, Line: r.Gate, Attempt: r.Attempt, Task: s.ARN}, now)
+	}
 	r.State, r.Due = Running, r.nextLook(now)
 	if first {
 		r.Spent.Refusals = 0
@@ -83,13 +88,13 @@ func (r Run) saw(s Sighting, now time.Time) Run {
 // stray takes a sighting of a task that is not the current attempt's.
 func (r Run) stray(s Sighting, now time.Time) (Run, bool) {
 	if s.Outcome != nil {
-		return r.StrayGone(s.ARN)
+		return r.StrayGone(s.ARN, now)
 	}
 	if slices.Contains(r.Strays, s.ARN) {
 		return r, false
 	}
 	r.Strays = with(r.Strays, s.ARN)
-	return r.effect(Effect{Kind: StopTask, Task: s.ARN, Reason: "not a task of the current attempt"}, now), true
+	return r.stopTask(s.ARN, "not a task of the current attempt", now), true
 }
 
 // weigh gives a stopped task's outcome its meaning for this run: what we stopped has the class
@@ -127,30 +132,35 @@ func (r Run) nextLook(now time.Time) time.Time {
 	return look
 }
 
-// Missed notes that ECS does not know the task. It is lost when that was so three times over ten minutes.
-func (r Run) Missed(attempt int, arn string, p Plan, now time.Time) (Run, bool) {
-	if r.State != Running || r.Attempt != attempt || r.Task.ARN != arn {
+// Missed notes that ECS did not know the task when it was asked. It is lost when that was so three times over ten
+// minutes: of two who ask at the same time one counts, and who was held up with the answer knows no more than then.
+func (r Run) Missed(attempt int, arn string, p Plan, asked time.Time) (Run, bool) {
+	if r.State != Running || r.Attempt != attempt || r.Task.ARN != arn || asked.Before(r.Due) {
 		return r, false
 	}
 	if r.Task.Missing.IsZero() {
-		r.Task.Missing = now
+		r.Task.Missing = asked
 	}
 	r.Task.Misses++
-	if r.Task.Misses >= misses && !now.Before(r.Task.Missing.Add(Patience)) {
+	if r.Task.Misses >= misses && !asked.Before(r.Task.Missing.Add(Patience)) {
 		detail := "ECS no longer knows the task, and no event said how it ended"
-		return r.closeAttempt(Outcome{Class: Lost, Detail: detail}, p, now), true
+		return r.closeAttempt(Outcome{Class: Lost, Detail: detail}, p, asked), true
 	}
-	r.Due = now.Add(Silence)
+	r.Due = asked.Add(Silence)
 	return r, true
 }
 
-// StrayGone notes that a stray task has stopped, or that ECS no longer knows it.
-func (r Run) StrayGone(arn string) (Run, bool) {
+// StrayGone notes that a stray task has stopped, or that ECS no longer knows it. What it held up goes on.
+func (r Run) StrayGone(arn string, now time.Time) (Run, bool) {
 	if slices.Contains(r.Stopped, arn) {
 		return r, false
 	}
+	held := len(r.Strays) > 0
 	r.Strays = slices.DeleteFunc(slices.Clone(r.Strays), func(stray string) bool { return stray == arn })
 	r.Stopped = with(r.Stopped, arn)
+	if held && len(r.Strays) == 0 && r.For == Queued {
+		return r.queue(now), true
+	}
 	return r, true
 }
 

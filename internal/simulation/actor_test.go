@@ -176,15 +176,20 @@ func (a actorAWS) RunTask(ctx context.Context, request json.RawMessage, deadline
 		if w.broken.late {
 			deadline = w.now.Add(time.Minute)
 		}
+		noAnswer := fargate.Answer{Refusal: &run.Outcome{Class: run.Throttled, Detail: "ServerException"}, Indefinite: true}
+		if w.chance(w.faults.gatewayError) { // and ECS goes on with the request
+			w.after(w.between(0, 25*time.Second), func() {
+				_, _ = w.aws.ECS.RunTask(ctx, request, w.now.Add(time.Second)) // nobody hears the answer
+				w.checkLive()
+			})
+			return w.broken.answers(noAnswer), nil
+		}
 		answer, err := w.aws.ECS.RunTask(ctx, request, deadline)
 		w.checkLive()
 		if w.chance(w.faults.serverError) { // the task may have been started all the same
-			answer = fargate.Answer{Refusal: &run.Outcome{Class: run.Throttled, Detail: "ServerException"}}
+			answer = noAnswer
 		}
-		if w.broken.answer != nil {
-			answer = w.broken.answer(answer)
-		}
-		return answer, err
+		return w.broken.answers(answer), err
 	})
 }
 
@@ -265,6 +270,10 @@ func (a actorAWS) Find(ctx context.Context, uri string) (modified time.Time, the
 
 func (a actorAWS) Put(ctx context.Context, uri string, body []byte) error {
 	return do(a.actor, "Put", func() error { return a.world.aws.Put(ctx, uri, body) })
+}
+
+func (a actorAWS) Get(ctx context.Context, uri string) ([]byte, error) {
+	return call(a.actor, "Get", func() ([]byte, error) { return a.world.aws.Get(ctx, uri) })
 }
 
 func (a actorAWS) Announce(ctx context.Context, one dispatch.Announcement) error {

@@ -23,26 +23,27 @@ var (
 
 // faults are the chances of what goes wrong, each for each time that it could.
 type faults struct {
-	crash       float64 // of whoever makes a call, before and after it
-	zombie      float64 // a call takes longer than it should, up to hours
-	slow        float64 // RunTask takes half a minute
-	throttle    float64
-	serverError float64 // RunTask answers 5xx, and may have started the task
-	refuse      float64 // RunTask starts nothing
-	lose        float64 // a state change, or a wake message
-	duplicate   float64
-	late        float64
-	hang        float64 // a task that does not end by itself
-	interrupt   float64
-	startFails  float64
-	cancel      float64       // somebody cancels a run
-	pause       float64       // somebody pauses a model for a while
-	blink       float64       // a task is not shown
-	lost        float64       // DynamoDB's answer, so that the SDK sends the call again
-	invisible   time.Duration // a new task is not shown
-	skew        time.Duration // between clocks
-	outageFrom  time.Duration // of the sweep
-	outageTo    time.Duration
+	crash        float64 // of whoever makes a call, before and after it
+	zombie       float64 // a call takes longer than it should, up to hours
+	slow         float64 // RunTask takes half a minute
+	throttle     float64
+	serverError  float64 // RunTask answers 5xx, and may have started the task
+	gatewayError float64 // RunTask answers 5xx, and starts the task later
+	refuse       float64 // RunTask starts nothing
+	lose         float64 // a state change, or a wake message
+	duplicate    float64
+	late         float64
+	hang         float64 // a task that does not end by itself
+	interrupt    float64
+	startFails   float64
+	cancel       float64       // somebody cancels a run
+	pause        float64       // somebody pauses a model for a while
+	blink        float64       // a task is not shown
+	lost         float64       // DynamoDB's answer, so that the SDK sends the call again
+	invisible    time.Duration // a new task is not shown
+	skew         time.Duration // between clocks
+	outageFrom   time.Duration // of the sweep
+	outageTo     time.Duration
 }
 
 // roll rolls how bad a seed's world is.
@@ -54,7 +55,7 @@ func roll(w *world) faults {
 		return most * w.random.Float64()
 	}
 	f := faults{
-		crash: some(0.03), zombie: some(0.01), slow: some(0.1), throttle: some(0.3), serverError: some(0.3), refuse: some(0.5), lose: some(0.3),
+		crash: some(0.03), zombie: some(0.01), slow: some(0.1), throttle: some(0.3), serverError: some(0.3), gatewayError: some(0.2), refuse: some(0.5), lose: some(0.3),
 		duplicate: some(0.4), late: some(0.2), hang: some(0.3), interrupt: some(0.4), startFails: some(0.2), cancel: some(0.3), pause: some(0.6), blink: some(0.5),
 		invisible: w.between(0, 3*time.Second), skew: w.between(0, 2*time.Second),
 	}

@@ -44,6 +44,14 @@ func (v variant) reads(a *actor, doc store.Doc) store.Doc {
 	return doc
 }
 
+// answers is an answer of RunTask as the variant has it.
+func (v variant) answers(in fargate.Answer) fargate.Answer {
+	if v.answer == nil {
+		return in
+	}
+	return v.answer(in)
+}
+
 // writes is a write as the variant has it.
 func (v variant) writes(a *actor, w store.Write) store.Write {
 	if w.Doc.SK != "run" || v.write == nil && v.read == nil {
@@ -101,6 +109,12 @@ var variants = []variant{
 	{rule: "a call has a lease", harsh: func(f *faults) {
 		f.slow, f.duplicate, f.refuse, f.late = 0.5, 0.9, 0.5, 0
 	}, read: func(_ *actor, r *run.Run) { r.Lease = time.Time{} }},
+	{rule: "a call that is not answered keeps its lease", harsh: func(f *faults) {
+		f.gatewayError, f.serverError, f.refuse, f.duplicate, f.late = 0.5, 0.3, 0.5, 0.9, 0
+	}, answer: func(in fargate.Answer) fargate.Answer {
+		in.Indefinite = false
+		return in
+	}},
 	{rule: "a refusal counts only for the current call", models: themes[0], harsh: func(f *faults) {
 		f.slow, f.zombie, f.duplicate, f.serverError, f.refuse, f.late = 0.5, 0.05, 0.9, 0.5, 0.5, 0
 	}, read: func(a *actor, r *run.Run) {

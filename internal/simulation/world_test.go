@@ -48,14 +48,14 @@ type world struct {
 	timers []timer
 	serial int // of timers, so that those of one moment have an order
 
-	hidden     map[string]bool // tasks that were not shown once
-	started    map[string]int  // runs that were accepted, and how often
-	dead       int             // dead letters
-	unanswered int             // calls of which DynamoDB's answer was lost
-	injected   []string        // identities of events that happened
-	decided    map[string]bool // identities that were decided about
-	undone     map[string]bool // identities that ended as dead letters
-	burst      *burst          // where thousands of runs are simulated, and nothing goes wrong
+	hidden     map[string]time.Time // tasks that are not shown for a while, and until when
+	started    map[string]int       // runs that were accepted, and how often
+	dead       int                  // dead letters
+	unanswered int                  // calls of which DynamoDB's answer was lost
+	injected   []string             // identities of events that happened
+	decided    map[string]bool      // identities that were decided about
+	undone     map[string]bool      // identities that ended as dead letters
+	burst      *burst               // where thousands of runs are simulated, and nothing goes wrong
 	failure    string
 	log        []string
 }
@@ -78,7 +78,7 @@ func newWorld(t testing.TB, seed uint64, f faults, broken variant) *world {
 	begin := time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)
 	w := &world{
 		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), begin: begin, now: begin, faults: f, broken: broken,
-		hidden: map[string]bool{}, started: map[string]int{},
+		hidden: map[string]time.Time{}, started: map[string]int{},
 		decided: map[string]bool{}, undone: map[string]bool{},
 	}
 	w.store = memory.New()
@@ -420,16 +420,15 @@ func (w *world) sweep(until func() bool) {
 }
 
 // hides says whether ECS, which is eventually consistent, does not show a task: shortly after it
-// was created, and once at another time.
+// was created, and for some minutes at another time: for less than it takes to believe that the task is gone.
 func (w *world) hides(arn string) bool {
 	if w.now.Sub(w.aws.ECS.Created(arn)) < w.faults.invisible {
 		return true
 	}
-	if w.hidden[arn] || !w.chance(w.faults.blink) {
-		return false
+	if w.hidden[arn].IsZero() && w.chance(w.faults.blink) {
+		w.hidden[arn] = w.now.Add(w.between(0, run.Patience*2/3))
 	}
-	w.hidden[arn] = true
-	return true
+	return w.now.Before(w.hidden[arn])
 }
 
 // due says whether a sweep would find something: one that finds nothing need not be simulated.

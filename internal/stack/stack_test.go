@@ -219,8 +219,12 @@ func TestNamesAreThoseThatTheFunctionsUse(t *testing.T) {
 			}
 		}
 	}
-	deployed := c.Compact().Deployed("team")
-	for _, m := range deployed.Models {
+	deployed, err := c.Deployed("team")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range deployed.Index() {
+		m := e.Model()
 		if _, original := c.Model(m.Name); original && m.Task.Definition != nil {
 			t.Errorf("model %s carries its task definition to the functions", m.Name)
 		}

@@ -1,242 +1,314 @@
-// Package apptest watches the AWS calls of the functions in tests, and holds them against the roles that template.yaml
-// gives them.
 package apptest
 
 import (
-	"context"
 	"fmt"
-	"os"
-	"path/filepath"
+	"maps"
+	"path"
 	"regexp"
-	"runtime"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/service/dynamodb"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/smithy-go/middleware"
-	"go.yaml.in/yaml/v3"
 )
 
-// Names are what the names in the template stand for in a test.
-type Names struct{ Deployment, Table, Bucket, Cluster, LaunchQueue, WakeQueue, Region, Account string }
+// Root is the file of the template that nests the others.
+const Root = "template.yaml"
 
-// statement is one that allows actions on resources, with * in both.
+// Stack is what a deployment is made of: the texts of its templates, by the names of their files, and the values of its
+// parameters and of what has its name from outside.
+type Stack struct {
+	Templates       map[string]string
+	Region, Account string
+	Parameters      map[string]any
+	Names           map[string]string // by logical id
+}
+
+// statement is one that allows actions on resources, with * in both, under conditions; with a service, one that lets it
+// take the role.
 type statement struct {
 	actions, resources []string
-	used               map[string]bool // of its actions
+	service            string
+	conditions         map[string]map[string][]string // by operator and key
+	used               map[string]bool                // of actions and resources
 }
 
-// Watch compares calls with roles.
-type Watch struct {
-	t        testing.TB
-	names    Names
-	function func(context.Context) string // that makes a call
-
-	mu    sync.Mutex
-	roles map[string][]*statement // of functions
+// need is something that IAM is asked for a role.
+type need struct {
+	role, action, resource, service string
+	context                         map[string]string
 }
 
-// NewWatch reads the roles of the functions in template.yaml.
-func NewWatch(t testing.TB, names Names, function func(context.Context) string) *Watch {
+// roles are the roles of a stack's functions, and of its schedules.
+type roles struct {
+	root      *template
+	nested    []*template
+	of        map[string][]*statement // by logical id
+	functions map[string]string       // the role of each
+	needs     []need                  // of what AWS does itself in the name of a role
+}
+
+// Check says where the roles of a stack do not fit the calls of its functions: what is called is allowed, with what AWS
+// does itself in a role's name, and what is allowed is called.
+func (w *Watch) Check(t testing.TB, s Stack) []string {
 	t.Helper()
-	_, here, _, _ := runtime.Caller(0)
-	text, err := os.ReadFile(filepath.Join(filepath.Dir(here), "..", "..", "..", "template.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var template struct {
-		Resources map[string]struct {
-			Type       string         `yaml:"Type"`
-			Properties map[string]any `yaml:"Properties"`
-		} `yaml:"Resources"`
-	}
-	if err := yaml.Unmarshal(text, &template); err != nil {
-		t.Fatal(err)
-	}
-	w := &Watch{t: t, names: names, function: function, roles: map[string][]*statement{}}
-	shared := w.statements(template.Resources["Functions"].Properties["PolicyDocument"])
-	for name, r := range template.Resources {
-		if r.Type != "AWS::Serverless::Function" {
-			continue
-		}
-		role := template.Resources[strings.TrimSuffix(r.Properties["Role"].(string), ".Arn")].Properties
-		if !slices.Contains(role["ManagedPolicyArns"].([]any), any("Functions")) {
-			t.Errorf("the role of %s lacks what all functions do", name)
-		}
-		w.roles[strings.ToLower(name)] = append(w.byLambda(r.Properties, w.statements(role["Policies"])), shared...)
-	}
-	return w
-}
-
-// byLambda marks what Lambda itself does in the function's name.
-func (w *Watch) byLambda(function map[string]any, own []*statement) []*statement {
-	uses := func(actions ...string) {
-		for _, s := range own {
-			for _, action := range actions {
-				s.used[action] = s.used[action] || slices.Contains(s.actions, action)
-			}
+	r := readRoles(t, s)
+	needs := slices.Clone(r.needs)
+	for _, c := range w.Calls() {
+		role := r.functions[c.Function]
+		needs = append(needs, need{role: role, action: c.Action, resource: c.Resource, context: c.Context})
+		if c.Action == "ecs:RunTask" {
+			needs = append(needs, r.passed(role, c.Resource)...)
 		}
 	}
-	uses("ecs:TagResource") // RunTask's tags need it
-	uses("iam:PassRole")    // RunTask's roles need it
-	if function["EventInvokeConfig"] != nil {
-		uses("sqs:SendMessage") // to its destination for failures
-	}
-	if strings.Contains(fmt.Sprint(function["Events"]), "SQS") {
-		uses("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
-	}
-	return own
-}
-
-// statements are all that lie in a part of the template.
-func (w *Watch) statements(part any) []*statement {
-	var all []*statement
-	switch part := part.(type) {
-	case []any:
-		for _, one := range part {
-			all = append(all, w.statements(one)...)
+	whole, wrong := map[string]bool{}, map[string]bool{}
+	for _, n := range needs {
+		if n.service != passedTo { // what tasks do, and ECS for them, is not known here
+			whole[n.role] = true
 		}
-	case map[string]any:
-		if part["Effect"] == "Allow" {
-			return []*statement{{actions: w.texts(part["Action"]), resources: w.texts(part["Resource"]), used: map[string]bool{}}}
-		}
-		for _, one := range part {
-			all = append(all, w.statements(one)...)
+		if !r.allow(n) {
+			wrong[fmt.Sprintf("%s does not allow %s on %s%s with %v", n.role, n.action, n.resource, n.service, n.context)] = true
 		}
 	}
-	return all
-}
-
-var variable = regexp.MustCompile(`\$\{([^}]+)\}`)
-
-// texts resolves texts of the template. Its short functions (!Sub, !GetAtt, !Ref) are tags, which YAML's decoder drops.
-func (w *Watch) texts(v any) []string {
-	if list, isList := v.([]any); isList {
-		var all []string
-		for _, one := range list {
-			all = append(all, w.texts(one)...)
-		}
-		return all
-	}
-	n := w.names
-	values := map[string]string{
-		"AWS::Partition": "aws", "AWS::Region": n.Region, "AWS::AccountId": n.Account, "Deployment": n.Deployment, "EventBus": "default",
-		"Table.Arn": w.arn("dynamodb", "table/"+n.Table), "StateBucket.Arn": "arn:aws:s3:::" + n.Bucket,
-		"LaunchQueue.Arn": w.arn("sqs", n.LaunchQueue), "WakeQueue.Arn": w.arn("sqs", n.WakeQueue),
-	}
-	text := fmt.Sprint(v)
-	if value, isName := values[text]; isName {
-		return []string{value}
-	}
-	return []string{variable.ReplaceAllStringFunc(text, func(name string) string { return values[name[2:len(name)-1]] })}
-}
-
-func (w *Watch) arn(service, resource string) string {
-	return fmt.Sprintf("arn:aws:%s:%s:%s:%s", service, w.names.Region, w.names.Account, resource)
-}
-
-// Middleware goes into aws.Config.APIOptions.
-func (w *Watch) Middleware(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("roles", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-		for action, resource := range w.actions(ctx, in.Parameters) {
-			w.called(w.function(ctx), action, resource)
-		}
-		return next.HandleInitialize(ctx, in)
-	}), middleware.After)
-}
-
-// actions are the IAM actions that a call needs, and on what.
-func (w *Watch) actions(ctx context.Context, in any) map[string]string {
-	table := func(name *string) string { return w.arn("dynamodb", "table/"+aws.ToString(name)) }
-	switch in := in.(type) {
-	case *ecs.RunTaskInput:
-		return map[string]string{"ecs:RunTask": aws.ToString(in.TaskDefinition)}
-	case *ecs.StopTaskInput:
-		return map[string]string{"ecs:StopTask": aws.ToString(in.Task)}
-	case *ecs.DescribeTasksInput:
-		return map[string]string{"ecs:DescribeTasks": in.Tasks[0]}
-	case *ecs.ListTasksInput:
-		return map[string]string{"ecs:ListTasks": "any"}
-	case *ecs.DescribeTaskDefinitionInput:
-		return map[string]string{"ecs:DescribeTaskDefinition": "any"}
-	case *sqs.SendMessageInput:
-		return map[string]string{"sqs:SendMessage": w.arn("sqs", aws.ToString(in.QueueUrl)[strings.LastIndexByte(aws.ToString(in.QueueUrl), '/')+1:])}
-	case *s3.ListObjectsV2Input:
-		return map[string]string{"s3:ListBucket": "arn:aws:s3:::" + aws.ToString(in.Bucket)}
-	case *s3.PutObjectInput:
-		return map[string]string{"s3:PutObject": "arn:aws:s3:::" + aws.ToString(in.Bucket) + "/" + aws.ToString(in.Key)}
-	case *eventbridge.PutEventsInput:
-		return map[string]string{"events:PutEvents": w.arn("events", "event-bus/"+aws.ToString(in.Entries[0].EventBusName))}
-	case *dynamodb.GetItemInput:
-		return map[string]string{"dynamodb:GetItem": table(in.TableName)}
-	case *dynamodb.PutItemInput:
-		return map[string]string{"dynamodb:PutItem": table(in.TableName)}
-	case *dynamodb.QueryInput:
-		if in.IndexName != nil {
-			return map[string]string{"dynamodb:Query": table(in.TableName) + "/index/" + *in.IndexName}
-		}
-		return map[string]string{"dynamodb:Query": table(in.TableName)}
-	case *dynamodb.TransactWriteItemsInput:
-		all := map[string]string{}
-		for _, item := range in.TransactItems {
-			switch {
-			case item.Put != nil:
-				all["dynamodb:PutItem"] = table(item.Put.TableName)
-			case item.Delete != nil:
-				all["dynamodb:DeleteItem"] = table(item.Delete.TableName)
-			default:
-				all["dynamodb:UpdateItem or ConditionCheckItem"] = "any"
-			}
-		}
-		return all
-	}
-	// What is new is to be described here, too: until then no role allows it.
-	return map[string]string{strings.ToLower(awsmiddleware.GetServiceID(ctx)) + ":" + awsmiddleware.GetOperationName(ctx): "any"}
-}
-
-// called holds one call against the function's role.
-func (w *Watch) called(function, action, resource string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	allowed := false
-	for _, s := range w.roles[function] {
-		if slices.Contains(s.actions, action) && slices.ContainsFunc(s.resources, func(pattern string) bool { return matches(pattern, resource) }) {
-			s.used[action], allowed = true, true
-		}
-	}
-	if !allowed {
-		w.t.Errorf("the role of function %q does not allow it %s on %s", function, action, resource)
-	}
-}
-
-func matches(pattern, resource string) bool {
-	quoted := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")
-	return regexp.MustCompile("^" + quoted + "$").MatchString(resource)
-}
-
-// Unused are the actions that roles allow and nothing needed. What Lambda does beside the code, and says nothing of, is
-// writing logs.
-func (w *Watch) Unused() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	var all []string
-	for function, role := range w.roles {
-		for _, s := range role {
-			for _, action := range s.actions {
-				if one := function + ": " + action; !s.used[action] && !strings.HasPrefix(action, "logs:") && !slices.Contains(all, one) {
-					all = append(all, one)
+	for role := range whole {
+		for _, s := range r.of[role] {
+			for _, what := range slices.Concat(s.actions, s.resources, []string{s.service}) {
+				if !s.used[what] && what != "" {
+					wrong[fmt.Sprintf("%s allows more than is needed: %s, of %v on %v", role, what, s.actions, s.resources)] = true
 				}
 			}
 		}
 	}
-	slices.Sort(all)
+	return slices.Sorted(maps.Keys(wrong))
+}
+
+func readRoles(t testing.TB, s Stack) roles {
+	t.Helper()
+	values := fields{"AWS::Partition": "aws", "AWS::Region": s.Region, "AWS::AccountId": s.Account}
+	root := parse(t, s.Templates[Root], merged(values, s.Parameters), s.Names)
+	r := roles{root: root, of: map[string][]*statement{}, functions: map[string]string{}}
+	for in := []*template{root}; len(in) > 0; in = in[1:] {
+		for _, below := range in[0].resources("AWS::CloudFormation::Stack") {
+			handed, _ := below["Parameters"].(fields)
+			n := parse(t, s.Templates[path.Base(below["TemplateURL"].(string))], merged(values, handed), nil)
+			in, r.nested = append(in, n), append(r.nested, n)
+		}
+	}
+	policies := root.resources("AWS::IAM::ManagedPolicy")
+	for id, role := range root.resources("AWS::IAM::Role") {
+		r.add(id, role["AssumeRolePolicyDocument"])
+		r.add(id, role["Policies"])
+		if shared, has := role["ManagedPolicyArns"]; has {
+			for _, name := range texts(shared) {
+				r.add(id, policies[name]["PolicyDocument"])
+			}
+		}
+	}
+	for _, in := range r.nested {
+		for id, role := range in.resources("AWS::IAM::Role") {
+			r.add(id, role["AssumeRolePolicyDocument"])
+		}
+	}
+	for _, policy := range r.below("AWS::IAM::RolePolicy") {
+		r.add(policy["RoleName"].(string), policy["PolicyDocument"])
+	}
+	r.readFunctions()
+	r.readSchedules()
+	return r
+}
+
+// below are the resources of a type in the nested templates.
+func (r roles) below(kind string) []fields {
+	var all []fields
+	for _, in := range r.nested {
+		all = slices.AppendSeq(all, maps.Values(in.resources(kind)))
+	}
+	return all
+}
+
+func merged(all ...map[string]any) fields {
+	one := fields{}
+	for _, some := range all {
+		maps.Copy(one, some)
+	}
+	return one
+}
+
+// add gives a role all statements in a part of a template.
+func (r roles) add(role string, part any) {
+	switch part := part.(type) {
+	case []any:
+		for _, one := range part {
+			r.add(role, one)
+		}
+	case fields:
+		if part["Effect"] != "Allow" {
+			for _, one := range part {
+				r.add(role, one)
+			}
+			return
+		}
+		s := &statement{actions: texts(part["Action"]), conditions: map[string]map[string][]string{}, used: map[string]bool{}}
+		if principal, isTrust := part["Principal"].(fields); isTrust {
+			s.service = principal["Service"].(string)
+		} else {
+			s.resources = texts(part["Resource"])
+		}
+		conditions, _ := part["Condition"].(fields)
+		for operator, keys := range conditions {
+			s.conditions[operator] = map[string][]string{}
+			for key, values := range keys.(fields) {
+				s.conditions[operator][key] = texts(values)
+			}
+		}
+		r.of[role] = append(r.of[role], s)
+	}
+}
+
+// roleOf is the logical id of a role, of its ARN.
+func roleOf(arn any) string {
+	text := fmt.Sprint(arn)
+	return text[strings.LastIndexByte(text, '/')+1:]
+}
+
+// readFunctions collects what Lambda does in the name of each function: it takes its role, writes its log, reads its queues
+// (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html), sends what has failed where that is to go, and
+// writes traces.
+func (r *roles) readFunctions() {
+	globals, _ := r.root.resolve(r.root.section("Globals")).(fields)
+	common, _ := globals["Function"].(fields)
+	sources := map[string][]string{} // queues, by the ARN of the function
+	for _, mapping := range r.below("AWS::Lambda::EventSourceMapping") {
+		to := mapping["FunctionName"].(string)
+		sources[to] = append(sources[to], mapping["EventSourceArn"].(string))
+	}
+	for id, own := range r.root.resources("AWS::Serverless::Function") {
+		role := roleOf(own["Role"])
+		function := merged(common, own)
+		r.functions[strings.ToLower(id)] = role
+		r.needs = append(r.needs, need{role: role, action: assume, service: "lambda.amazonaws.com"})
+		group := r.root.arn("logs", fmt.Sprintf("log-group:%s:log-stream:s", at(function, "LoggingConfig", "LogGroup")))
+		r.need(role, group, "logs:CreateLogStream", "logs:PutLogEvents")
+		if dead := at(function, "EventInvokeConfig", "DestinationConfig", "OnFailure", "Destination"); dead != nil {
+			r.need(role, dead.(string), "sqs:SendMessage")
+		}
+		if function["Tracing"] == "Active" {
+			r.need(role, "any", "xray:PutTraceSegments", "xray:PutTelemetryRecords")
+		}
+		events, _ := function["Events"].(fields)
+		for name := range events {
+			if queue := at(events, name, "Properties", "Queue"); queue != nil {
+				sources[r.root.attribute(id, "Arn")] = append(sources[r.root.attribute(id, "Arn")], queue.(string))
+			}
+		}
+		for _, queue := range sources[r.root.attribute(id, "Arn")] {
+			r.need(role, queue, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+		}
+	}
+}
+
+// readSchedules collects what EventBridge Scheduler does: it takes a role, invokes, and keeps what it cannot deliver.
+func (r *roles) readSchedules() {
+	for _, schedule := range r.below("AWS::Scheduler::Schedule") {
+		role := roleOf(at(schedule, "Target", "RoleArn"))
+		r.needs = append(r.needs, need{role: role, action: assume, service: "scheduler.amazonaws.com", context: r.account()})
+		r.need(role, at(schedule, "Target", "Arn").(string), "lambda:InvokeFunction")
+		r.need(role, at(schedule, "Target", "DeadLetterConfig", "Arn").(string), "sqs:SendMessage")
+	}
+}
+
+const (
+	assume   = "sts:AssumeRole"
+	passedTo = "ecs-tasks.amazonaws.com"
+)
+
+// passed are the roles of a task definition, which who runs it has to be allowed to hand to ECS, and which ECS takes. A
+// definition from outside has one of the ExtraTaskRoleArns.
+func (r roles) passed(role, definition string) []need {
+	var all []string
+	for _, d := range r.below("AWS::ECS::TaskDefinition") {
+		if family := fmt.Sprint(d["Family"]); strings.Contains(definition, "task-definition/"+family+":") {
+			all = append(all, fmt.Sprint(d["TaskRoleArn"]), fmt.Sprint(d["ExecutionRoleArn"]))
+		}
+	}
+	outside := all == nil
+	if outside {
+		all = texts(r.root.values["ExtraTaskRoleArns"])
+	}
+	var needs []need
+	for _, arn := range all {
+		needs = append(needs, need{role: role, action: "iam:PassRole", resource: arn, context: map[string]string{"iam:PassedToService": passedTo}})
+		if !outside {
+			needs = append(needs, need{role: roleOf(arn), action: assume, service: passedTo, context: r.account()})
+		}
+	}
+	return needs
+}
+
+func (r roles) account() map[string]string {
+	return map[string]string{"aws:SourceAccount": fmt.Sprint(r.root.values["AWS::AccountId"])}
+}
+
+func (r *roles) need(role, resource string, actions ...string) {
+	for _, action := range actions {
+		r.needs = append(r.needs, need{role: role, action: action, resource: resource})
+	}
+}
+
+// at is what lies at a path in an object; nil where nothing does.
+func at(object fields, names ...string) any {
+	for _, name := range names[:len(names)-1] {
+		object, _ = object[name].(fields)
+	}
+	return object[names[len(names)-1]]
+}
+
+// allow says whether a role allows what is needed, and marks what allows it as used.
+func (r roles) allow(n need) bool {
+	allowed := false
+	for _, s := range r.of[n.role] {
+		if s.service != n.service || !s.met(n.context) {
+			continue
+		}
+		actions, resources := matching(s.actions, n.action), matching(s.resources, n.resource)
+		if len(actions) == 0 || len(resources) == 0 && s.service == "" {
+			continue
+		}
+		allowed, s.used[s.service] = true, true
+		for _, used := range append(actions, resources...) {
+			s.used[used] = true
+		}
+	}
+	return allowed
+}
+
+// met says whether all conditions hold. A key that the request does not have meets none.
+func (s *statement) met(context map[string]string) bool {
+	for operator, keys := range s.conditions {
+		for key, values := range keys {
+			value, has := context[key]
+			switch operator {
+			case "StringEquals":
+				has = has && slices.Contains(values, value)
+			case "StringLike", "ArnEquals", "ArnLike": // the two for ARNs are one: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+				has = has && len(matching(values, value)) > 0
+			default:
+				has = false // an operator that is not known here
+			}
+			if !has {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// matching are the patterns that match a text.
+func matching(patterns []string, text string) []string {
+	var all []string
+	for _, pattern := range patterns {
+		quoted := strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*")
+		if regexp.MustCompile("^(?:" + quoted + ")$").MatchString(text) {
+			all = append(all, pattern)
+		}
+	}
 	return all
 }

@@ -6,6 +6,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -94,6 +96,24 @@ func (o Objects) Put(ctx context.Context, uri string, body []byte) error {
 	return nil
 }
 
+// Get reads an object.
+func (o Objects) Get(ctx context.Context, uri string) ([]byte, error) {
+	bucket, key, err := model.SplitS3(uri)
+	if err != nil {
+		return nil, err
+	}
+	out, err := o.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", uri, err)
+	}
+	defer func() { _ = out.Body.Close() }()
+	body, err := io.ReadAll(out.Body)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", uri, err)
+	}
+	return body, nil
+}
+
 // Bus emits announcements on an event bus.
 type Bus struct {
 	Client *eventbridge.Client
@@ -110,7 +130,14 @@ func (b Bus) Announce(ctx context.Context, a dispatch.Announcement) error {
 	}
 	if out.FailedEntryCount > 0 {
 		e := out.Entries[0]
-		return fmt.Errorf("announcing %q: %s: %s", a.DetailType, aws.ToString(e.ErrorCode), aws.ToString(e.ErrorMessage))
+		err := fmt.Errorf("announcing %q: %s: %s", a.DetailType, aws.ToString(e.ErrorCode), aws.ToString(e.ErrorMessage))
+		if slices.Contains(faulty, aws.ToString(e.ErrorCode)) {
+			err = fmt.Errorf("%w; %w", err, dispatch.ErrPermanent)
+		}
+		return err
 	}
 	return nil
 }
+
+// faulty are the error codes of an entry that is wrong in itself. https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEventsResultEntry.html
+var faulty = []string{"InvalidArgument", "MalformedDetail", "RedactionFailure"}

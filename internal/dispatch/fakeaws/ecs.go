@@ -9,8 +9,10 @@
 package fakeaws
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -36,6 +38,8 @@ type ECS struct {
 	// Size is the size of task definitions, and Limit their container's hard memory limit in MiB.
 	Size  model.Size
 	Limit int
+	// AWSVPC is the networkMode of task definitions for EC2: those for Fargate always have it.
+	AWSVPC bool
 	// Calls counts the RunTask calls that arrived.
 	Calls int
 	// Began and Told, when set, are called for a task that was started, and for one that was told to stop.
@@ -65,7 +69,7 @@ func (e *ECS) RunTask(_ context.Context, request json.RawMessage, deadline time.
 	if err := json.Unmarshal(request, &in); err != nil {
 		return fargate.Answer{}, err
 	}
-	if err := in.Check(); err != nil {
+	if err := cmp.Or(in.Check(), e.network(in)); err != nil {
 		return refused(run.Outcome{Class: run.Misconfigured, Detail: err.Error(), Permanent: true})
 	}
 	key := in.Cluster + " " + in.ClientToken
@@ -100,6 +104,18 @@ func (e *ECS) RunTask(_ context.Context, request json.RawMessage, deadline time.
 	return fargate.Answer{Task: e.copy(arn)}, nil
 }
 
+// network says why a request's network configuration does not go with its definition's networkMode.
+func (e *ECS) network(in fargate.Request) error {
+	awsvpc := e.AWSVPC || in.LaunchType == "FARGATE" || len(in.CapacityProviderStrategy) > 0
+	switch {
+	case awsvpc && in.NetworkConfiguration == nil:
+		return errors.New("InvalidParameterException: Network Configuration must be provided when networkMode 'awsvpc' is specified")
+	case !awsvpc && in.NetworkConfiguration != nil:
+		return errors.New("InvalidParameterException: Network Configuration is not valid for the given networkMode of this task definition")
+	}
+	return nil
+}
+
 func refused(why run.Outcome) (fargate.Answer, error) { return fargate.Answer{Refusal: &why}, nil }
 
 // known is the token if it still lives.
@@ -125,7 +141,7 @@ func (e *ECS) known(key string) *token {
 func (e *ECS) replay(t *token, request string) (fargate.Answer, error) {
 	switch {
 	case t.request != request && t.task == "":
-		return refused(run.Outcome{Class: run.Unknown, Detail: "ConflictException without resourceIds"})
+		return refused(run.Outcome{Class: run.Throttled, Detail: "ConflictException: it names no task"}) // as fargate's taxonomy has it
 	case t.request != request:
 		return fargate.Answer{Task: &event.Task{ARN: t.task}}, nil // a ConflictException names the task, and no more
 	case t.refused != nil:
@@ -146,7 +162,7 @@ func (e *ECS) copy(arn string) *event.Task {
 
 // Definition implements dispatch.Launcher.
 func (e *ECS) Definition(_ context.Context, family, _ string) (fargate.Definition, error) {
-	return fargate.Definition{ARN: family + ":1", Limit: e.Limit}, nil
+	return fargate.Definition{ARN: family + ":1", Limit: e.Limit, AWSVPC: e.AWSVPC}, nil
 }
 
 // DescribeTasks implements dispatch.Watcher. A task that has stopped is known for an hour.

@@ -2,6 +2,7 @@ package fakeaws
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -77,6 +78,15 @@ func (a *AWS) Put(_ context.Context, uri string, body []byte) error {
 	}
 	a.Objects[uri], a.modified[uri] = slices.Clone(body), a.now()
 	return nil
+}
+
+// Get implements dispatch.Objects.
+func (a *AWS) Get(_ context.Context, uri string) ([]byte, error) {
+	body, there := a.Objects[uri]
+	if !there {
+		return nil, fmt.Errorf("reading %s: NoSuchKey", uri)
+	}
+	return slices.Clone(body), a.fails("Get")
 }
 
 // Announce implements dispatch.Bus.

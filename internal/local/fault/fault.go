@@ -20,9 +20,8 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/goccy/go-yaml"
-
 	"modeldispatch/internal/local/ecs"
+	"modeldispatch/internal/local/strict"
 	"modeldispatch/internal/model"
 )
 
@@ -79,13 +78,20 @@ func Read(file string, c model.Catalog) ([]Fault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading faults: %w", err)
 	}
-	var faults []Fault
-	if err := yaml.UnmarshalWithOptions(text, &faults, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	faults, err := parse(text, c)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(file), err)
+	}
+	return faults, nil
+}
+
+func parse(text []byte, c model.Catalog) (faults []Fault, err error) {
+	if err := strict.YAML(text, &faults); err != nil {
+		return nil, err
 	}
 	for i, f := range faults {
 		if err := f.check(c); err != nil {
-			return nil, fmt.Errorf("%s: fault %d: %w", filepath.Base(file), i+1, err)
+			return nil, fmt.Errorf("fault %d: %w", i+1, err)
 		}
 	}
 	return faults, nil

@@ -22,6 +22,7 @@ import (
 
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
+	"modeldispatch/internal/local/strict"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/run"
 )
@@ -80,11 +81,16 @@ func ReadPlan(folder string) ([]Step, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading what to play: %w; a folder of events has a %s that lists them", err, PlanFile)
 	}
-	var steps []Step
-	if err := yaml.UnmarshalWithOptions(text, &steps, yaml.Strict()); err != nil {
+	steps, err := parsePlan(text)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return steps, nil
+}
+
+func parsePlan(text []byte) (steps []Step, err error) {
+	err = strict.YAML(text, &steps)
+	return steps, err
 }
 
 // Stack is what is played on.

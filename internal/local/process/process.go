@@ -36,7 +36,7 @@ type Runner struct {
 // Start starts a container as a process.
 func (r Runner) Start(_ context.Context, c ecs.Container) (ecs.Process, error) {
 	if len(c.Command) == 0 {
-		return nil, fmt.Errorf("CannotStartContainerError: container %q has no command on this machine: give it local.command in model.yaml", c.Name)
+		return nil, fmt.Errorf("CannotStartContainerError: container %q has no command on this machine: its model needs a local.command in model.yaml; where that mentions inputs, only runs have it: use modeldispatch run, or a command override", c.Name)
 	}
 	program, err := exec.LookPath(c.Command[0])
 	if strings.ContainsRune(c.Command[0], filepath.Separator) {

@@ -172,7 +172,7 @@ func TestWhatCannotBeStartedSaysWhy(t *testing.T) {
 	}{
 		"no such program": {[]string{"no-such-program"}, `"no-such-program" is not on this machine: install it, or give the model a local.command that is`},
 		"no such file":    {[]string{"./no-such-file"}, `"./no-such-file" is not on this machine`},
-		"no command":      {nil, "has no command on this machine: give it local.command in model.yaml"},
+		"no command":      {nil, "has no command on this machine: its model needs a local.command in model.yaml; where that mentions inputs, only runs have it"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -1,0 +1,107 @@
+package app
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"modeldispatch/internal/model"
+)
+
+// whole is an environment in which nothing is missing or broken.
+func whole(t *testing.T) map[string]string {
+	t.Helper()
+	compiled, err := model.Catalog{Schema: model.Schema}.Compile()
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "catalog.json")
+	if err := os.WriteFile(file, compiled, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{
+		"DEPLOYMENT": "team", "CATALOG": file, "TABLE": "team-store", "STATE_BUCKET": "state", "EVENT_BUS": "default", "RETENTION": "30",
+		"LAUNCH_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/team-launch", "WAKE_QUEUE_URL": "https://sqs.eu-west-1.amazonaws.com/111122223333/team-wake",
+		"CLUSTER": "arn:aws:ecs:eu-west-1:111122223333:cluster/team", "SUBNETS": "subnet-1,subnet-2", "SECURITY_GROUPS": "",
+		"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x",
+	}
+}
+
+func read(environment map[string]string) (Options, error) {
+	o, _, err := fromEnvironment(func(name string) string { return environment[name] })
+	return o, err
+}
+
+func TestTheEnvironmentIsRead(t *testing.T) {
+	t.Parallel()
+	o, err := read(whole(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.Retention != 30*24*time.Hour || o.Rate != 0 || o.Placement.AssignPublicIP || len(o.Placement.Subnets) != 2 || o.Placement.SecurityGroups != nil {
+		t.Errorf("it is %+v", o)
+	}
+	more := whole(t)
+	maps.Copy(more, map[string]string{"RUN_TASK_RATE": "0.5", "ASSIGN_PUBLIC_IP": "ENABLED", "SECURITY_GROUPS": "sg-1,sg-2", "CLUSTER": "models_2"})
+	if o, err = read(more); err != nil || o.Rate != 0.5 || !o.Placement.AssignPublicIP || len(o.Placement.SecurityGroups) != 2 {
+		t.Errorf("it is %+v, %v", o, err)
+	}
+}
+
+// TestABrokenVariableIsNamed, with what it is and what would be right.
+func TestABrokenVariableIsNamed(t *testing.T) {
+	t.Parallel()
+	broken := filepath.Join(t.TempDir(), "broken.json")
+	if err := os.WriteFile(broken, []byte("{"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	newer := filepath.Join(t.TempDir(), "newer.json")
+	if err := os.WriteFile(newer, []byte(`{"schema": 99}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	values := map[string][]string{
+		"DEPLOYMENT":       {"Team", "1team", "team_1", strings.Repeat("t", 41), "team\n"},
+		"LAUNCH_QUEUE_URL": {"team-launch", "arn:aws:sqs:eu-west-1:111122223333:team-launch", "https://", "ftp://sqs/launch", "http://a b"},
+		"WAKE_QUEUE_URL":   {"team-wake"},
+		"CLUSTER":          {"a cluster", "arn:aws:ecs:eu-west-1:111122223333:service/team", "arn:aws:ecs:eu-west-1:1:cluster/team"},
+		"SUBNETS":          {",", "subnet-1,", "subnet-1,,subnet-2"},
+		"SECURITY_GROUPS":  {",", "sg-1,"},
+		"ASSIGN_PUBLIC_IP": {"true", "enabled"},
+		"RUN_TASK_RATE":    {"fast", "NaN", "Inf", "+Inf", "-1", "0", "1e999"},
+		"RETENTION":        {"29", "-90", "a month", "30.5", "99999999999999999999", "106752"},
+		"CATALOG":          {broken, newer, filepath.Join(t.TempDir(), "absent.json")},
+	}
+	for name, all := range values {
+		for _, value := range all {
+			environment := whole(t)
+			environment[name] = value
+			_, err := read(environment)
+			if err == nil || !strings.HasPrefix(err.Error(), "the function's environment is wrong: "+name+" is ") || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s=%q: it says %v", name, value, err)
+			}
+			if file, isFile := strings.CutSuffix(value, ".json"); isFile && err != nil && !strings.Contains(err.Error(), file) {
+				t.Errorf("%s=%q: it says %v, and does not name the file", name, value, err)
+			}
+		}
+	}
+}
+
+// TestAllThatIsWrongIsSaidAtOnce in one line: what is missing, and what is broken.
+func TestAllThatIsWrongIsSaidAtOnce(t *testing.T) {
+	t.Parallel()
+	_, err := read(nil)
+	const missing = "it lacks DEPLOYMENT, TABLE, LAUNCH_QUEUE_URL, WAKE_QUEUE_URL, STATE_BUCKET, EVENT_BUS, CLUSTER, SUBNETS, RETENTION, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, CATALOG"
+	if err == nil || err.Error() != "the function's environment is wrong: "+missing {
+		t.Errorf("it says %v", err)
+	}
+	environment := whole(t)
+	delete(environment, "TABLE")
+	maps.Copy(environment, map[string]string{"RUN_TASK_RATE": "fast", "ASSIGN_PUBLIC_IP": "yes"})
+	const want = `the function's environment is wrong: it lacks TABLE; ASSIGN_PUBLIC_IP is "yes", and ENABLED or DISABLED is expected; RUN_TASK_RATE is "fast", and calls a second are expected, such as 19.5`
+	if _, err = read(environment); err == nil || err.Error() != want {
+		t.Errorf("it says %v, want %s", err, want)
+	}
+}

@@ -1,0 +1,27 @@
+package fault
+
+import (
+	"os"
+	"testing"
+
+	"modeldispatch/internal/local/ecs"
+	"modeldispatch/internal/model"
+)
+
+// FuzzFaults: faults that are taken can be asked for.
+func FuzzFaults(f *testing.F) {
+	text, err := os.ReadFile("../../../events/life/faults.yaml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add([]byte("- { fault: capacity, capacity: spot, below: 1024, times: 1 }"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		all, err := parse(text, model.Catalog{})
+		if err != nil {
+			return
+		}
+		happen := Faults(all)
+		_, _ = happen.RunTask(ecs.Asked{StartedBy: "d/m-1/1", LaunchType: "FARGATE"}), happen.Task(ecs.Asked{})
+	})
+}
