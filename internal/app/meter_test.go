@@ -185,9 +185,9 @@ func (m *metered) wire(t *testing.T, name string) {
 	cfg := app.Endpoint(e["AWS_ENDPOINT_URL"], local.Region, "test")
 	cfg.APIOptions = append(cfg.APIOptions, m.middleware)
 	o := app.Options{Deployment: deployment, Table: e["TABLE"], LaunchURL: e["LAUNCH_QUEUE_URL"], WakeURL: e["WAKE_QUEUE_URL"], Bucket: e["STATE_BUCKET"], Bus: e["EVENT_BUS"], Placement: local.Placement()}
-	one := m.catalog.Deployed(deployment)
+	one := m.catalog
 	one.Models = slices.DeleteFunc(slices.Clone(one.Models), func(m model.Model) bool { return m.Name != name })
-	d, err := app.Wire(cfg, o, one, dynamodb.New(dynamodbtest.Connect(e["AWS_ENDPOINT_URL_DYNAMODB"], dynamodbtest.With(m.middleware)), e["TABLE"]))
+	d, err := app.Wire(cfg, o, one.Deployed(deployment), dynamodb.New(dynamodbtest.Connect(e["AWS_ENDPOINT_URL_DYNAMODB"], dynamodbtest.With(m.middleware)), e["TABLE"]))
 	if err != nil {
 		t.Fatal(err)
 	}
