@@ -187,7 +187,11 @@ func (m *metered) wire(t *testing.T, name string) {
 	o := app.Options{Deployment: deployment, Table: e["TABLE"], LaunchURL: e["LAUNCH_QUEUE_URL"], WakeURL: e["WAKE_QUEUE_URL"], Bucket: e["STATE_BUCKET"], Bus: e["EVENT_BUS"], Placement: local.Placement()}
 	one := m.catalog
 	one.Models = slices.DeleteFunc(slices.Clone(one.Models), func(m model.Model) bool { return m.Name != name })
-	d, err := app.Wire(cfg, o, one.Deployed(deployment), dynamodb.New(dynamodbtest.Connect(e["AWS_ENDPOINT_URL_DYNAMODB"], dynamodbtest.With(m.middleware)), e["TABLE"]))
+	deployed, err := one.Deployed(deployment)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := app.Wire(cfg, o, deployed, dynamodb.New(dynamodbtest.Connect(e["AWS_ENDPOINT_URL_DYNAMODB"], dynamodbtest.With(m.middleware)), e["TABLE"]))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -278,8 +282,9 @@ func (m *metered) stored(t *testing.T, counts map[string]float64) {
 		t.Fatal(err)
 	}
 	for _, item := range out.Items {
-		if strings.HasPrefix(item["pk"].(*types.AttributeValueMemberS).Value, "control/") {
-			continue // the deployment's, not the run's
+		kind, _, _ := strings.Cut(item["pk"].(*types.AttributeValueMemberS).Value, "/")
+		if kind == "control" || kind == "line" {
+			continue // the deployment's or the model's, not the run's
 		}
 		counts[items]++
 		counts[itemBytes] += size(item, slices.Collect(maps.Keys(item)))
