@@ -432,7 +432,9 @@ func TestAFunctionThatHasNoTimeLeftSaysSo(t *testing.T) {
 		t.Run(one.function+" "+one.back, func(t *testing.T) {
 			t.Parallel()
 			f := start(t, one.function, a.environment)
-			f.time = time.Second
+			if f.time = time.Second; one.payload == "{}" {
+				f.time += 10 * time.Second // with less the sweep begins nothing
+			}
 			for range 2 {
 				got := f.invoke(t, []byte(one.payload))
 				all := got.failed && strings.Contains(got.body, "deadline exceeded") // the whole batch, too

@@ -1,17 +1,15 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
-	"modeldispatch/internal/model"
+	"modeldispatch/internal/catalog"
 	"modeldispatch/internal/stack"
 )
 
@@ -30,7 +28,18 @@ func (buildCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	policies, err := readPolicies(compiled)
+	deployment, err := catalog.Stack(folder, s.Environment)
+	if err != nil {
+		return s.problems(err)
+	}
+	warning, err := checkSAM(folder, s.Environment, deployment)
+	if err != nil {
+		return err
+	}
+	if warning != "" {
+		_, _ = fmt.Fprintf(s.Err, "warning: %s\n", warning)
+	}
+	policies, err := stack.Policies(compiled)
 	if err != nil {
 		return err
 	}
@@ -52,25 +61,6 @@ func (buildCommand) Run(s *session) error {
 	}
 	s.printf("%s for environment %q, version %s\n", count(len(compiled.Models), "model"), compiled.Environment, compiled.Version)
 	return nil
-}
-
-// readPolicies reads the policy.json of each model that has one: what its tasks may do in AWS.
-func readPolicies(c model.Catalog) (map[string][]byte, error) {
-	policies := map[string][]byte{}
-	for _, m := range c.Models {
-		file := filepath.Join(m.Folder, "policy.json")
-		text, err := os.ReadFile(file)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-		case err != nil:
-			return nil, err
-		case !json.Valid(text):
-			return nil, fmt.Errorf("%s is not JSON; an IAM policy document is expected", file)
-		default:
-			policies[m.Name] = text
-		}
-	}
-	return policies, nil
 }
 
 func write(folder string, files map[string][]byte) error {

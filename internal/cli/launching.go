@@ -40,14 +40,20 @@ func (s *session) launching(folder string, c model.Catalog) (launching, error) {
 	if err != nil {
 		return unknownDeployment(stack, c, err)
 	}
-	d, err := app.Wire(cfg, o, c.Compact().Deployed(o.Deployment), nil)
+	if c, err = c.Deployed(o.Deployment); err != nil {
+		return launching{}, err
+	}
+	d, err := app.Wire(cfg, o, c, nil)
 	return launching{d, ""}, err
 }
 
 // unknownDeployment is a deployment whose stack does not say where things are.
 func unknownDeployment(stack string, c model.Catalog, why error) (launching, error) {
 	unknown := func(what string) string { return fmt.Sprintf("<%s of stack %s>", what, stack) }
-	c = c.Compact().Deployed(stack)
+	c, err := c.Deployed(stack)
+	if err != nil {
+		return launching{}, err
+	}
 	routes, err := route.New(c)
 	d := dispatch.New(dispatch.Options{
 		Deployment: stack, Catalog: c, Routes: routes, Bucket: unknown("StateBucket"),

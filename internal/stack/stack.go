@@ -4,40 +4,38 @@
 package stack
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"hash/fnv"
+	"io/fs"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-
-	"github.com/goccy/go-yaml"
 
 	"modeldispatch/internal/model"
 )
 
-// File is the name of the template that template.yaml nests.
+// File is the name of the template that template.yaml nests. It has what models share, and nests them in parts.
 const File = "models.yaml"
 
+// parts is how many templates the models are in. It does not follow their number, nor does a model's part: one that moved
+// would be made in its new part before it is deleted in the old one, whose schedules have the same names. So a catalog of
+// five models is in parts, too; a part without models is not made.
+const parts = 8
+
 // The limits of an account. https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html (500
-// resources a template, 2,500 in one nested operation), https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
-// (300 rules a bus). What is left over is for template.yaml, and for others.
+// resources and 1 MB a template, 2,500 resources in one nested operation),
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html (300 rules a bus). What is left over is for
+// template.yaml, and for others.
 const (
-	maxPart      = 450
+	maxTemplate  = 500
+	maxBytes     = 1_000_000
 	maxResources = 2400
 	maxRules     = 200
 )
-
-// fields are the properties of a resource, or any object in a template.
-type fields = map[string]any
-
-// resource is one resource of a template.
-type resource struct {
-	id   string
-	body fields
-}
 
 // parameters are what template.yaml hands down.
 var parameters = map[string]string{
@@ -47,141 +45,100 @@ var parameters = map[string]string{
 	"EventFunction":    "ARN of the function that takes any other EventBridge event.",
 	"MessageFunction":  "ARN of the function that takes SQS messages.",
 	"MessageRole":      "Name of that function's role: it is allowed to read the queues here.",
+	"LaunchRole":       "Name of the role of the function that launches: it is allowed to run the task definitions of others that models name.",
+	"ArrivalRole":      "Name of the role of the function that takes S3 events: it is allowed to look for what models wait for.",
+	"CompletionRole":   "Name of the role of the function that hears of tasks: it is allowed to look for what models leave.",
+	"SweepRole":        "Name of the role of the sweep: it is allowed to look for both.",
 	"SchedulerRole":    "ARN of the role with which schedules invoke.",
 	"DeadLetters":      "ARN of the queue for what cannot be delivered.",
 	"TaskRole":         "ARN of the role of tasks whose model has no policy.json.",
 	"ExecutionRole":    "ARN of the role with which ECS pulls images and writes logs.",
 	"LogGroup":         "Name of the log group of all tasks.",
+	"StateBucket":      "Name of the bucket in which tasks find their large inputs.",
+	"Cluster":          "ARN of the cluster that tasks run in.",
 }
 
-// Generate makes the templates for a compiled catalog, by file name. now is when they are made: a rate() is first due
-// after it. policies are the policy.json files, by model.
+// ofParts are those of the parameters that a part needs.
+var ofParts = []string{"Deployment", "ScheduleFunction", "SchedulerRole", "DeadLetters", "TaskRole", "ExecutionRole", "LogGroup", "StateBucket"}
+
+// Policies reads the policy.json of each model that has one: what its tasks may do in AWS.
+func Policies(c model.Catalog) (map[string][]byte, error) {
+	policies := map[string][]byte{}
+	for _, m := range c.Models {
+		file := filepath.Join(m.Folder, "policy.json")
+		text, err := os.ReadFile(file)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return nil, err
+		case !json.Valid(text):
+			return nil, fmt.Errorf("%s is not JSON; an IAM policy document is expected", file)
+		default:
+			policies[m.Name] = text
+		}
+	}
+	return policies, nil
+}
+
+// Generate makes the templates for a compiled catalog, by file name. now is when they are made: see schedule. policies are
+// the policy.json files, by model.
 func Generate(c model.Catalog, policies map[string][]byte, now time.Time) (map[string][]byte, error) {
 	g := generator{catalog: c, policies: policies, now: now}
-	all, err := g.resources()
+	var own [parts][]resource
+	total := 0
+	for _, m := range c.Models {
+		all, err := g.model(m)
+		if err != nil {
+			return nil, fmt.Errorf("model %q: %w", m.Name, err)
+		}
+		part := partOf(m.Name)
+		own[part] = append(own[part], all...)
+		total += len(all)
+	}
+	shared, err := g.shared(own)
 	if err != nil {
 		return nil, err
 	}
-	if rules := count(all, "AWS::Events::Rule"); rules > maxRules {
-		return nil, fmt.Errorf("the models need %d EventBridge rules (one for each bucket and each event pattern), and a deployment may have %d of the 300 of an account: use fewer buckets, or event patterns in common", rules, maxRules)
-	}
-	if len(all) > maxResources {
-		return nil, fmt.Errorf("the models need %d resources, and a deployment may have %d of CloudFormation's 2,500: deploy them as two projects", len(all), maxResources)
-	}
-	if len(all) <= maxPart {
-		text, err := template("The models.", all)
-		return map[string][]byte{File: text}, err
-	}
-	return split(all)
-}
-
-func count(all []resource, kind string) int {
-	n := 0
-	for _, r := range all {
-		if r.body["Type"] == kind {
-			n++
-		}
-	}
-	return n
-}
-
-// split makes several templates, and one that nests them.
-func split(all []resource) (map[string][]byte, error) {
-	handed := fields{}
-	for name := range parameters {
-		handed[name] = ref(name)
+	if total += len(shared); total > maxResources {
+		return nil, fmt.Errorf("the models need %d resources, and a deployment may have %d of CloudFormation's 2,500: deploy them as two projects", total, maxResources)
 	}
 	files := map[string][]byte{}
-	var parts []resource
-	for some := range slices.Chunk(all, maxPart) {
-		name := fmt.Sprintf("models-%d.yaml", len(parts)+1)
-		text, err := template(fmt.Sprintf("The models, part %d.", len(parts)+1), some)
-		if err != nil {
+	if files[File], err = template(File, "What models share, and the models in parts.", slices.Collect(maps.Keys(parameters)), shared); err != nil {
+		return nil, err
+	}
+	for i, all := range own {
+		if len(all) == 0 {
+			continue
+		}
+		if files[partFile(i)], err = template(partFile(i), fmt.Sprintf("The models, part %d of %d.", i+1, parts), ofParts, all); err != nil {
 			return nil, err
 		}
-		files[name] = text
-		parts = append(parts, resource{fmt.Sprintf("Part%d", len(parts)+1), fields{
-			"Type": "AWS::CloudFormation::Stack", "Properties": fields{"TemplateURL": name, "Parameters": handed},
-		}})
 	}
-	text, err := template("The models, in parts.", parts)
-	files[File] = text
-	return files, err
+	return files, nil
 }
 
-// template writes one template. The same resources give the same text.
-func template(description string, all []resource) ([]byte, error) {
-	declared, resources := fields{}, fields{}
-	for _, r := range all {
-		if resources[r.id] != nil {
-			return nil, fmt.Errorf("two resources are called %s", r.id) // their names hold a hash: cannot happen
-		}
-		resources[r.id] = r.body
-	}
-	for name, what := range parameters {
-		declared[name] = fields{"Type": "String", "Description": what}
-	}
-	return yaml.Marshal(yaml.MapSlice{
-		{Key: "AWSTemplateFormatVersion", Value: "2010-09-09"},
-		{Key: "Description", Value: description + " Generated by modeldispatch build: change model.yaml instead."},
-		{Key: "Metadata", Value: sorted(lintConfiguration)},
-		{Key: "Parameters", Value: sorted(declared)},
-		{Key: "Resources", Value: sorted(resources)},
-	})
+// partOf is the part that a model is in: always the same.
+func partOf(name string) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name))
+	return int(h.Sum32() % parts)
 }
 
-// lintConfiguration tells cfn-lint what is meant: all parameters are handed down, whether or not a part needs them
-// (W2001), and a nested template is a file that SAM packages (W3002).
-var lintConfiguration = fields{"cfn-lint": fields{"config": fields{"ignore_checks": []any{"W2001", "W3002"}}}}
+func partFile(part int) string { return fmt.Sprintf("models-%d.yaml", part+1) }
 
-// sorted gives every object its fields in their order, so that the same content is the same text.
-func sorted(v any) any {
-	switch v := v.(type) {
-	case fields:
-		var s yaml.MapSlice
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			s = append(s, yaml.MapItem{Key: key, Value: sorted(v[key])})
-		}
-		return s
-	case []any:
-		list := make([]any, len(v))
-		for i := range v {
-			list[i] = sorted(v[i])
-		}
-		return list
+// nested are the stacks of the parts that have models.
+func nested(own [parts][]resource) []resource {
+	handed := fields{}
+	for _, name := range ofParts {
+		handed[name] = ref(name)
 	}
-	return v
-}
-
-func ref(name string) fields { return fields{"Ref": name} }
-
-// sub is text with ${…} in it.
-func sub(text string) fields { return fields{"Fn::Sub": text} }
-
-func getAtt(id, attribute string) fields { return fields{"Fn::GetAtt": []any{id, attribute}} }
-
-// id is a resource's logical id: letters and digits of what it is about, and a hash, as others may have the same.
-func id(kind string, about ...string) string {
-	var name strings.Builder
-	name.WriteString(kind)
-	upper := true
-	for _, r := range strings.Join(about, "-") {
-		switch {
-		case r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r):
-			upper = true
-		case upper:
-			name.WriteRune(unicode.ToUpper(r))
-			upper = false
-		default:
-			name.WriteRune(r)
+	var all []resource
+	for i := range own {
+		if len(own[i]) > 0 {
+			all = append(all, resource{fmt.Sprintf("Part%d", i+1), fields{
+				"Type": "AWS::CloudFormation::Stack", "Properties": fields{"TemplateURL": partFile(i), "Parameters": handed},
+			}})
 		}
 	}
-	text := name.String()
-	return text[:min(len(text), 200)] + short(strings.Join(about, "\x00"))
-}
-
-// short is a short hash.
-func short(text string) string {
-	sum := sha256.Sum256([]byte(text))
-	return hex.EncodeToString(sum[:4])
+	return all
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"unicode"
 
 	"modeldispatch/internal/model"
@@ -159,27 +158,4 @@ func empty(v any) bool {
 		return len(v) == 0
 	}
 	return false
-}
-
-// substituted has CloudFormation fill in ${AWS::…}, wherever text mentions it.
-func substituted(v any) any {
-	switch v := v.(type) {
-	case string:
-		if strings.Contains(v, "${AWS::") {
-			return sub(v)
-		}
-	case fields:
-		out := fields{}
-		for name, value := range v {
-			out[name] = substituted(value)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = substituted(v[i])
-		}
-		return out
-	}
-	return v
 }
