@@ -1,0 +1,52 @@
+package cli_test
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"modeldispatch/internal/cli"
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+	"modeldispatch/internal/store/sqlite"
+)
+
+// TestShowOfARunThatIsBeingStopped says why, and by whom.
+func TestShowOfARunThatIsBeingStopped(t *testing.T) {
+	t.Parallel()
+	project := t.TempDir()
+	data := filepath.Join(project, ".modeldispatch")
+	if err := os.CopyFS(project, os.DirFS("testdata/project")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(data, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqlite.Open(t.Context(), filepath.Join(data, "store.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const id = "forecast-aaaaaaaaaaaa"
+	now := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+	body, err := json.Marshal(run.Run{ID: id, Model: "forecast", State: run.Running, Attempt: 1, Accepted: now, Cancel: &run.Cancel{Class: run.Stopped, Why: "its data is wrong", By: "ada", At: now}})
+	if err == nil {
+		err = db.Commit(t.Context(), store.Create(store.Doc{Key: dispatch.RunKey(id), Body: body}))
+	}
+	if err == nil {
+		err = db.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if code := cli.Main(t.Context(), []string{"--project", project, "show", id}, cli.Streams{Out: &out, Err: io.Discard}); code != 0 ||
+		!regexp.MustCompile(`(?m)^stopping +its data is wrong, by ada, since 2026-01-0`).MatchString(out.String()) {
+		t.Errorf("exit code %d, and it printed\n%s", code, &out)
+	}
+}
