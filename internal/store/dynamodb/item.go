@@ -13,10 +13,11 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// The indexes. Both are sparse: only items that have their keys are in them.
+// The indexes. All are sparse: only items that have their keys are in them.
 const (
-	dueIndex  = "due"  // duePK: the shard; due: milliseconds
-	listIndex = "list" // listPK: kind and shard; listSK: newest last, unique
+	dueIndex   = "due"   // duePK: the shard; due: milliseconds
+	listIndex  = "list"  // listPK: kind and shard; listSK: newest last, unique
+	modelIndex = "model" // modelPK: kind, model and shard; listSK
 )
 
 // Table is the table that the store needs, as it is made in tests; template.yaml says the same.
@@ -36,10 +37,12 @@ func Table(name string) *dynamodb.CreateTableInput {
 			attribute("pk", types.ScalarAttributeTypeS), attribute("sk", types.ScalarAttributeTypeS),
 			attribute("duePK", types.ScalarAttributeTypeS), attribute("due", types.ScalarAttributeTypeN),
 			attribute("listPK", types.ScalarAttributeTypeS), attribute("listSK", types.ScalarAttributeTypeS),
+			attribute("modelPK", types.ScalarAttributeTypeS),
 		},
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{
 			index(dueIndex, "duePK", "due", &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}),
 			index(listIndex, "listPK", "listSK", &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"model", "state"}}),
+			index(modelIndex, "modelPK", "listSK", &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"state"}}),
 		},
 	}
 }
@@ -65,6 +68,9 @@ func itemOf(w store.Write, commit string) map[string]types.AttributeValue {
 	}
 	if d.Index.Kind != "" {
 		item["listPK"], item["listSK"] = stringOf(listPK(d.Index.Kind, d.Shard())), stringOf(listSK(d))
+		if d.Index.Model != "" {
+			item["modelPK"] = stringOf(modelPK(d.Index.Kind, d.Index.Model, d.Shard()))
+		}
 		item["model"], item["state"], item["kind"], item["time"] = stringOf(d.Index.Model), stringOf(d.Index.State), stringOf(d.Index.Kind), numberOf(d.Index.Time.UnixMilli())
 	}
 	return item
@@ -73,6 +79,8 @@ func itemOf(w store.Write, commit string) map[string]types.AttributeValue {
 func duePK(shard int) string { return strconv.Itoa(shard) }
 
 func listPK(kind string, shard int) string { return fmt.Sprintf("%s#%d", kind, shard) }
+
+func modelPK(kind, model string, shard int) string { return fmt.Sprintf("%s/%s#%d", kind, model, shard) }
 
 // listSK orders by time. The hash of the key makes it unique, and short.
 func listSK(d store.Doc) string {

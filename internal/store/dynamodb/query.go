@@ -164,23 +164,18 @@ func bounds(q store.Query) (from, to string, err error) {
 }
 
 func (s *Store) listShard(ctx context.Context, q store.Query, shard int, from, to string, limit int) ([]map[string]types.AttributeValue, error) {
+	index, partition, of := listIndex, "listPK", listPK(q.Kind, shard)
+	if q.Model != "" { // its own documents, however many others there are
+		index, partition, of = modelIndex, "modelPK", modelPK(q.Kind, q.Model, shard)
+	}
 	in := &dynamodb.QueryInput{
-		TableName: &s.table, IndexName: aws.String(listIndex), KeyConditionExpression: aws.String("listPK = :list AND listSK BETWEEN :from AND :to"),
+		TableName: &s.table, IndexName: &index, KeyConditionExpression: aws.String(partition + " = :list AND listSK BETWEEN :from AND :to"),
 		ScanIndexForward:          aws.Bool(false),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":list": stringOf(listPK(q.Kind, shard)), ":from": stringOf(from), ":to": stringOf(to)},
+		ExpressionAttributeValues: map[string]types.AttributeValue{":list": stringOf(of), ":from": stringOf(from), ":to": stringOf(to)},
 	}
-	var filters []string
-	names := map[string]string{}
-	filter := func(name, value string) {
-		if value != "" {
-			filters = append(filters, "#"+name+" = :"+name) // state is a reserved word
-			names["#"+name], in.ExpressionAttributeValues[":"+name] = name, stringOf(value)
-		}
-	}
-	filter("model", q.Model)
-	filter("state", q.State)
-	if len(filters) > 0 {
-		in.FilterExpression, in.ExpressionAttributeNames = aws.String(strings.Join(filters, " AND ")), names
+	if q.State != "" {
+		in.FilterExpression, in.ExpressionAttributeNames = aws.String("#state = :state"), map[string]string{"#state": "state"} // a reserved word
+		in.ExpressionAttributeValues[":state"] = stringOf(q.State)
 	}
 	items, err := s.query(ctx, in, limit+1)
 	// BETWEEN takes its bounds with it: the document that the cursor names was given before.
