@@ -80,7 +80,9 @@ func duePK(shard int) string { return strconv.Itoa(shard) }
 
 func listPK(kind string, shard int) string { return fmt.Sprintf("%s#%d", kind, shard) }
 
-func modelPK(kind, model string, shard int) string { return fmt.Sprintf("%s/%s#%d", kind, model, shard) }
+func modelPK(kind, model string, shard int) string {
+	return fmt.Sprintf("%s/%s#%d", kind, model, shard)
+}
 
 // listSK orders by time. The hash of the key makes it unique, and short.
 func listSK(d store.Doc) string {
