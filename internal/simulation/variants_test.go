@@ -147,7 +147,9 @@ var variants = []variant{
 			r.Closed, r.Stopped = false, nil
 		}
 	}},
-	{rule: "a task that is over its timeout is stopped", write: dropped(func(e run.Effect) bool { return e.Kind == run.StopTask && strings.HasPrefix(e.Reason, "over its timeout") })},
+	{rule: "a task that is over its timeout is stopped", write: dropped(func(e run.Effect) bool {
+		return e.Kind == run.StopTask && strings.HasPrefix(e.Reason, "over its timeout")
+	})},
 	{rule: "silent tasks are described", write: func(_ *actor, r *run.Run) {
 		if r.State == run.Running {
 			r.Due = time.Time{}
