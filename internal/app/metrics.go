@@ -17,18 +17,19 @@ const Namespace = "modeldispatch"
 // The metrics. Those that say so have the dimension class or state beside the deployment's; models are fields and no
 // dimensions, as each would be a metric to pay for.
 const (
-	metricEvents      = "Events"      // what became of an event for a model was decided
-	metricBindings    = "Bindings"    // an event had a run of its own, or joined one
-	metricRejections  = "Rejections"  // an event could not be used
-	metricLaunches    = "Launches"    // an attempt was begun
-	metricQueueWait   = "QueueWait"   // from when a run was ready to its first RunTask call, ms
-	metricRefusals    = "Refusals"    // RunTask started nothing, by class
-	metricOutcomes    = "Outcomes"    // a task ended, by class
-	metricRuns        = "Runs"        // a run ended, by state
-	metricRunsFailed  = "RunsFailed"  // a run failed
-	metricRunDuration = "RunDuration" // from acceptance to end, ms
-	metricSweeps      = "Sweeps"      // a minute's sweep has done all that was due
-	metricDrainLag    = "DrainLag"    // until all that is ready has had its turn at RunTask, ms
+	metricEvents      = "Events"         // what became of an event for a model was decided
+	metricBindings    = "Bindings"       // an event had a run of its own, or joined one
+	metricRejections  = "Rejections"     // an event could not be used
+	metricLaunches    = "Launches"       // an attempt was begun
+	metricQueueWait   = "QueueWait"      // from when a run was ready to its first RunTask call, ms
+	metricRefusals    = "Refusals"       // RunTask started nothing, by class
+	metricOutcomes    = "Outcomes"       // a task ended, by class
+	metricRuns        = "Runs"           // a run ended, by state
+	metricRunsFailed  = "RunsFailed"     // a run failed
+	metricRunDuration = "RunDuration"    // from acceptance to end, ms
+	metricDropped     = "EffectsDropped" // something that was to be done for a run or an event can never be done
+	metricSweeps      = "Sweeps"         // a minute's sweep has done all that was due
+	metricDrainLag    = "DrainLag"       // until all that is ready has had its turn at RunTask, ms
 )
 
 // metrics writes metrics in CloudWatch's embedded metric format: log lines that CloudWatch Logs turns into metrics, without
@@ -89,8 +90,9 @@ func (m *metrics) write(points ...point) {
 func (m *metrics) notice() dispatch.Notice {
 	return dispatch.Notice{
 		Decided: m.decided, Moved: m.moved,
-		Lag:   func(lag time.Duration) { m.write(lasted(metricDrainLag, lag, nil)) },
-		Swept: func() { m.write(counted(metricSweeps, nil)) },
+		Lag:     func(lag time.Duration) { m.write(lasted(metricDrainLag, lag, nil)) },
+		Swept:   func() { m.write(counted(metricSweeps, nil)) },
+		Dropped: func(e run.Effect) { m.write(counted(metricDropped, map[string]string{"effect": string(e.Kind)})) },
 	}
 }
 

@@ -87,17 +87,18 @@ func TestMetrics(t *testing.T) {
 		"a run": {func(n dispatch.Notice) {
 			n.Decided(event.Event{Kind: model.Arrival}, dispatch.Decision{Model: "m", Verdict: dispatch.Started})
 		}, []string{"Events team 1", "Bindings team 1"}},
-		"a duplicate":   {func(n dispatch.Notice) { n.Decided(event.Event{}, dispatch.Decision{Verdict: dispatch.Duplicate}) }, []string{"Events team 1"}},
-		"a rejection":   {func(n dispatch.Notice) { n.Decided(event.Event{}, dispatch.Decision{Verdict: dispatch.Rejected}) }, []string{"Events team 1", "Rejections team 1"}},
-		"a lag":         {func(n dispatch.Notice) { n.Lag(3 * time.Second) }, []string{"DrainLag team 3000"}},
-		"a sweep":       {func(n dispatch.Notice) { n.Swept() }, []string{"Sweeps team 1"}},
-		"accepted":      {func(n dispatch.Notice) { n.Moved(run.Run{}, accepted) }, nil},
-		"a launch":      {func(n dispatch.Notice) { n.Moved(accepted, launching) }, []string{"Launches team 1", "QueueWait team 2000"}},
-		"throttled":     {func(n dispatch.Notice) { n.Moved(launching, throttled) }, []string{"Refusals team throttled 1"}},
-		"refused":       {func(n dispatch.Notice) { n.Moved(launching, refused) }, []string{"Refusals team capacity 1"}},
-		"running":       {func(n dispatch.Notice) { n.Moved(launching, running) }, nil},
-		"out of memory": {func(n dispatch.Notice) { n.Moved(running, failed) }, []string{"Outcomes team out-of-memory 1", "Runs team failed 1", "RunDuration team 60000", "RunsFailed team 1"}},
-		"skipped":       {func(n dispatch.Notice) { n.Moved(accepted, skipped) }, []string{"Runs team skipped 1", "RunDuration team 60000"}},
+		"a duplicate":      {func(n dispatch.Notice) { n.Decided(event.Event{}, dispatch.Decision{Verdict: dispatch.Duplicate}) }, []string{"Events team 1"}},
+		"a rejection":      {func(n dispatch.Notice) { n.Decided(event.Event{}, dispatch.Decision{Verdict: dispatch.Rejected}) }, []string{"Events team 1", "Rejections team 1"}},
+		"a lag":            {func(n dispatch.Notice) { n.Lag(3 * time.Second) }, []string{"DrainLag team 3000"}},
+		"what is given up": {func(n dispatch.Notice) { n.Dropped(run.Effect{Kind: run.Announce}) }, []string{"EffectsDropped team 1"}},
+		"a sweep":          {func(n dispatch.Notice) { n.Swept() }, []string{"Sweeps team 1"}},
+		"accepted":         {func(n dispatch.Notice) { n.Moved(run.Run{}, accepted) }, nil},
+		"a launch":         {func(n dispatch.Notice) { n.Moved(accepted, launching) }, []string{"Launches team 1", "QueueWait team 2000"}},
+		"throttled":        {func(n dispatch.Notice) { n.Moved(launching, throttled) }, []string{"Refusals team throttled 1"}},
+		"refused":          {func(n dispatch.Notice) { n.Moved(launching, refused) }, []string{"Refusals team capacity 1"}},
+		"running":          {func(n dispatch.Notice) { n.Moved(launching, running) }, nil},
+		"out of memory":    {func(n dispatch.Notice) { n.Moved(running, failed) }, []string{"Outcomes team out-of-memory 1", "Runs team failed 1", "RunDuration team 60000", "RunsFailed team 1"}},
+		"skipped":          {func(n dispatch.Notice) { n.Moved(accepted, skipped) }, []string{"Runs team skipped 1", "RunDuration team 60000"}},
 	} {
 		var out bytes.Buffer
 		m := &metrics{out: &out, deployment: "team", now: func() time.Time { return noon }}

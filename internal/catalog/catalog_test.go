@@ -262,3 +262,24 @@ func TestLocalCommand(t *testing.T) {
 		}
 	}
 }
+
+// TestADebouncedGroupIsClosedSometime, though nobody says when: events that keep coming must not keep a run from starting.
+func TestADebouncedGroupIsClosedSometime(t *testing.T) {
+	t.Parallel()
+	dir := unpack(t, "testdata/local-command")
+	file := filepath.Join(dir, "models/forecast/model.yaml")
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = os.WriteFile(file, append(text, "debounce: { quiet: 2m }\n"...), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _, err := catalog.Compile(dir, catalog.Options{Processes: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := c.Models[0].Policy.Debounce; d.AtMost != 20*time.Minute {
+		t.Errorf("it is open for %s at most, want ten times its quiet of %s", d.AtMost, d.Quiet)
+	}
+}

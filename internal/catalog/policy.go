@@ -137,6 +137,9 @@ func (d *draft) per(m member) model.Template {
 	return t
 }
 
+// longest is how many times as long as its quiet a group of events is kept open, where the model does not say.
+const longest = 10
+
 func (d *draft) readDebounce(m member) {
 	b := &model.Debounce{}
 	m.fields("debounce", map[string]func(member){
@@ -149,6 +152,9 @@ func (d *draft) readDebounce(m member) {
 	}
 	if b.AtMost > 0 && b.AtMost < b.Quiet {
 		m.errorf("debounce: quiet (%s) is longer than at-most (%s)", b.Quiet, b.AtMost)
+	}
+	if b.AtMost == 0 { // else events that keep coming would keep the run from ever starting
+		b.AtMost = longest * b.Quiet
 	}
 	d.model.Policy.Debounce = b
 }

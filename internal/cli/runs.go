@@ -139,6 +139,9 @@ func (c showCommand) Run(s *session) error {
 		rows = append(rows, []string{"memory", fmt.Sprintf("%d MiB were enough, after less was not: set task.memory: %[1]d and task.cpu: %d in its model.yaml",
 			x.Run.Size.Memory, x.Run.Size.CPU)})
 	}
+	for _, why := range x.Run.Outbox.Dropped {
+		rows = append(rows, []string{"not done", why})
+	}
 	for _, log := range x.Logs {
 		rows = append(rows, []string{"log", log})
 	}

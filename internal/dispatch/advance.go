@@ -91,6 +91,9 @@ func (d *Dispatcher) sweepShard(ctx context.Context, shard int) error {
 	seen := map[store.Key]bool{}
 	for limit := pageSize; ; limit = len(seen) + pageSize {
 		if end, limited := ctx.Deadline(); limited && time.Until(end) < sweepReserve {
+			if len(seen) == 0 {
+				return fmt.Errorf("shard %d: no time was left to look at it", shard)
+			}
 			log(ctx).Warn().Int("shard", shard).Int("documents", len(seen)).Msg("sweep leaves the rest to the next one")
 			return errors.Join(failed...)
 		}

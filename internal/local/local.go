@@ -27,6 +27,7 @@ import (
 
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
+	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/handler"
 	"modeldispatch/internal/local/ecs"
 	"modeldispatch/internal/local/eventbridge"
@@ -313,6 +314,9 @@ func (s *Stack) Tally(ctx context.Context) (Tally, error) {
 	}
 	started := map[string]int{}
 	for _, mark := range s.tasks.StartedBy() {
+		if _, _, ours := fargate.ParseStartedBy(Deployment, mark); !ours {
+			continue // somebody else's: by the AWS CLI, for instance
+		}
 		if started[mark]++; started[mark] == 2 {
 			t.Doubled = append(t.Doubled, mark)
 		}
