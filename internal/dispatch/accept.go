@@ -112,7 +112,7 @@ func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Bindi
 	if err != nil {
 		return Decision{}, err
 	}
-	line, err := d.lineFor(ctx, b)
+	line, err := d.lineFor(ctx, b.Model.Name, lineOf(b.Model, b.Inputs))
 	if err != nil {
 		return Decision{}, err
 	}
@@ -179,16 +179,16 @@ func (d *Dispatcher) newSpec(ctx context.Context, e event.Event, b route.Binding
 	}, nil
 }
 
-// lineFor is the line of a binding's run. The runs of a model without a limit stand in one while it is paused.
-func (d *Dispatcher) lineFor(ctx context.Context, b route.Binding) (string, error) {
-	if line := lineOf(b.Model, b.Inputs); line != "" {
+// lineFor is the line in which a run of a model has to stand: its own, or while the model is paused the one of the pause.
+func (d *Dispatcher) lineFor(ctx context.Context, name, line string) (string, error) {
+	if line != "" {
 		return line, nil
 	}
-	c, _, err := d.Control(ctx, b.Model.Name)
+	c, _, err := d.Control(ctx, name)
 	if err != nil || !c.Paused {
 		return "", err
 	}
-	return pausedLine(b.Model.Name), nil
+	return pausedLine(name), nil
 }
 
 // Files are the objects in which a run finds the inputs that are given to it as files.

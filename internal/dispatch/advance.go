@@ -62,7 +62,14 @@ func (d *Dispatcher) advanceOne(ctx context.Context, r run.Run, found looked) er
 	if r.For == run.Objects {
 		return d.lookForObjects(ctx, r.ID)
 	}
-	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Advance(d.Now()) })
+	var line string
+	if r.For == run.Debounce {
+		var err error
+		if line, err = d.lineFor(ctx, r.Model, r.Line); err != nil {
+			return err
+		}
+	}
+	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Stand(line).Advance(d.Now()) })
 }
 
 // Cancel stops a run by hand.

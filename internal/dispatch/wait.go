@@ -70,7 +70,11 @@ func (d *Dispatcher) lookForObjects(ctx context.Context, id string) error {
 			missing = append(missing, fmt.Sprintf("%s (the one of %s is older than %s)", uri, modified.UTC().Format(time.RFC3339), newer))
 		}
 	}
-	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Found(missing, d.Now()) })
+	line, err := d.lineFor(ctx, r.Model, r.Line)
+	if err != nil {
+		return err
+	}
+	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Stand(line).Found(missing, d.Now()) })
 }
 
 // arrived has the runs looked at that wait for an object, and says which these are.

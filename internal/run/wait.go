@@ -91,6 +91,14 @@ func (r Run) Join(line string, now time.Time) (Run, bool) {
 	return r.debounced(now), true
 }
 
+// Stand gives a run that has no line one to stand in, as long as that comes after what it waits for.
+func (r Run) Stand(line string) Run {
+	if r.Line == "" && (r.For == Debounce || r.For == Objects) {
+		r.Line = line
+	}
+	return r
+}
+
 // Found takes what was found of the objects that the run waits for: those that are missing.
 func (r Run) Found(missing []string, now time.Time) (Run, bool) {
 	switch {

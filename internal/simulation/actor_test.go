@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/model"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
@@ -23,6 +25,9 @@ type actor struct {
 	crashed bool
 	routine *coroutine
 	claim   run.Run // the run as it was when the actor claimed it
+	catalog model.Catalog
+	began   int            // after how many commits
+	looked  map[string]int // at which lines, and after how many commits
 }
 
 // spawn starts an invocation. f reports whether the function's answer acknowledges its work.
@@ -34,7 +39,7 @@ func (w *world) spawn(name string, f func(*dispatch.Dispatcher) bool, done func(
 
 // start starts an actor. done is told whether it came to its end.
 func (w *world) start(name string, f func(), done func(ok bool)) {
-	a := &actor{world: w, name: name, at: w.now}
+	a := &actor{world: w, name: name, at: w.now, catalog: w.catalog, began: w.checks.commits, looked: map[string]int{}}
 	a.routine = takeCoroutine(func() {
 		f()
 		done(!a.crashed)
@@ -75,15 +80,28 @@ func (a *actor) hold(point string, latency time.Duration) error {
 	return nil
 }
 
-// call makes a call with a pause before and after it. One that is crashed in between never learns the answer.
+// errFailed is what a call gets that fails.
+var errFailed = errors.New("failed")
+
+// call makes a call with a pause before and after it. One that is crashed in between never learns the answer, and
+// neither does one whose call fails: it may have had its effect.
 func call[T any](a *actor, point string, f func() (T, error)) (T, error) {
 	var none T
+	fails := a.world.chance(a.world.faults.fails) && point != "RunTask"
 	if err := a.pause("before " + point); err != nil {
 		return none, err
+	}
+	if fails && a.world.chance(0.5) {
+		a.world.trace("%s fails at %s", a.name, point)
+		return none, errFailed
 	}
 	answer, err := f()
 	if crash := a.pause("after " + point); crash != nil {
 		return none, crash
+	}
+	if fails {
+		a.world.trace("%s fails after %s", a.name, point)
+		return none, errFailed
 	}
 	return answer, err
 }
@@ -108,26 +126,23 @@ func (s actorStore) Get(ctx context.Context, key store.Key) (store.Doc, error) {
 }
 
 func (s actorStore) Commit(ctx context.Context, writes ...store.Write) error {
+	a := s.actor
+	writes = s.broken.commits(a, writes)
 	point := "Commit"
-	for i, one := range writes {
+	for _, one := range writes {
 		point += " " + one.Doc.Key.String()
-		writes[i] = s.world.broken.writes(s.actor, one)
 	}
 	commit := func(some ...store.Write) error {
-		return do(s.actor, point, func() error {
-			if s.world.broken.blind != nil {
-				some = s.current(ctx, some)
-			}
+		return do(a, point, func() error {
+			some = s.current(ctx, some)
 			err := s.Store.Commit(ctx, some...)
-			for _, one := range some {
-				if err == nil && one.Doc.SK == "line" && !one.Delete {
-					s.world.checkLine(one.Doc)
-				}
+			if err == nil {
+				s.checkCommit(a, some)
 			}
 			return err
 		})
 	}
-	if !s.world.broken.torn {
+	if !s.broken.torn {
 		return commit(writes...)
 	}
 	for _, one := range writes {
@@ -138,11 +153,14 @@ func (s actorStore) Commit(ctx context.Context, writes ...store.Write) error {
 	return nil
 }
 
-// current gives updates the versions of what they replace, whatever was read.
+// current gives updates the versions of what they replace, whatever was read, where the variant does not look.
 func (s actorStore) current(ctx context.Context, writes []store.Write) []store.Write {
+	if s.broken.blind == nil {
+		return writes
+	}
 	var all []store.Write
 	for _, one := range writes {
-		if doc, err := s.Store.Get(ctx, one.Doc.Key); err == nil && s.world.broken.blind(one.Doc.Key) && !one.Delete {
+		if doc, err := s.Store.Get(ctx, one.Doc.Key); err == nil && s.broken.blind(s.actor, one.Doc.Key) && !one.Delete {
 			one.Doc.Version = doc.Version
 			one = store.Update(one.Doc)
 		}
@@ -152,7 +170,15 @@ func (s actorStore) current(ctx context.Context, writes []store.Write) []store.W
 }
 
 func (s actorStore) Partition(ctx context.Context, pk, prefix string, limit int) ([]store.Doc, error) {
-	return call(s.actor, "Partition "+pk, func() ([]store.Doc, error) { return s.Store.Partition(ctx, pk, prefix, limit) })
+	a := s.actor
+	return call(a, "Partition "+pk, func() ([]store.Doc, error) {
+		docs, err := s.Store.Partition(ctx, pk, prefix, limit)
+		a.looked[pk] = s.checks.commits
+		if s.broken.order != nil && prefix == "w/" {
+			s.broken.order(docs)
+		}
+		return docs, err
+	})
 }
 
 func (s actorStore) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.Key, error) {
@@ -170,8 +196,9 @@ func (a actorAWS) RunTask(ctx context.Context, request json.RawMessage, deadline
 		}
 	}
 	return call(a.actor, "RunTask", func() (fargate.Answer, error) {
+		refused := w.checkToken(request)
 		if w.chance(w.faults.throttle) {
-			return fargate.Answer{Refusal: &run.Outcome{Class: run.Throttled, Detail: "Rate exceeded"}}, nil
+			return w.broken.answers(fargate.Answer{Refusal: &run.Outcome{Class: run.Throttled, Detail: "Rate exceeded"}})
 		}
 		if w.broken.late {
 			deadline = w.now.Add(time.Minute)
@@ -182,14 +209,20 @@ func (a actorAWS) RunTask(ctx context.Context, request json.RawMessage, deadline
 				_, _ = w.aws.ECS.RunTask(ctx, request, w.now.Add(time.Second)) // nobody hears the answer
 				w.checkLive()
 			})
-			return w.broken.answers(noAnswer), nil
+			return w.broken.answers(noAnswer)
 		}
 		answer, err := w.aws.ECS.RunTask(ctx, request, deadline)
 		w.checkLive()
-		if w.chance(w.faults.serverError) { // the task may have been started all the same
-			answer = noAnswer
+		switch {
+		case err != nil:
+			return answer, err
+		case w.chance(w.faults.serverError): // the task may have been started all the same
+			return w.broken.answers(noAnswer)
+		case answer.Task != nil && w.chance(w.faults.conflict):
+			answer.Task = &event.Task{ARN: answer.Task.ARN}
 		}
-		return w.broken.answers(answer), err
+		refused(answer)
+		return w.broken.answers(answer)
 	})
 }
 
@@ -205,9 +238,12 @@ func (a actorAWS) DescribeTasks(ctx context.Context, arns ...string) map[string]
 		}
 		all := w.aws.ECS.DescribeTasks(ctx, arns...)
 		for _, arn := range arns {
+			one := all[arn]
+			w.says(&one.Task)
 			if w.hides(arn) {
-				all[arn] = fargate.Described{Err: fargate.ErrMissing}
+				one = fargate.Described{Err: fargate.ErrMissing}
 			}
+			all[arn] = one
 		}
 		return all, nil
 	})
@@ -236,6 +272,9 @@ func (a actorAWS) StopTask(ctx context.Context, arn, reason string) error {
 	return do(a.actor, "StopTask", func() error {
 		if w.chance(w.faults.throttle) {
 			return errors.New("throttled")
+		}
+		if w.hides(arn) && w.broken.gone {
+			return nil
 		}
 		if w.hides(arn) {
 			return fargate.ErrMissing

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
@@ -20,15 +21,21 @@ type variant struct {
 	harsh    func(*faults) // what has to be frequent for the rule to matter
 	models   []string      // for which it matters; all by default
 	rule     string
-	read     func(*actor, *run.Run)              // changes a run as it is read
-	attempt  func(*actor, *run.Attempt)          // changes an attempt as it is read
-	write    func(*actor, *run.Run)              // changes a run as it is written
-	answer   func(fargate.Answer) fargate.Answer // changes RunTask's answer
+	read     func(*actor, *run.Run)                       // changes a run as it is read
+	attempt  func(*actor, *run.Attempt)                   // changes an attempt as it is read
+	pace     func(map[string]any)                         // changes the pace as it is read
+	control  func(*dispatch.Control)                      // changes what is said about a model as it is read
+	order    func([]store.Doc)                            // changes the order of those who stand in a line
+	write    func(*actor, *run.Run)                       // changes a run as it is written
+	record   func(*dispatch.Record)                       // changes the record of an event as it is written
+	leave    func(store.Write) bool                       // what is left out of commits
+	blind    func(*actor, store.Key) bool                 // for which documents commits ignore versions
+	torn     bool                                         // commits are not atomic
+	answer   func(fargate.Answer) (fargate.Answer, error) // changes RunTask's answer
+	late     bool                                         // RunTask has no deadline
+	gone     bool                                         // a task that is not known need not be stopped
+	task     func(*world, *event.Task)                    // changes what ECS says of a task
 	announce func(*world, dispatch.Announcement) dispatch.Announcement
-	pace     func(map[string]any) // changes the pace as it is read
-	torn     bool                 // commits are not atomic
-	blind    func(store.Key) bool // for which documents commits ignore versions
-	late     bool                 // RunTask has no deadline
 }
 
 // reads is a document as the variant has it read.
@@ -38,6 +45,8 @@ func (v variant) reads(a *actor, doc store.Doc) store.Doc {
 		return change(doc, func(r *run.Run) { v.read(a, r) })
 	case v.attempt != nil && strings.HasPrefix(doc.SK, "attempt/"):
 		return change(doc, func(r *run.Attempt) { v.attempt(a, r) })
+	case v.control != nil && strings.HasPrefix(doc.PK, "control/") && doc.SK == "-":
+		return change(doc, v.control)
 	case v.pace != nil && doc.SK == "pace":
 		return change(doc, func(p *map[string]any) { v.pace(*p) })
 	}
@@ -45,15 +54,36 @@ func (v variant) reads(a *actor, doc store.Doc) store.Doc {
 }
 
 // answers is an answer of RunTask as the variant has it.
-func (v variant) answers(in fargate.Answer) fargate.Answer {
+func (v variant) answers(in fargate.Answer) (fargate.Answer, error) {
 	if v.answer == nil {
-		return in
+		return in, nil
 	}
 	return v.answer(in)
 }
 
+// says is what ECS says of a task as the variant has it.
+func (w *world) says(t *event.Task) {
+	if w.broken.task != nil && t.ARN != "" {
+		w.broken.task(w, t)
+	}
+}
+
+// commits are the writes of a commit as the variant has them.
+func (v variant) commits(a *actor, writes []store.Write) []store.Write {
+	if v.leave != nil {
+		writes = slices.DeleteFunc(writes, v.leave)
+	}
+	for i, one := range writes {
+		writes[i] = v.writes(a, one)
+	}
+	return writes
+}
+
 // writes is a write as the variant has it.
 func (v variant) writes(a *actor, w store.Write) store.Write {
+	if v.record != nil && strings.HasPrefix(w.Doc.PK, "event/") {
+		w.Doc = change(w.Doc, v.record)
+	}
 	if w.Doc.SK != "run" || v.write == nil && v.read == nil {
 		return w
 	}
@@ -91,29 +121,55 @@ func dropped(drop func(run.Effect) bool) func(*actor, *run.Run) {
 	return func(_ *actor, r *run.Run) { r.Outbox.Effects = slices.DeleteFunc(r.Outbox.Effects, drop) }
 }
 
+// gentle has nobody crash or be held up.
+func gentle(f *faults) {
+	f.crash, f.zombie, f.slow, f.fails, f.lose, f.late, f.outageTo = 0, 0, 0, 0, 0, 0, 0
+}
+
 var breakRules = flag.Bool("break", false, "whether TestBrokenVariants breaks each rule")
 
 // unconditional writes overwrite what somebody else has written in between.
-var unconditional = variant{rule: "a write has the version that was read", blind: func(store.Key) bool { return true }}
+var unconditional = variant{rule: "a write has the version that was read", blind: func(*actor, store.Key) bool { return true }}
 
 var variants = []variant{
 	{rule: "the request is sent as it was stored", harsh: func(f *faults) { f.serverError, f.crash, f.late = 0.9, 0.03, 0.5 }, attempt: func(a *actor, at *run.Attempt) {
 		at.Request = json.RawMessage(strings.ReplaceAll(string(at.Request), `"cluster":"one"`, `"cluster":"`+a.world.placement.Cluster+`"`))
 	}},
-	{rule: "after 5xx the same token is sent", answer: func(in fargate.Answer) fargate.Answer {
+	{rule: "after 5xx the same token is sent", answer: func(in fargate.Answer) (fargate.Answer, error) {
 		if in.Refusal != nil && in.Refusal.Class == run.Throttled {
-			return fargate.Answer{Refusal: &run.Outcome{Class: run.Capacity}}
+			return fargate.Answer{Refusal: &run.Outcome{Class: run.Capacity}}, nil
 		}
-		return in
+		return in, nil
+	}},
+	{rule: "after a refusal another token is sent", harsh: gentle, answer: func(in fargate.Answer) (fargate.Answer, error) {
+		if in.Refusal != nil && in.Refusal.Class == run.Capacity {
+			in.Refusal.Class = run.Throttled
+		}
+		return in, nil
+	}},
+	{rule: "a conflict names the task", harsh: func(f *faults) { f.conflict = 0.5 }, answer: func(in fargate.Answer) (fargate.Answer, error) {
+		if in.Task != nil && in.Task.LastStatus == "" {
+			return fargate.Answer{Refusal: &run.Outcome{Class: run.Capacity}}, nil
+		}
+		return in, nil
+	}},
+	{rule: "throttled is later, and no failure", harsh: func(f *faults) {
+		gentle(f)
+		f.throttle = 0.95
+	}, answer: func(in fargate.Answer) (fargate.Answer, error) {
+		if in.Refusal != nil && in.Refusal.Class == run.Throttled {
+			return in, errFailed
+		}
+		return in, nil
 	}},
 	{rule: "a call has a lease", harsh: func(f *faults) {
 		f.slow, f.duplicate, f.refuse, f.late = 0.5, 0.9, 0.5, 0
 	}, read: func(_ *actor, r *run.Run) { r.Lease = time.Time{} }},
 	{rule: "a call that is not answered keeps its lease", harsh: func(f *faults) {
 		f.gatewayError, f.serverError, f.refuse, f.duplicate, f.late = 0.5, 0.3, 0.5, 0.9, 0
-	}, answer: func(in fargate.Answer) fargate.Answer {
+	}, answer: func(in fargate.Answer) (fargate.Answer, error) {
 		in.Indefinite = false
-		return in
+		return in, nil
 	}},
 	{rule: "a refusal counts only for the current call", models: themes[0], harsh: func(f *faults) {
 		f.slow, f.zombie, f.duplicate, f.serverError, f.refuse, f.late = 0.5, 0.05, 0.9, 0.5, 0.5, 0
@@ -147,6 +203,28 @@ var variants = []variant{
 			r.Closed, r.Stopped = false, nil
 		}
 	}},
+	{rule: "states of a task are ordered by its version", read: func(_ *actor, r *run.Run) { r.Task.Version = 0 }},
+	{rule: "Spot's warning is no end", harsh: func(f *faults) { f.interrupt = 0.9 }, task: func(_ *world, t *event.Task) {
+		if t.StopCode == "SpotInterruption" {
+			t.LastStatus = "STOPPED"
+		}
+	}},
+	{rule: "the timeout counts from the launch", harsh: func(f *faults) { f.stuck = 0.5 }, read: func(a *actor, r *run.Run) {
+		if r.State == run.Running && r.Task.Status == "PROVISIONING" {
+			r.LastCall = a.world.now
+		}
+	}},
+	{rule: "a task that is not known yet is stopped once it is", harsh: func(f *faults) { f.hang, f.blink = 0.9, 0.9 }, gone: true},
+	{rule: "what is cancelled is not launched again", harsh: func(f *faults) { f.cancel, f.serverError = 0.9, 0.9 }, read: func(_ *actor, r *run.Run) {
+		if r.State == run.Launching {
+			r.Cancel = nil
+		}
+	}},
+	{rule: "what has exited with 0 before the stop has succeeded", harsh: func(f *faults) { f.cancel = 0.9 }, task: func(w *world, t *event.Task) {
+		if id := strings.Split(t.StartedBy, "/")[1]; t.LastStatus == "STOPPED" && w.checks.cancelled[id] {
+			t.StopCode = "UserInitiated"
+		}
+	}},
 	{rule: "a task that is over its timeout is stopped", write: dropped(func(e run.Effect) bool {
 		return e.Kind == run.StopTask && strings.HasPrefix(e.Reason, "over its timeout")
 	})},
@@ -171,13 +249,40 @@ var variants = []variant{
 	}},
 	{rule: "event and run are one commit", torn: true},
 	unconditional,
+	{rule: "an event is decided about once", harsh: func(f *faults) { f.duplicate = 0.9 }, blind: func(_ *actor, key store.Key) bool {
+		return strings.HasPrefix(key.PK, "event/") || key.SK == "run" || key.SK == "spec"
+	}},
+	{rule: "what is rejected is kept", record: func(r *dispatch.Record) { r.Payload = nil }},
+	{rule: "who joins a group requires it to be open", models: []string{"grouped"}, harsh: func(f *faults) {
+		f.zombie, f.late = 0.2, 0
+	}, blind: func(a *actor, key store.Key) bool { return key.SK == "run" && strings.Contains(a.name, "grouped") }},
 	{rule: "a place in a line is given by the version of the line", models: []string{"pooled-a"}, harsh: func(f *faults) {
 		f.zombie, f.pause, f.refuse, f.late, f.cancel = 0.1, 0, 0, 0, 0
-	}, blind: func(key store.Key) bool { return key.SK == "line" }},
+	}, blind: func(_ *actor, key store.Key) bool { return key.SK == "line" }},
+	{rule: "a paused model's line grants nothing", harsh: func(f *faults) { f.pause = 1 }, control: func(c *dispatch.Control) { c.Paused = false }},
+	{rule: "first come, first served", models: []string{"narrow"}, order: slices.Reverse[[]store.Doc]},
+	{rule: "the end of a run and its leaving the line are one commit, or others look whether it lives", models: []string{"narrow"},
+		leave: func(one store.Write) bool {
+			return one.Doc.SK == "line" && len(decoded[holders](one.Doc).Holders) == 0
+		},
+		read: func(_ *actor, r *run.Run) {
+			if r.State.Ended() && r.Line != "" {
+				r.State = run.Running
+			}
+		}},
 	{rule: "who stands in a line is looked at again", write: func(a *actor, r *run.Run) {
 		dropped(func(e run.Effect) bool { return e.Kind == run.Admit })(a, r)
 		if r.For == run.Line {
 			r.Due = time.Time{}
+		}
+	}},
+	{rule: "who waits for objects is found by their arrival", models: []string{"patient"}, harsh: gentle, leave: func(one store.Write) bool {
+		return strings.HasPrefix(one.Doc.PK, "object/")
+	}},
+	{rule: "who waits for objects looks once that is noted", models: []string{"patient"}, harsh: gentle, write: func(a *actor, r *run.Run) {
+		if r.For == run.Objects && r.Due.Equal(r.Since) {
+			r.Due = r.Since.Add(run.Relook)
+			dropped(func(e run.Effect) bool { return e.Kind == run.Wake })(a, r)
 		}
 	}},
 	{rule: "who waits for objects looks again", write: func(_ *actor, r *run.Run) {

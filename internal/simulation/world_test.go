@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,8 +40,7 @@ type world struct {
 	faults  faults
 	broken  variant
 
-	catalog   model.Catalog
-	routes    *route.Table
+	deployed
 	placement fargate.Placement
 
 	actors []*actor
@@ -49,13 +49,11 @@ type world struct {
 	serial int // of timers, so that those of one moment have an order
 
 	hidden     map[string]time.Time // tasks that are not shown for a while, and until when
-	started    map[string]int       // runs that were accepted, and how often
-	dead       int                  // dead letters
 	unanswered int                  // calls of which DynamoDB's answer was lost
 	injected   []string             // identities of events that happened
-	decided    map[string]bool      // identities that were decided about
 	undone     map[string]bool      // identities that ended as dead letters
-	burst      *burst               // where thousands of runs are simulated, and nothing goes wrong
+	checks     checks
+	burst      *burst // where thousands of runs are simulated, and nothing goes wrong
 	failure    string
 	log        []string
 }
@@ -78,8 +76,7 @@ func newWorld(t testing.TB, seed uint64, f faults, broken variant) *world {
 	begin := time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)
 	w := &world{
 		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), begin: begin, now: begin, faults: f, broken: broken,
-		hidden: map[string]time.Time{}, started: map[string]int{},
-		decided: map[string]bool{}, undone: map[string]bool{},
+		hidden: map[string]time.Time{}, undone: map[string]bool{}, checks: newChecks(),
 	}
 	w.store = memory.New()
 	w.reached = w.store
@@ -90,28 +87,73 @@ func newWorld(t testing.TB, seed uint64, f faults, broken variant) *world {
 	w.aws.ECS.Told = func(arn string) {
 		w.after(w.between(time.Second, 2*time.Minute), func() { w.exit(arn, 137) })
 	}
-	w.deploy("one")
+	w.deploy(deployments[0])
 	return w
 }
 
-// deploy changes what the functions know, as a deployment does while everything runs.
-func (w *world) deploy(cluster string) {
-	models := []model.Model{}
-	for _, m := range simulated() {
+// deployment is what the functions know, until somebody deploys again.
+type deployment struct {
+	cluster string
+	models  func() []model.Model
+	pools   map[string]int
+}
+
+// deployments are the first one, and what may come after it: it runs elsewhere, or lines have other limits as well.
+var deployments = []*deployment{
+	{"one", simulated, map[string]int{"shared": 2}},
+	{"two", simulated, map[string]int{"shared": 2}},
+	{"two", limited, map[string]int{"shared": 1}},
+}
+
+// limited are the models with other limits; one has left its pool.
+func limited() []model.Model {
+	models := simulated()
+	for i, m := range models {
+		switch m.Name {
+		case "narrow", "picky":
+			models[i].Policy.Concurrency = &model.Concurrency{Limit: 2, Overlap: m.Policy.Concurrency.Overlap}
+		case "pooled-b":
+			models[i].Policy.Concurrency = &model.Concurrency{Limit: 1}
+		}
+	}
+	return models
+}
+
+// deployed is a catalog and its routes. They do not change, so that all worlds can have the same.
+type deployed struct {
+	catalog model.Catalog
+	routes  *route.Table
+}
+
+var compiled sync.Map // *deployment -> deployed
+
+func (d *deployment) compile() deployed {
+	if known, ok := compiled.Load(d); ok {
+		return known.(deployed)
+	}
+	var models []model.Model
+	for _, m := range d.models() {
 		if m.Triggers == nil {
-			m.Triggers = []model.Trigger{{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/" + m.Name + "/{n}"}}}
+			m.Triggers = triggers(m.Name)
 		}
 		m.Inputs = []model.Input{{Name: "n", Type: model.String}}
-		m.Task.Family, m.Task.Container = m.Name+"-"+cluster, "model"
+		m.Task.Family, m.Task.Container = m.Name+"-"+d.cluster, "model"
 		models = append(models, m)
 	}
 	slices.SortFunc(models, func(a, b model.Model) int { return strings.Compare(a.Name, b.Name) })
-	w.catalog = model.Catalog{Schema: model.Schema, Version: cluster, Models: models, Pools: map[string]int{"shared": 2}}
-	w.placement = fargate.Placement{Cluster: cluster, Subnets: []string{"subnet"}}
-	var err error
-	if w.routes, err = route.New(w.catalog); err != nil {
+	catalog := model.Catalog{Schema: model.Schema, Version: d.cluster, Models: models, Pools: d.pools}
+	routes, err := route.New(catalog)
+	if err != nil {
 		panic(err)
 	}
+	compiled.Store(d, deployed{catalog, routes})
+	return deployed{catalog, routes}
+}
+
+// deploy changes what the functions know, as a deployment does while everything runs.
+func (w *world) deploy(d *deployment) {
+	w.deployed = d.compile()
+	w.placement = fargate.Placement{Cluster: d.cluster, Subnets: []string{"subnet"}}
 }
 
 // themes are the models that meet in one world: what a run can live through is decided by their policies.
@@ -171,19 +213,8 @@ func (w *world) dispatcher() *dispatch.Dispatcher {
 		Deployment: "sim", Catalog: w.catalog, Routes: w.routes, Placement: w.placement, Bucket: "state", Store: actorStore{w.reached, w},
 		Queue: aws, Launcher: aws, Watcher: aws, Objects: aws, Bus: aws,
 		Now: func() time.Time { return w.now.Add(skew) }, Random: w.random.Float64, Each: each,
-		Notice: dispatch.Notice{Decided: w.took},
+		Notice: dispatch.Notice{Decided: w.checkDecided},
 	})
-}
-
-// took notes what became of an event.
-func (w *world) took(e event.Event, d dispatch.Decision) {
-	w.decided[e.Identity] = true
-	if d.Verdict == dispatch.Started {
-		w.started[d.Run]++
-		if w.started[d.Run] > 1 {
-			w.fail("event %s was accepted twice", e.Identity)
-		}
-	}
 }
 
 func (w *world) chance(p float64) bool { return p > 0 && w.random.Float64() < p }
@@ -316,7 +347,7 @@ func (w *world) receive(queue, id string) {
 			panic(err)
 		}
 		return batchError(h.Sweep(h.Log.WithContext(w.t.Context()), payload))
-	}, func() { w.dead++ })
+	}, func() { w.checkDead(queue) })
 }
 
 func batchError(r events.SQSEventResponse, err error) error {
@@ -332,47 +363,6 @@ func (w *world) delay() time.Duration {
 		return w.between(0, 2*time.Hour)
 	}
 	return w.between(0, 2*time.Second)
-}
-
-// arrive has an object of a model arrive, which counts as an event.
-func (w *world) arrive(modelName string, n int) {
-	e := w.object(fmt.Sprintf("%s/%d", modelName, n), n)
-	w.injected = append(w.injected, e.Identity)
-	if modelName == "patient" && w.chance(0.8) {
-		w.after(w.between(0, 2*time.Hour), func() { w.object(fmt.Sprintf("flags/%d", n), n) })
-	}
-}
-
-// object has an object arrive, and its event delivered: once, twice, late.
-func (w *world) object(key string, n int) event.Event {
-	if err := w.aws.Put(w.t.Context(), "s3://landing/"+key, nil); err != nil {
-		panic(err)
-	}
-	payload := json.RawMessage(fmt.Sprintf(`{"version":"0","id":"%[2]d","detail-type":"Object Created","source":"aws.s3","time":%[3]q,
-		"detail":{"bucket":{"name":"landing"},"object":{"key":"%[1]s","size":1,"sequencer":"%016[2]x"},"reason":"PutObject"}}`,
-		key, n, w.now.Format(time.RFC3339)))
-	arrived, err := event.DecodeArrival(payload)
-	if err != nil {
-		panic(err)
-	}
-	e := arrived[0]
-	deliveries := 1
-	for w.chance(w.faults.duplicate) && deliveries < 4 {
-		deliveries++
-	}
-	lost := 0
-	for range deliveries {
-		w.after(w.delay(), func() {
-			w.invoke("arrival "+e.Identity, 3, time.Minute, func(h handler.Handlers) error {
-				return h.Arrival(w.t.Context(), payload)
-			}, func() {
-				if lost++; lost == deliveries {
-					w.undone[e.Identity] = true
-				}
-			})
-		})
-	}
-	return e
 }
 
 // pause pauses a model for a while.
@@ -405,7 +395,7 @@ func (w *world) sweep(until func() bool) {
 		return
 	}
 	out := w.now.Sub(w.begin) >= w.faults.outageFrom && w.now.Sub(w.begin) <= w.faults.outageTo
-	if !out && w.due() {
+	if !out && w.due(w.faults.skew) {
 		sweeps := 1
 		if w.chance(w.faults.duplicate) {
 			sweeps = 2
@@ -431,10 +421,10 @@ func (w *world) hides(arn string) bool {
 	return w.now.Before(w.hidden[arn])
 }
 
-// due says whether a sweep would find something: one that finds nothing need not be simulated.
-func (w *world) due() bool {
+// due says whether a sweep would find something by a time from now: one that finds nothing need not be simulated.
+func (w *world) due(by time.Duration) bool {
 	for shard := range store.Shards {
-		if keys, err := w.store.Due(w.t.Context(), shard, w.now.Add(w.faults.skew), 1); err != nil || len(keys) > 0 {
+		if keys, err := w.store.Due(w.t.Context(), shard, w.now.Add(by), 1); err != nil || len(keys) > 0 {
 			return true
 		}
 	}
@@ -448,39 +438,56 @@ func (w *world) began(arn string) {
 		return
 	}
 	w.checkNeeded(arn)
-	w.after(w.between(time.Second, time.Minute), func() {
-		if w.aws.ECS.Task(arn).LastStatus == "PROVISIONING" {
-			if w.chance(w.faults.startFails) {
-				w.emit(w.aws.ECS.Stopped(arn, func(t *event.Task) {
-					t.StopCode, t.StoppedReason, t.Containers = "TaskFailedToStart", "ResourceInitializationError: unable to pull secrets", nil
-				}))
-				return
-			}
-			w.emit(w.aws.ECS.Start(arn))
-		}
-	})
+	long := strings.Contains(w.aws.ECS.Task(arn).StartedBy, "/long-") // it has no timeout
+	if !long && w.chance(w.faults.stuck) {
+		return // until it is told to stop
+	}
+	w.after(w.between(time.Second, time.Minute), func() { w.starts(arn) })
 	if w.chance(w.faults.hang) {
-		if strings.Contains(w.aws.ECS.Task(arn).StartedBy, "/long-") {
+		if long {
 			w.after(w.between(20*time.Hour, 40*time.Hour), func() { w.exit(arn, 0) })
 		}
 		return
 	}
-	w.after(w.between(2*time.Second, 20*time.Minute), func() {
-		if w.chance(w.faults.interrupt) {
+	w.after(w.between(2*time.Second, 20*time.Minute), func() { w.ends(arn) })
+}
+
+// starts has a task's containers start, or not.
+func (w *world) starts(arn string) {
+	switch {
+	case w.aws.ECS.Task(arn).LastStatus != "PROVISIONING":
+	case w.chance(w.faults.startFails):
+		w.emit(w.aws.ECS.Stopped(arn, func(t *event.Task) {
+			t.StopCode, t.StoppedReason, t.Containers = "TaskFailedToStart", "ResourceInitializationError: unable to pull secrets", nil
+		}))
+	default:
+		w.emit(w.aws.ECS.Start(arn))
+	}
+}
+
+// ends has a task end by itself, by its memory, or by Spot, which may give it a warning of two minutes.
+func (w *world) ends(arn string) {
+	switch {
+	case w.chance(w.faults.interrupt):
+		warning := w.between(0, 2*time.Minute)
+		if task := w.aws.ECS.Task(arn); task.DesiredStatus == "RUNNING" && w.chance(0.5) {
+			w.emit(w.aws.ECS.Warn(arn))
+		} else {
+			warning = 0
+		}
+		w.after(warning, func() {
 			w.emit(w.aws.ECS.Stopped(arn, func(t *event.Task) {
 				t.StopCode, t.StoppedReason = "SpotInterruption", "Your Spot Task was interrupted."
 			}))
-			return
-		}
-		if w.chance(0.5) && strings.Contains(w.aws.ECS.Task(arn).StartedBy, "/hungry-") {
-			w.emit(w.aws.ECS.Stopped(arn, func(t *event.Task) {
-				code := 137
-				t.StopCode, t.Containers[0].ExitCode, t.Containers[0].Reason = "EssentialContainerExited", &code, "OutOfMemoryError: Container killed due to memory usage"
-			}))
-			return
-		}
+		})
+	case w.chance(0.5) && strings.Contains(w.aws.ECS.Task(arn).StartedBy, "/hungry-"):
+		w.emit(w.aws.ECS.Stopped(arn, func(t *event.Task) {
+			code := 137
+			t.StopCode, t.Containers[0].ExitCode, t.Containers[0].Reason = "EssentialContainerExited", &code, "OutOfMemoryError: Container killed due to memory usage"
+		}))
+	default:
 		w.exit(arn, []int{0, 0, 0, 1, 3, 137}[w.random.IntN(6)])
-	})
+	}
 }
 
 func (w *world) exit(arn string, code int) {
@@ -492,6 +499,7 @@ func (w *world) exit(arn string, code int) {
 // emit delivers a state change: lost, late, twice, out of order.
 func (w *world) emit(t event.Task) {
 	w.trace("task %s of %s is %s", t.ARN[len(t.ARN)-3:], t.StartedBy, t.LastStatus)
+	w.says(&t)
 	if w.chance(w.faults.lose) {
 		return
 	}
@@ -506,7 +514,7 @@ func (w *world) emit(t event.Task) {
 	payload := json.RawMessage(fmt.Sprintf(`{"version":"0","id":"e","source":"aws.ecs","detail-type":"ECS Task State Change","detail":%s}`, detail))
 	for range deliveries {
 		w.after(w.delay(), func() {
-			w.invoke("completion "+t.StartedBy, 3, time.Minute, func(h handler.Handlers) error { return h.Completion(w.t.Context(), payload) }, func() { w.dead++ })
+			w.invoke("completion "+t.StartedBy, 3, time.Minute, func(h handler.Handlers) error { return h.Completion(w.t.Context(), payload) }, func() {})
 		})
 	}
 }
@@ -519,87 +527,12 @@ func (w *world) refuse(fargate.Request) *run.Outcome {
 	if !w.chance(w.faults.refuse) {
 		return nil
 	}
+	if w.chance(0.02) {
+		return &run.Outcome{Class: run.Misconfigured, Detail: "ClientException: TaskDefinition is inactive", Permanent: true}
+	}
 	return &[]run.Outcome{
 		{Class: run.Capacity, Detail: "Capacity is unavailable at this time"},
 		{Class: run.Quota, Detail: "You've reached the limit on the number of vCPUs"},
 		{Class: run.Unknown, Detail: "something new"},
 	}[w.random.IntN(3)]
-}
-
-// checkLive checks that no run has two live tasks.
-func (w *world) checkLive() {
-	if w.burst != nil {
-		return // it is checked in the end
-	}
-	tasks := map[string]string{}
-	for _, arn := range w.aws.ECS.Tasks() {
-		t := w.aws.ECS.Task(arn)
-		if t.LastStatus == "STOPPED" {
-			continue
-		}
-		id := runOf(t)
-		if other, two := tasks[id]; two {
-			w.fail("run %s has two live tasks: of %s and of %s", id, w.aws.ECS.Task(other).StartedBy, t.StartedBy)
-		}
-		tasks[id] = arn
-	}
-}
-
-// checkLine checks that no more runs hold a place in a line than its limit.
-func (w *world) checkLine(doc store.Doc) {
-	var line struct{ Holders []string }
-	if err := json.Unmarshal(doc.Body, &line); err != nil {
-		panic(err)
-	}
-	limit := 1
-	if strings.HasPrefix(doc.PK, "line/pool:") {
-		limit = 2
-	}
-	holding := 0
-	for _, r := range w.runs() {
-		granted := r.State != run.Waiting || r.For == run.Queued || r.For == run.Backoff
-		if r.Line == doc.PK && granted && !r.State.Ended() {
-			holding++
-		}
-	}
-	if holding > limit || len(line.Holders) > limit {
-		w.fail("%d runs hold a place in %s, %d of them by its document; its limit is %d", holding, doc.PK, len(line.Holders), limit)
-	}
-}
-
-// checkNeeded checks that a run whose task has succeeded has no other. Only one that was lost may have succeeded; what exits
-// with 0 once it was told to stop has not.
-func (w *world) checkNeeded(arn string) {
-	id := runOf(w.aws.ECS.Task(arn))
-	for _, other := range w.aws.ECS.Tasks() {
-		t := w.aws.ECS.Task(other)
-		succeeded := t.LastStatus == "STOPPED" && t.StopCode != "UserInitiated" && len(t.Containers) > 0 && t.Containers[0].ExitCode != nil && *t.Containers[0].ExitCode == 0
-		if succeeded && runOf(t) == id && !strings.HasPrefix(id, "sim/long-") {
-			w.fail("run %s is launched again as %s, after its task of %s has succeeded", id, w.aws.ECS.Task(arn).StartedBy, t.StartedBy)
-		}
-	}
-}
-
-// runOf is the mark of a task's run: what startedBy begins with.
-func runOf(t event.Task) string { return t.StartedBy[:strings.LastIndexByte(t.StartedBy, '/')] }
-
-// runs are all runs as they are stored.
-func (w *world) runs() []run.Run {
-	var all []run.Run
-	for q := (store.Query{Kind: dispatch.KindRun}); ; {
-		docs, next, err := w.store.List(w.t.Context(), q)
-		if err != nil {
-			panic(err)
-		}
-		for _, doc := range docs {
-			var r run.Run
-			if err := dispatch.Decode(doc, &r); err != nil {
-				panic(err)
-			}
-			all = append(all, r)
-		}
-		if q.Cursor = next; next == "" {
-			return all
-		}
-	}
 }

@@ -216,6 +216,14 @@ func (e *ECS) Start(arn string) event.Task {
 	return *e.copy(arn)
 }
 
+// Warn has Spot tell a task that it will be stopped: it still runs, two minutes at most.
+func (e *ECS) Warn(arn string) event.Task {
+	t := e.tasks[arn]
+	t.DesiredStatus, t.StopCode, t.StoppedReason = "STOPPED", "SpotInterruption", "Your Spot Task was interrupted."
+	t.Version++
+	return *e.copy(arn)
+}
+
 // Exit ends a task by its container's exit code.
 func (e *ECS) Exit(arn string, code int) event.Task {
 	return e.Stopped(arn, func(t *event.Task) {
