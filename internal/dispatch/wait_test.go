@@ -170,6 +170,35 @@ func TestAPausedModelWaitsAndIsResumedInOrder(t *testing.T) {
 	}
 }
 
+// TestAPauseHoldsWhatWaitsForSomethingElse: what was accepted before the pause, and would be launched after it.
+func TestAPauseHoldsWhatWaitsForSomethingElse(t *testing.T) {
+	t.Parallel()
+	uri, err := model.ParseTemplate("s3://landing/rates.csv")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for wait, change := range map[string]func(*model.Model){
+		"debounce": func(m *model.Model) { m.Policy.Debounce = &model.Debounce{Quiet: 2 * time.Minute, AtMost: 5 * time.Minute} },
+		"objects":  func(m *model.Model) { m.Policy.WaitFor = &model.WaitFor{Objects: []model.Template{uri}} },
+	} {
+		w := newWorld(t, change)
+		ids := w.accepts(t, "a.csv")
+		w.wantWaits(t, ids, wait)
+		if _, err := w.Pause(t.Context(), "sales", "maintenance", "ann"); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.aws.Put(t.Context(), "s3://landing/rates.csv", nil); err != nil {
+			t.Fatal(err)
+		}
+		w.after(t, time.Hour)
+		w.wantWaits(t, ids, "line")
+		if _, err := w.Resume(t.Context(), "sales", "ann"); err != nil {
+			t.Fatal(err)
+		}
+		w.wantWaits(t, ids, "queued")
+	}
+}
+
 func TestDebouncedEventsAreOneRunWithTheInputsOfTheLast(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(m *model.Model) {

@@ -26,6 +26,7 @@ type actor struct {
 	routine *coroutine
 	claim   run.Run // the run as it was when the actor claimed it
 	catalog model.Catalog
+	read    store.Key      // the document that it read last
 	began   int            // after how many commits
 	looked  map[string]int // at which lines, and after how many commits
 }
@@ -122,7 +123,10 @@ func (s actorStore) Get(ctx context.Context, key store.Key) (store.Doc, error) {
 	if err != nil {
 		return doc, err
 	}
-	return s.world.broken.reads(s.actor, doc), nil
+	a := s.actor
+	doc = s.broken.reads(a, doc)
+	a.read = key
+	return doc, nil
 }
 
 func (s actorStore) Commit(ctx context.Context, writes ...store.Write) error {
@@ -204,7 +208,7 @@ func (a actorAWS) RunTask(ctx context.Context, request json.RawMessage, deadline
 			deadline = w.now.Add(time.Minute)
 		}
 		noAnswer := fargate.Answer{Refusal: &run.Outcome{Class: run.Throttled, Detail: "ServerException"}, Indefinite: true}
-		if w.chance(w.faults.gatewayError) { // and ECS goes on with the request
+		if w.now.Before(deadline) && w.chance(w.faults.gatewayError) { // and ECS goes on with the request
 			w.after(w.between(0, 25*time.Second), func() {
 				_, _ = w.aws.ECS.RunTask(ctx, request, w.now.Add(time.Second)) // nobody hears the answer
 				w.checkLive()

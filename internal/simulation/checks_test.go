@@ -19,23 +19,23 @@ import (
 // checks are what is remembered of what happened, to check what happens next. Commits are counted, so that it can be
 // said what had been stored when somebody looked.
 type checks struct {
-	gentle    bool                    // what is done in time is done in time
-	commits   int                     // so far
-	last      map[store.Key]store.Doc // runs and lines, as committed last
-	started   map[string]int          // runs that were accepted, and how often
-	decided   map[string]bool         // identities that were decided about
-	cancelled map[string]bool         // runs that somebody has cancelled
-	joined    map[store.Key]int       // who stands in line, and the commit by which
-	paused    map[string]int          // models that are paused, and the commit by which
-	resumed   map[string]int          // models that are not any more, likewise
-	refused   map[string]bool         // clientTokens of which ECS has said that they start nothing
-	arrived   map[string]time.Time    // when flags did
+	gentle    bool                // what is done in time is done in time
+	commits   int                 // so far
+	runs      map[string]run.Run  // as committed last
+	holders   map[string][]string // of lines, likewise
+	started   map[string]int      // runs that were accepted, and how often
+	decided   map[string]bool     // identities that were decided about
+	cancelled map[string]bool     // runs that somebody has cancelled
+	joined    map[store.Key]int   // who stands in line, and the commit by which
+	paused    map[string]int      // models that are paused, and the commit by which
+	resumed   map[string]int      // models that are not any more, likewise
+	refused   map[string]bool     // clientTokens of which ECS has said that they start nothing
 }
 
 func newChecks() checks {
 	return checks{
-		last: map[store.Key]store.Doc{}, started: map[string]int{}, decided: map[string]bool{}, cancelled: map[string]bool{},
-		joined: map[store.Key]int{}, paused: map[string]int{}, resumed: map[string]int{}, refused: map[string]bool{}, arrived: map[string]time.Time{},
+		runs: map[string]run.Run{}, holders: map[string][]string{}, started: map[string]int{}, decided: map[string]bool{}, cancelled: map[string]bool{},
+		joined: map[store.Key]int{}, paused: map[string]int{}, resumed: map[string]int{}, refused: map[string]bool{},
 	}
 }
 
@@ -50,10 +50,10 @@ func (w *world) checkDecided(e event.Event, d dispatch.Decision) {
 	}
 }
 
-// checkDead checks that no message ends as a dead letter because RunTask was throttled or refused: that is no failure.
+// checkDead checks that no launch ends as a dead letter because RunTask was throttled or refused: that is no failure.
 func (w *world) checkDead(queue string) {
-	if w.checks.gentle {
-		w.fail("a message of the %s queue is a dead letter", queue)
+	if w.checks.gentle && queue == queueLaunch {
+		w.fail("a message of the launch queue is a dead letter")
 	}
 }
 
@@ -65,16 +65,17 @@ func (w *world) checkCommit(a *actor, writes []store.Write) {
 		key := one.Doc.Key
 		switch {
 		case key.SK == "run":
-			w.checkMove(a, decoded[run.Run](c.last[key]), decoded[run.Run](one.Doc))
+			after := decoded[run.Run](one.Doc)
+			w.checkMove(a, c.runs[after.ID], after)
+			c.runs[after.ID] = after
 		case key.SK == "line" && !one.Delete:
-			w.checkLine(a, decoded[holders](c.last[key]), decoded[holders](one.Doc), key.PK)
+			after := decoded[holders](one.Doc).Holders
+			w.checkLine(a, c.holders[key.PK], after, key.PK)
+			c.holders[key.PK] = after
 		case strings.HasPrefix(key.SK, "w/") && !one.Delete:
 			c.joined[key] = c.commits
 		case strings.HasPrefix(key.PK, "control/") && key.SK == "-":
 			w.noteControl(decoded[dispatch.Control](one.Doc))
-		}
-		if key.SK == "run" || key.SK == "line" {
-			c.last[key] = one.Doc
 		}
 	}
 }
@@ -107,17 +108,16 @@ func (w *world) checkMove(a *actor, before, after run.Run) {
 	c := &w.checks
 	calls := after.Attempt > before.Attempt || after.Attempt == before.Attempt && after.Call > before.Call
 	ready := after.State == run.Waiting && after.For == run.Queued
-	same := before.Task.ARN != "" && before.Task.ARN == after.Task.ARN
 	switch {
 	case before.State.Ended() && after.State != before.State:
 		w.fail("run %s was %s, and is %s", after.ID, before.State, after.State)
 	case c.cancelled[after.ID] && calls:
 		w.fail("run %s was cancelled, and RunTask is called for it", after.ID)
-	case same && (after.Task.Version < before.Task.Version || before.Task.Status == "RUNNING" && after.Task.Status == "PROVISIONING"):
-		w.fail("the task of run %s was %s (version %d), and is %s (%d)", after.ID, before.Task.Status, before.Task.Version, after.Task.Status, after.Task.Version)
+	case before.Task.ARN == after.Task.ARN && before.Task.Status == "RUNNING" && after.Task.Status == "PROVISIONING":
+		w.fail("the task of run %s was %s, and is %s", after.ID, before.Task.Status, after.Task.Status)
 	case before.For == run.Line && ready:
 		w.checkTurn(a, before)
-	case before.Attempt == 0 && before.For != run.Queued && ready && after.Line == "":
+	case before.Queued.IsZero() && ready && after.Line == "":
 		w.checkPaused(a, after.Model, after.ID)
 	case before.For == run.Objects && after.For != run.Objects:
 		w.checkPrompt(before)
@@ -143,7 +143,7 @@ func (w *world) checkPrompt(r run.Run) {
 	for _, uri := range decoded[run.Spec](spec).Objects {
 		at, there, _ := w.aws.Find(w.t.Context(), uri)
 		if waited := w.now.Sub(later(at, r.Since)); w.checks.gentle && there && waited > 2*time.Minute {
-			w.fail("run %s goes on %s after %s was there", r.ID, waited, uri)
+			w.fail("run %s goes on %s after %s was there", r.ID, waited.Round(time.Second), uri)
 		}
 	}
 }
@@ -158,7 +158,7 @@ func (w *world) checkTurn(a *actor, r run.Run) {
 		if !ahead {
 			continue
 		}
-		other := decoded[run.Run](c.last[dispatch.RunKey(key.SK[strings.LastIndexByte(key.SK, '/')+1:])])
+		other := c.runs[key.SK[strings.LastIndexByte(key.SK, '/')+1:]]
 		_, paused := c.paused[other.Model]
 		if other.For == run.Line && other.Line == r.Line && !paused && c.resumed[other.Model] <= a.began {
 			w.fail("run %s gets a place in %s before run %s, which was there first", r.ID, r.Line, other.ID)
@@ -173,8 +173,8 @@ func standing(r run.Run) string { return fmt.Sprintf("w/%015d/%s", r.Accepted.Un
 type holders struct{ Holders []string }
 
 // checkLine checks that nobody is given a place in a line beyond the limit that is in force for who gives it.
-func (w *world) checkLine(a *actor, before, after holders, name string) {
-	granted := slices.ContainsFunc(after.Holders, func(id string) bool { return !slices.Contains(before.Holders, id) })
+func (w *world) checkLine(a *actor, before, after []string, name string) {
+	granted := slices.ContainsFunc(after, func(id string) bool { return !slices.Contains(before, id) })
 	limit := a.limit(name)
 	if !granted || limit == 0 {
 		return
@@ -185,8 +185,8 @@ func (w *world) checkLine(a *actor, before, after holders, name string) {
 			holding++
 		}
 	}
-	if holding > limit || len(after.Holders) > limit {
-		w.fail("%d runs hold a place in %s, %d of them by its document; its limit is %d", holding, name, len(after.Holders), limit)
+	if holding > limit || len(after) > limit {
+		w.fail("%d runs hold a place in %s, %d of them by its document; its limit is %d", holding, name, len(after), limit)
 	}
 }
 
@@ -309,9 +309,9 @@ func (w *world) checkEnd() {
 		end := fmt.Sprint(r.ID, " Model Run ", strings.ToUpper(string(r.State[:1])), string(r.State[1:]), " ", r.Attempt)
 		switch {
 		case !r.State.Ended():
-			w.fail("run %s has no end: %+v", r.ID, r)
+			w.fail("run %s has no end: it is %s", r.ID, strings.TrimSpace(string(r.State)+" "+string(r.For)))
 		case ids[end] == nil:
-			w.fail("the end of run %s was not announced: %s of %v", r.ID, end, ids)
+			w.fail("the end of run %s was not announced: %s", r.ID, r.State)
 		case len(r.Outbox.Effects) > 0:
 			w.fail("run %s has effects left: %+v", r.ID, r.Outbox.Effects)
 		case w.checks.cancelled[r.ID] && r.State == run.Failed:

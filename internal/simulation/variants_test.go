@@ -3,6 +3,8 @@ package simulation
 import (
 	"encoding/json"
 	"flag"
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -265,8 +267,8 @@ var variants = []variant{
 		leave: func(one store.Write) bool {
 			return one.Doc.SK == "line" && len(decoded[holders](one.Doc).Holders) == 0
 		},
-		read: func(_ *actor, r *run.Run) {
-			if r.State.Ended() && r.Line != "" {
+		read: func(a *actor, r *run.Run) {
+			if a.read.SK == "line" && a.read.PK == r.Line && r.State.Ended() { // they look for those who hold places
 				r.State = run.Running
 			}
 		}},
@@ -303,23 +305,69 @@ var variants = []variant{
 // Two rules have no variant: that a task nobody knows is stopped, and that it blocks the next launch.
 // As long as ECS keeps its promises there is no such task; internal/run tests them.
 
-// TestBrokenVariants: each rule, broken, is noticed. So each of them is needed, and the simulation can fail.
+// TestBrokenVariants: each rule, broken, is noticed. So each of them is needed, and the simulation can fail. By which seed
+// and as what is written into docs/simulation.md:
+//
+//	go test ./internal/simulation -run BrokenVariants -break -update
 func TestBrokenVariants(t *testing.T) {
 	if !*breakRules {
 		t.Skip("rules are not broken: go test ./internal/simulation -break breaks each, which takes some minutes")
 	}
-	t.Parallel()
-	for _, v := range variants {
-		t.Run(v.rule, func(t *testing.T) {
-			t.Parallel()
-			const most = 3_000
-			for number := uint64(1); number <= most; number++ {
-				if _, failure := simulate(t, number, v); failure != "" {
-					t.Logf("noticed by seed %d: %s", number, failure)
-					return
+	noticed := make([]string, len(variants))
+	t.Run("rules", func(t *testing.T) {
+		for i, v := range variants {
+			t.Run(v.rule, func(t *testing.T) {
+				t.Parallel()
+				const most = 3_000
+				for number := uint64(1); number <= most; number++ {
+					if _, failure := simulate(t, number, v); failure != "" {
+						noticed[i] = fmt.Sprintf("| %s | %d | %s |\n", v.rule, number, failure)
+						return
+					}
 				}
-			}
-			t.Errorf("not noticed in %d seeds", most)
-		})
+				t.Errorf("not noticed in %d seeds", most)
+			})
+		}
+	})
+	if *update && !t.Failed() {
+		updateTable(t, strings.Join(noticed, ""))
+	}
+}
+
+// The page of the simulation, and where the table of rules stands in it.
+const (
+	page  = "../../docs/simulation.md"
+	table = "| rule | seed | what it came to |\n|---|---|---|\n"
+)
+
+var update = flag.Bool("update", false, "whether docs/simulation.md is written anew")
+
+func updateTable(t *testing.T, rows string) {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, _ := strings.Cut(string(text), table)
+	if err := os.WriteFile(page, []byte(before+table+rows), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestPage: docs/simulation.md names each rule, and no other.
+func TestPage(t *testing.T) {
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rows, _ := strings.Cut(string(text), table)
+	var rules, named []string
+	for _, v := range variants {
+		rules = append(rules, v.rule)
+	}
+	for row := range strings.Lines(rows) {
+		named = append(named, strings.Split(row, " | ")[0][len("| "):])
+	}
+	if !slices.Equal(rules, named) {
+		t.Errorf("the table of %s names the rules\n%q, and there are\n%q: write it anew, as TestBrokenVariants says", page, named, rules)
 	}
 }

@@ -247,7 +247,7 @@ func (w *world) trace(format string, args ...any) {
 
 func (w *world) fail(format string, args ...any) {
 	if w.failure == "" {
-		w.failure = fmt.Sprintf("after %s: ", w.now.Sub(w.begin)) + fmt.Sprintf(format, args...)
+		w.failure = fmt.Sprintf("after %s: ", w.now.Sub(w.begin).Round(time.Second)) + fmt.Sprintf(format, args...)
 		w.trace("FAILED: %s", w.failure)
 	}
 }
@@ -373,8 +373,7 @@ func (w *world) pause(name string) {
 	w.spawn("pause", func(d *dispatch.Dispatcher) bool {
 		_, err := d.Pause(w.t.Context(), name, "enough", "somebody")
 		return err == nil
-	}, func(bool) {})
-	w.after(w.between(time.Minute, 3*time.Hour), func() { w.resume(name) })
+	}, func(bool) { w.after(w.between(time.Minute, 3*time.Hour), func() { w.resume(name) }) })
 }
 
 // resume resumes a model; whoever does it does it until it is done.
