@@ -178,8 +178,10 @@ func TestAPauseHoldsWhatWaitsForSomethingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for wait, change := range map[string]func(*model.Model){
-		"debounce": func(m *model.Model) { m.Policy.Debounce = &model.Debounce{Quiet: 2 * time.Minute, AtMost: 5 * time.Minute} },
-		"objects":  func(m *model.Model) { m.Policy.WaitFor = &model.WaitFor{Objects: []model.Template{uri}} },
+		"debounce": func(m *model.Model) {
+			m.Policy.Debounce = &model.Debounce{Quiet: 2 * time.Minute, AtMost: 5 * time.Minute}
+		},
+		"objects": func(m *model.Model) { m.Policy.WaitFor = &model.WaitFor{Objects: []model.Template{uri}} },
 	} {
 		w := newWorld(t, change)
 		ids := w.accepts(t, "a.csv")
