@@ -84,7 +84,7 @@ type Options struct {
 }
 
 // Notice is told what happens, as it happens: after it is stored, and once for each time that it
-// is. Fields that are nil are not called.
+// is. What others do at the same time may be told in another order. Fields that are nil are not called.
 type Notice struct {
 	Decided   func(event.Event, Decision)
 	Moved     func(before, after run.Run)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +22,6 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/run"
-	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/dynamodb"
 	"modeldispatch/internal/store/dynamodb/dynamodbtest"
 )
@@ -145,33 +145,36 @@ func TestTheOutputOfAContainerIsInTheLogOfItsAttempt(t *testing.T) {
 	}
 }
 
+// TestTwoHundredObjectsAreTwoHundredRuns, and what these leave in memory is what ECS says of a task for an hour: some
+// kilobytes each. It is not run beside other tests, whose memory it would count.
 func TestTwoHundredObjectsAreTwoHundredRuns(t *testing.T) {
-	t.Parallel()
-	stores := map[string]func(*testing.T) store.Store{
-		"SQLite": func(*testing.T) store.Store { return nil }, // the stack's own
-		"DynamoDB Local": func(t *testing.T) store.Store {
-			c := dynamodbtest.Connect(dynamodbtest.Local(t))
-			return dynamodb.New(c, dynamodbtest.Table(t, c))
-		},
-	}
-	for name, open := range stores {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			twoHundredObjects(t, open(t))
-		})
+	s := start(t, project(t, never))
+	const warm, n = 50, 200
+	s.copies(t, 0, warm)
+	before := heap()
+	s.copies(t, warm, warm+n)
+	if after, most := heap(), before+n*16<<10; after > most {
+		t.Errorf("the heap was %d bytes before %d runs, and is %d after them; want %d at most", before, n, after, most)
 	}
 }
 
-func twoHundredObjects(t *testing.T, in store.Store) {
+// TestTwoHundredObjectsOnDynamoDB is the same flow with its store in AWS's DynamoDB Local.
+func TestTwoHundredObjectsOnDynamoDB(t *testing.T) {
+	t.Parallel()
 	o, err := options(project(t, never))
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Store = in
-	s := startWith(t, o)
-	const n = 200
+	c := dynamodbtest.Connect(dynamodbtest.Local(t))
+	o.Store = dynamodb.New(c, dynamodbtest.Table(t, c))
+	startWith(t, o).copies(t, 0, 200)
+}
+
+// copies has objects arrive with all numbers from one up to another, at once: each has one run, one task and one result.
+func (s *stand) copies(t *testing.T, from, to int) {
+	t.Helper()
 	var puts sync.WaitGroup
-	for i := range n {
+	for i := from; i < to; i++ {
 		puts.Go(func() {
 			if err := put(t.Context(), s.s3, fmt.Sprintf("s3://landing/copy/%03d.txt", i), fmt.Append(nil, i)); err != nil {
 				t.Error(err)
@@ -179,20 +182,28 @@ func twoHundredObjects(t *testing.T, in store.Store) {
 		})
 	}
 	puts.Wait()
-	for _, r := range s.ended(t, n) {
+	for _, r := range s.ended(t, to) {
 		if r.State != run.Succeeded || r.Attempt != 1 {
 			t.Errorf("run %s ended as %s after %d attempts: %v", r.ID, r.State, r.Attempt, r.Outcome)
 		}
 	}
-	for i := range n {
+	for i := from; i < to; i++ {
 		if got := s.get(t, fmt.Sprintf("s3://results/copy/%03d.txt", i)); got != fmt.Sprint(i) {
 			t.Errorf("result %d is %q", i, got)
 		}
 	}
 	s.settled(t)
-	if tasks := s.tasks(t); len(tasks) != n {
-		t.Errorf("%d objects had %d tasks", n, len(tasks))
+	if tasks := s.tasks(t); len(tasks) != to {
+		t.Errorf("%d objects had %d tasks", to, len(tasks))
 	}
+}
+
+// heap is how many bytes are in use.
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 func TestCancelStopsATask(t *testing.T) {

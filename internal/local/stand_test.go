@@ -228,7 +228,13 @@ func startWith(t *testing.T, o local.Options) *stand {
 	})
 	stack.Watch(dispatch.Notice{
 		Decided: func(_ event.Event, d dispatch.Decision) { s.change(func() { s.decisions = append(s.decisions, d) }) },
-		Moved:   func(_, after run.Run) { s.change(func() { s.runs[after.ID] = after }) },
+		Moved: func(_, after run.Run) {
+			s.change(func() {
+				if !s.runs[after.ID].State.Ended() {
+					s.runs[after.ID] = after
+				}
+			})
+		},
 	})
 	cfg := app.Endpoint(stack.URL(), local.Region, "test")
 	s.s3 = awss3.NewFromConfig(cfg, func(o *awss3.Options) { o.UsePathStyle = true })
