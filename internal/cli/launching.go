@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"modeldispatch/internal/app"
@@ -64,12 +65,12 @@ func unknownDeployment(stack string, c model.Catalog, why error) (launching, err
 
 // request is the RunTask request of a run's first attempt, with a note about what is not known of it.
 func (l launching) request(s *session, id string, m model.Model, task model.Rendered) (fargate.Request, string) {
-	launch := fargate.Launch{Deployment: l.Deployment, Run: id, Attempt: 1, Capacity: m.Capacities()[0], Placement: l.Placement}
+	launch := fargate.Launch{Deployment: l.Deployment, Run: id, Attempt: 1, Capacity: m.Capacities()[0], Placement: l.Placement, AWSVPC: ownsNetwork(m)}
 	why := "there is no stack to ask for it now"
 	if l.Launcher != nil {
 		definition, err := l.Launcher.Definition(s.ctx, task.Family, task.Container)
 		if err == nil && definition.ARN != task.Family {
-			launch.Definition = definition.ARN
+			launch.Definition, launch.AWSVPC = definition.ARN, definition.AWSVPC
 		}
 		why = "ECS does not have it yet"
 		if err != nil {
@@ -80,4 +81,10 @@ func (l launching) request(s *session, id string, m model.Model, task model.Rend
 		return fargate.NewRequest(task, launch), fmt.Sprintf("taskDefinition %s is resolved to its latest ACTIVE revision at launch: %s", task.Family, why)
 	}
 	return fargate.NewRequest(task, launch), ""
+}
+
+// ownsNetwork says whether the task definition that a model brings has the networkMode awsvpc.
+func ownsNetwork(m model.Model) bool {
+	var definition struct{ NetworkMode string }
+	return json.Unmarshal(m.Task.Definition, &definition) == nil && definition.NetworkMode == "awsvpc"
 }

@@ -107,17 +107,17 @@ func NewRequest(t model.Rendered, l Launch) Request {
 	if r.TaskDefinition == "" {
 		r.TaskDefinition = t.Family
 	}
-	awsvpc := true
+	awsvpc, public := true, l.Placement.AssignPublicIP
 	switch l.Capacity {
-	case model.EC2, model.External:
-		r.LaunchType, awsvpc = strings.ToUpper(string(l.Capacity)), l.AWSVPC
+	case model.EC2, model.External: // "Assign public IP is not supported for this launch type"
+		r.LaunchType, awsvpc, public = strings.ToUpper(string(l.Capacity)), l.AWSVPC, false
 	case model.Spot:
 		r.CapacityProviderStrategy = []CapacityProvider{{"FARGATE_SPOT", 1}}
 	default:
 		r.LaunchType = "FARGATE"
 	}
 	if awsvpc {
-		r.NetworkConfiguration = l.Placement.network()
+		r.NetworkConfiguration = l.Placement.network(public)
 	}
 	return r
 }
@@ -139,9 +139,9 @@ func overrides(t model.Rendered, l Launch) Overrides {
 	return o
 }
 
-func (p Placement) network() *NetworkConfiguration {
+func (p Placement) network(public bool) *NetworkConfiguration {
 	assign := "DISABLED"
-	if p.AssignPublicIP {
+	if public {
 		assign = "ENABLED"
 	}
 	return &NetworkConfiguration{Awsvpc{Subnets: p.Subnets, SecurityGroups: p.SecurityGroups, AssignPublicIP: assign}}

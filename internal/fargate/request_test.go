@@ -68,13 +68,17 @@ func TestCapacities(t *testing.T) {
 	for capacity, want := range map[model.Capacity]string{model.OnDemand: "FARGATE", model.Spot: "", model.EC2: "EC2", model.External: "EXTERNAL"} {
 		for _, awsvpc := range []bool{false, true} {
 			l := launch
-			l.Capacity, l.AWSVPC = capacity, awsvpc
+			l.Capacity, l.AWSVPC, l.Placement.AssignPublicIP = capacity, awsvpc, true
 			r := fargate.NewRequest(rendered, l)
+			fargates := capacity == model.OnDemand || capacity == model.Spot
 			if r.LaunchType != want || (want == "") != (len(r.CapacityProviderStrategy) == 1) {
 				t.Errorf("%s: launch type %q, strategy %v", capacity, r.LaunchType, r.CapacityProviderStrategy)
 			}
-			if network := awsvpc || capacity == model.OnDemand || capacity == model.Spot; (r.NetworkConfiguration != nil) != network {
+			if network := awsvpc || fargates; (r.NetworkConfiguration != nil) != network {
 				t.Errorf("%s, awsvpc %t: network configuration %v, want one: %t", capacity, awsvpc, r.NetworkConfiguration, network)
+			}
+			if n := r.NetworkConfiguration; n != nil && (n.AwsvpcConfiguration.AssignPublicIP == "ENABLED") != fargates {
+				t.Errorf("%s: assignPublicIp is %s, which only Fargate knows", capacity, n.AwsvpcConfiguration.AssignPublicIP)
 			}
 		}
 	}
