@@ -1,8 +1,10 @@
 package catalog
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -10,6 +12,7 @@ import (
 
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/route"
 )
 
 // draft is a model that is being read.
@@ -26,6 +29,7 @@ type draft struct {
 	local      []model.Template
 	timezone   string
 	inputs     map[string]position
+	outputs    map[string]member
 	triggers   []member
 	envNames   map[string]bool
 }
@@ -43,7 +47,7 @@ func (p *project) draft(dir, name, file string) *draft {
 			report: p.report, file: filepath.ToSlash(file), model: name, variables: p.variables, defined: true,
 			least: fmt.Sprintf("name: %s and task: { definition: task-definition.json } are", name),
 		},
-		project: p, folder: filepath.Dir(file), dir: dir, inputs: map[string]position{}, envNames: map[string]bool{},
+		project: p, folder: filepath.Dir(file), dir: dir, inputs: map[string]position{}, outputs: map[string]member{}, envNames: map[string]bool{},
 	}
 }
 
@@ -284,7 +288,7 @@ func (d *draft) readOutput(m member) {
 	}
 	m.checkBucket(t.String())
 	d.checkInputs(m.value, t, true)
-	d.model.Outputs = append(d.model.Outputs, model.Output{Name: m.name, URI: t})
+	d.model.Outputs, d.outputs[m.name] = append(d.model.Outputs, model.Output{Name: m.name, URI: t}), m
 }
 
 // template reads text with placeholders.
@@ -385,20 +389,57 @@ func (d *draft) checkName(seen map[string]string, variable, name string, at posi
 	seen[variable] = name
 }
 
-// checkLoop finds a model that would start itself: an output under its own arrival prefix.
+// checkLoop finds a model that would start itself: by an output that one of its own arrivals takes.
 func (d *draft) checkLoop() {
 	for _, t := range d.model.Triggers {
-		for _, pattern := range t.Arrival {
-			prefix, _, _ := strings.Cut(pattern, "{")
-			prefix, _, _ = strings.Cut(prefix, "*")
+		for _, text := range t.Arrival {
+			arrival, err := route.ParseArrival(text)
+			if err != nil {
+				continue // it has been said
+			}
 			for _, out := range d.model.Outputs {
-				literal, _, _ := strings.Cut(out.URI.String(), "{")
-				if strings.HasPrefix(literal, prefix) {
-					d.root.errorf("output %q (%s) lies under the model's own arrival %s: it would start itself for ever; write elsewhere", out.Name, out.URI, pattern)
+				if uri, taken := d.takes(arrival, out.URI); taken {
+					d.outputs[out.Name].errorf("output %q can be %s, which the model's own arrival %s takes: it would start itself for ever; write elsewhere", out.Name, uri, text)
 				}
 			}
 		}
 	}
+}
+
+// takes says whether an arrival takes an object of this name for some inputs, and which.
+func (d *draft) takes(a route.Arrival, t model.Template) (string, bool) {
+	for _, inputs := range d.samples() {
+		uri, absent := t.Expand(d.model.Lookup(inputs))
+		bucket, key, err := model.SplitS3(uri.Text)
+		if absent != "" || err != nil {
+			continue
+		}
+		if _, taken := a.Match(bucket, key); taken {
+			return uri.Text, true
+		}
+	}
+	return "", false
+}
+
+// samples are inputs that a run may have: one of each type, and each value of those that have only some.
+func (d *draft) samples() []model.Inputs {
+	one := map[model.Type]string{model.Date: "2026-01-31", model.DateTime: "2026-01-31T00:00:00Z", model.Integer: "1", model.Number: "1", model.Boolean: "true"}
+	first := model.Inputs{}
+	for _, in := range d.model.Inputs {
+		first[in.Name] = cmp.Or(one[in.Type], "x")
+		if len(in.Enum) > 0 {
+			first[in.Name] = in.Enum[0]
+		}
+	}
+	all := []model.Inputs{first}
+	for _, in := range d.model.Inputs {
+		for _, value := range in.Enum {
+			other := maps.Clone(first)
+			other[in.Name] = value
+			all = append(all, other)
+		}
+	}
+	return all
 }
 
 func rawJSON(v any) json.RawMessage {
