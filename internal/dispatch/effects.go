@@ -67,18 +67,21 @@ func (d *Dispatcher) do(ctx context.Context, key store.Key, e run.Effect) error 
 	return fmt.Errorf("effect %q is not known to this code", e.Kind)
 }
 
-// stopTask stops a task. One that ECS does not know is tried again, as it may only not know it
-// yet, until the run no longer counts on it.
+// gone is how many times in vain a task is told to stop, over two hours: ECS forgets a task an hour after it has stopped.
+const gone = 10
+
+// stopTask stops a task. One that ECS does not know is told again, as ECS may only not show it, until it was seen stopped, or
+// the run has ended and counts on it no more.
 func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.Effect) error {
 	err := d.Watcher.StopTask(ctx, e.Task, e.Reason)
 	if !errors.Is(err, fargate.ErrMissing) {
 		return err
 	}
 	r, _, readErr := Read[run.Run](ctx, d.Store, RunKey(id))
-	if readErr != nil {
+	switch {
+	case readErr != nil:
 		return readErr
-	}
-	if r.State.Ended() || slices.Contains(r.Stopped, e.Task) {
+	case e.Tries >= gone, slices.Contains(r.Stopped, e.Task), r.State.Ended() && !slices.Contains(r.Strays, e.Task):
 		return nil
 	}
 	return err

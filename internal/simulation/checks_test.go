@@ -30,12 +30,13 @@ type checks struct {
 	paused    map[string]int      // models that are paused, and the commit by which
 	resumed   map[string]int      // models that are not any more, likewise
 	refused   map[string]bool     // clientTokens of which ECS has said that they start nothing
+	forgotten map[string]bool     // tasks that were not shown for so long that they may have been taken for lost
 }
 
 func newChecks() checks {
 	return checks{
 		runs: map[string]run.Run{}, holders: map[string][]string{}, started: map[string]int{}, decided: map[string]bool{}, cancelled: map[string]bool{},
-		joined: map[store.Key]int{}, paused: map[string]int{}, resumed: map[string]int{}, refused: map[string]bool{},
+		joined: map[store.Key]int{}, paused: map[string]int{}, resumed: map[string]int{}, refused: map[string]bool{}, forgotten: map[string]bool{},
 	}
 }
 
@@ -113,6 +114,8 @@ func (w *world) checkMove(a *actor, before, after run.Run) {
 		w.fail("run %s was %s, and is %s", after.ID, before.State, after.State)
 	case c.cancelled[after.ID] && calls:
 		w.fail("run %s was cancelled, and RunTask is called for it", after.ID)
+	case calls && len(before.Strays) > 0:
+		w.fail("RunTask is called for run %s beside its live task %v", after.ID, before.Strays)
 	case before.Task.ARN == after.Task.ARN && before.Task.Status == "RUNNING" && after.Task.Status == "PROVISIONING":
 		w.fail("the task of run %s was %s, and is %s", after.ID, before.Task.Status, after.Task.Status)
 	case before.For == run.Line && ready:
@@ -124,6 +127,14 @@ func (w *world) checkMove(a *actor, before, after run.Run) {
 	}
 	if after.Cancel != nil && after.Cancel.Class == run.Stopped {
 		c.cancelled[after.ID] = true
+	}
+}
+
+// checkStray checks that a task that nobody knows does not live on: once it was seen, it is told to stop.
+func (w *world) checkStray(t event.Task) {
+	_, id, _ := strings.Cut(runOf(t), "/")
+	if slices.Contains(w.checks.runs[id].Strays, t.ARN) && t.DesiredStatus == "RUNNING" {
+		w.fail("task %s of run %s was left to run, and the run knows nothing of it", t.StartedBy, id)
 	}
 }
 
@@ -255,8 +266,8 @@ func (w *world) checkLive() {
 	tasks := map[string]string{}
 	for _, arn := range w.aws.ECS.Tasks() {
 		t := w.aws.ECS.Task(arn)
-		if t.LastStatus == "STOPPED" {
-			continue
+		if t.LastStatus == "STOPPED" || w.checks.forgotten[arn] {
+			continue // what ECS says of a task that it forgets cannot be kept
 		}
 		id := runOf(t)
 		if other, two := tasks[id]; two {
@@ -273,7 +284,7 @@ func (w *world) checkNeeded(arn string) {
 	for _, other := range w.aws.ECS.Tasks() {
 		t := w.aws.ECS.Task(other)
 		succeeded := t.LastStatus == "STOPPED" && t.StopCode != "UserInitiated" && len(t.Containers) > 0 && t.Containers[0].ExitCode != nil && *t.Containers[0].ExitCode == 0
-		if succeeded && runOf(t) == id && !strings.HasPrefix(id, "sim/long-") {
+		if succeeded && runOf(t) == id && !w.checks.forgotten[other] && !strings.HasPrefix(id, "sim/long-") {
 			w.fail("run %s is launched again as %s, after its task of %s has succeeded", id, w.aws.ECS.Task(arn).StartedBy, t.StartedBy)
 		}
 	}
@@ -348,7 +359,7 @@ func (w *world) checkTasks(runs []run.Run) {
 	stopped := map[string]bool{}
 	for _, arn := range w.aws.ECS.Tasks() {
 		t := w.aws.ECS.Task(arn)
-		if t.LastStatus != "STOPPED" {
+		if t.LastStatus != "STOPPED" && !w.checks.forgotten[arn] {
 			w.fail("the task of %s still runs", t.StartedBy)
 		}
 		if len(t.Containers) > 0 {

@@ -41,6 +41,7 @@ type faults struct {
 	cancel       float64       // somebody cancels a run
 	pause        float64       // somebody pauses a model for a while
 	blink        float64       // a task is not shown
+	forget       float64       // a task is not shown for so long that it is taken for lost, and lives
 	lost         float64       // DynamoDB's answer, so that the SDK sends the call again
 	invisible    time.Duration // a new task is not shown
 	skew         time.Duration // between clocks
@@ -59,7 +60,7 @@ func roll(w *world) faults {
 	f := faults{
 		crash: some(0.03), zombie: some(0.01), slow: some(0.1), throttle: some(0.3), serverError: some(0.3), gatewayError: some(0.2), refuse: some(0.5), lose: some(0.3),
 		duplicate: some(0.4), late: some(0.2), hang: some(0.3), interrupt: some(0.4), startFails: some(0.2), cancel: some(0.3), pause: some(0.6), blink: some(0.5),
-		conflict: some(0.3), fails: some(0.05), bad: some(0.3), stuck: some(0.1),
+		forget: some(0.05), conflict: some(0.3), fails: some(0.05), bad: some(0.3), stuck: some(0.1),
 		invisible: w.between(0, 3*time.Second), skew: w.between(0, 2*time.Second),
 	}
 	if w.chance(0.3) {

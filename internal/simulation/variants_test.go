@@ -128,6 +128,9 @@ func gentle(f *faults) {
 	f.crash, f.zombie, f.slow, f.fails, f.lose, f.late, f.outageTo = 0, 0, 0, 0, 0, 0, 0
 }
 
+// forgetful has ECS not show tasks for so long that they are taken for lost, and be late with what becomes of them.
+func forgetful(f *faults) { f.forget, f.lose, f.late, f.hang = 0.9, 0, 0.9, 0.9 }
+
 var breakRules = flag.Bool("break", false, "whether TestBrokenVariants breaks each rule")
 
 // unconditional writes overwrite what somebody else has written in between.
@@ -204,6 +207,12 @@ var variants = []variant{
 		if r.Attempt > 0 {
 			r.Closed, r.Stopped = false, nil
 		}
+	}},
+	{rule: "a live task that nobody knows is stopped", models: []string{"long"}, harsh: forgetful, write: dropped(func(e run.Effect) bool {
+		return e.Kind == run.StopTask && e.Reason == "not a task of the current attempt"
+	})},
+	{rule: "nothing is launched beside a live task that nobody knows", models: []string{"long"}, harsh: forgetful, read: func(_ *actor, r *run.Run) {
+		r.Strays = nil
 	}},
 	{rule: "states of a task are ordered by its version", read: func(_ *actor, r *run.Run) { r.Task.Version = 0 }},
 	{rule: "Spot's warning is no end", harsh: func(f *faults) { f.interrupt = 0.9 }, task: func(_ *world, t *event.Task) {
@@ -301,9 +310,6 @@ var variants = []variant{
 		dropped(func(e run.Effect) bool { return e.Kind == run.Downstream && e.Next.Before(a.world.now) })(a, r)
 	}},
 }
-
-// Two rules have no variant: that a task nobody knows is stopped, and that it blocks the next launch.
-// As long as ECS keeps its promises there is no such task; internal/run tests them.
 
 // TestBrokenVariants: each rule, broken, is noticed. So each of them is needed, and the simulation can fail. By which seed
 // and as what is written into docs/simulation.md:

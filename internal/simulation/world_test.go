@@ -408,13 +408,18 @@ func (w *world) sweep(until func() bool) {
 	w.after(time.Minute, func() { w.sweep(until) })
 }
 
-// hides says whether ECS, which is eventually consistent, does not show a task: shortly after it
-// was created, and for some minutes at another time: for less than it takes to believe that the task is gone.
+// hides says whether ECS, which is eventually consistent, does not show a task: shortly after it was created, and for some
+// minutes at another time: mostly for less than it takes to believe that the task is gone.
 func (w *world) hides(arn string) bool {
 	if w.now.Sub(w.aws.ECS.Created(arn)) < w.faults.invisible {
 		return true
 	}
-	if w.hidden[arn].IsZero() && w.chance(w.faults.blink) {
+	switch {
+	case !w.hidden[arn].IsZero():
+	case w.chance(w.faults.forget):
+		w.checks.forgotten[arn] = true
+		w.hidden[arn] = w.now.Add(w.between(run.Patience, 2*time.Hour))
+	case w.chance(w.faults.blink):
 		w.hidden[arn] = w.now.Add(w.between(0, run.Patience*2/3))
 	}
 	return w.now.Before(w.hidden[arn])
@@ -490,7 +495,8 @@ func (w *world) ends(arn string) {
 }
 
 func (w *world) exit(arn string, code int) {
-	if w.aws.ECS.Task(arn).LastStatus != "STOPPED" {
+	if task := w.aws.ECS.Task(arn); task.LastStatus != "STOPPED" {
+		w.checkStray(task)
 		w.emit(w.aws.ECS.Exit(arn, code))
 	}
 }
