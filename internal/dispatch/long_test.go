@@ -39,6 +39,13 @@ func (e *eyes) DescribeTasks(ctx context.Context, arns ...string) map[string]far
 	return all
 }
 
+func (e *eyes) StopTask(ctx context.Context, arn, reason string) error {
+	if e.shut {
+		return fmt.Errorf("stopping task %s: %w", arn, fargate.ErrMissing)
+	}
+	return e.Watcher.StopTask(ctx, arn, reason)
+}
+
 // running is a world with a run whose task runs, and goes on without a word.
 func running(t *testing.T) (*world, *eyes, string) {
 	t.Helper()
@@ -75,6 +82,35 @@ func TestATaskThatIsSeenInBetweenIsNotLost(t *testing.T) {
 		w.after(t, time.Minute)
 	}
 	w.want(t, id, run.Failed, run.Lost)
+}
+
+// TestATaskThatWasTakenForLostIsStopped: it is told so until ECS shows it again, or for so long that it must be gone.
+func TestATaskThatWasTakenForLostIsStopped(t *testing.T) {
+	t.Parallel()
+	for name, shown := range map[string]bool{"it is shown again": true, "it is not": false} {
+		w, e, id := running(t)
+		e.shut = true
+		for range 20 {
+			w.after(t, time.Minute)
+		}
+		w.want(t, id, run.Failed, run.Lost)
+		arn := w.newest()
+		w.observe(t, w.aws.ECS.Task(arn)) // a late event: it lives
+		w.after(t, 2*time.Minute)
+		if r := w.run(t, id); len(r.Outbox.Effects) == 0 || w.aws.ECS.Task(arn).DesiredStatus != "RUNNING" {
+			t.Fatalf("%s: it is %s, and left to do is %+v", name, w.aws.ECS.Task(arn).DesiredStatus, r.Outbox.Effects)
+		}
+		e.shut = !shown
+		for range 3 * 60 {
+			w.after(t, time.Minute)
+		}
+		if got := w.aws.ECS.Task(arn).DesiredStatus == "STOPPED"; got != shown {
+			t.Errorf("%s: that it was told to stop is %t", name, got)
+		}
+		if r := w.run(t, id); len(r.Outbox.Effects) > 0 {
+			t.Errorf("%s: left to do is %+v", name, r.Outbox.Effects)
+		}
+	}
 }
 
 func TestQuietTasksDoNotHoldUpTheSweep(t *testing.T) {

@@ -370,7 +370,7 @@ func (w *world) checkTasks(runs []run.Run) {
 	for _, r := range runs {
 		if code := exits[r.Task.ARN]; r.State == run.Succeeded && (code == nil || *code != 0) {
 			w.fail("run %s succeeded, and its task's exit code is %v", r.ID, code)
-		} else if code != nil && *code == 0 && !stopped[r.Task.ARN] && r.State != run.Succeeded && r.Outcome.Class != run.Lost {
+		} else if code != nil && *code == 0 && !stopped[r.Task.ARN] && r.State.Ended() && r.State != run.Succeeded && r.Outcome.Class != run.Lost {
 			w.fail("run %s is %s, and its task has exited with 0 before it was told to stop", r.ID, r.State)
 		}
 	}
