@@ -356,7 +356,7 @@ func (w *world) checkFollowed(runs []run.Run) {
 // checkTasks checks that no task is left, and that success is what the last task said.
 func (w *world) checkTasks(runs []run.Run) {
 	exits := map[string]*int{} // by ARN
-	stopped := map[string]bool{}
+	stopped := map[string]bool{} // tasks that were told to, or that ECS did not show when they ended
 	for _, arn := range w.aws.ECS.Tasks() {
 		t := w.aws.ECS.Task(arn)
 		if t.LastStatus != "STOPPED" && !w.checks.forgotten[arn] {
@@ -365,7 +365,7 @@ func (w *world) checkTasks(runs []run.Run) {
 		if len(t.Containers) > 0 {
 			exits[arn] = t.Containers[0].ExitCode
 		}
-		stopped[arn] = t.StopCode == "UserInitiated"
+		stopped[arn] = t.StopCode == "UserInitiated" || w.checks.forgotten[arn]
 	}
 	for _, r := range runs {
 		if code := exits[r.Task.ARN]; r.State == run.Succeeded && (code == nil || *code != 0) {
