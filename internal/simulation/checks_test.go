@@ -355,7 +355,7 @@ func (w *world) checkFollowed(runs []run.Run) {
 
 // checkTasks checks that no task is left, and that success is what the last task said.
 func (w *world) checkTasks(runs []run.Run) {
-	exits := map[string]*int{} // by ARN
+	exits := map[string]*int{}   // by ARN
 	stopped := map[string]bool{} // tasks that were told to, or that ECS did not show when they ended
 	for _, arn := range w.aws.ECS.Tasks() {
 		t := w.aws.ECS.Task(arn)
