@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/run"
@@ -67,11 +68,11 @@ func (d *Dispatcher) do(ctx context.Context, key store.Key, e run.Effect) error 
 	return fmt.Errorf("effect %q is not known to this code", e.Kind)
 }
 
-// gone is how many times in vain a task is told to stop, over two hours: ECS forgets a task an hour after it has stopped.
-const gone = 10
+// gone is after how long a task that ECS does not know is taken for gone: it forgets a task an hour after that has stopped.
+const gone = 2 * time.Hour
 
 // stopTask stops a task. One that ECS does not know is told again, as ECS may only not show it, until it was seen stopped, or
-// the run has ended and counts on it no more.
+// the run has ended and nothing more is known of it.
 func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.Effect) error {
 	err := d.Watcher.StopTask(ctx, e.Task, e.Reason)
 	if !errors.Is(err, fargate.ErrMissing) {
@@ -81,7 +82,7 @@ func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.Effect) erro
 	switch {
 	case readErr != nil:
 		return readErr
-	case e.Tries >= gone, slices.Contains(r.Stopped, e.Task), r.State.Ended() && !slices.Contains(r.Strays, e.Task):
+	case slices.Contains(r.Stopped, e.Task), r.State.Ended() && (!slices.Contains(r.Strays, e.Task) || d.Now().Sub(e.At) > gone):
 		return nil
 	}
 	return err

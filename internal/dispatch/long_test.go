@@ -25,6 +25,7 @@ type eyes struct {
 	dispatch.Watcher
 	looks int
 	shut  bool
+	stop  error // of each StopTask
 }
 
 func (e *eyes) DescribeTasks(ctx context.Context, arns ...string) map[string]fargate.Described {
@@ -40,7 +41,10 @@ func (e *eyes) DescribeTasks(ctx context.Context, arns ...string) map[string]far
 }
 
 func (e *eyes) StopTask(ctx context.Context, arn, reason string) error {
-	if e.shut {
+	switch {
+	case e.stop != nil:
+		return e.stop
+	case e.shut:
 		return fmt.Errorf("stopping task %s: %w", arn, fargate.ErrMissing)
 	}
 	return e.Watcher.StopTask(ctx, arn, reason)
@@ -110,6 +114,30 @@ func TestATaskThatWasTakenForLostIsStopped(t *testing.T) {
 		if r := w.run(t, id); len(r.Outbox.Effects) > 0 {
 			t.Errorf("%s: left to do is %+v", name, r.Outbox.Effects)
 		}
+	}
+}
+
+// TestATaskIsStoppedHoweverLongThatTakes: StopTask fails for hours, and then ECS does not show the task for a moment.
+func TestATaskIsStoppedHoweverLongThatTakes(t *testing.T) {
+	t.Parallel()
+	w, e, id := running(t)
+	e.stop = errors.New("throttled")
+	if err := w.Cancel(t.Context(), id, "enough", "ann"); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 * 60 {
+		w.after(t, time.Minute)
+	}
+	e.stop = fmt.Errorf("stopping: %w", fargate.ErrMissing)
+	for range 20 {
+		w.after(t, time.Minute)
+	}
+	e.stop = nil
+	for range 20 {
+		w.after(t, time.Minute)
+	}
+	if got := w.aws.ECS.Task(w.newest()).DesiredStatus; got != "STOPPED" {
+		t.Errorf("the task of a run that was cancelled is to be %s", got)
 	}
 }
 

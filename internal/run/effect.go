@@ -30,7 +30,7 @@ type Effect struct {
 	Task     string     `json:"task,omitempty"`
 	Reason   string     `json:"reason,omitempty"`
 	Line     string     `json:"line,omitempty"`
-	At       time.Time  `json:"at,omitzero"`        // when it is to be delivered: of a wake, or of a run sent to the launch queue for later
+	At       time.Time  `json:"at,omitzero"`        // when it is to be delivered: of a wake, or of a run sent to the launch queue for later; when a stop was wanted
 	What     string     `json:"what,omitempty"`     // detail type of an announcement
 	Sequence int        `json:"sequence,omitempty"` // of an announcement in its document
 	Next     time.Time  `json:"next"`               // when it is tried again
@@ -128,7 +128,7 @@ func (r Run) announce(what string, now time.Time) Run {
 
 // stopTask tells ECS to stop a task.
 func (r Run) stopTask(arn, why string, now time.Time) Run {
-	return r.effect(Effect{Kind: StopTask, Task: arn, Reason: why}, now).wake(now, now)
+	return r.effect(Effect{Kind: StopTask, Task: arn, Reason: why, At: now}, now).wake(now, now)
 }
 
 // wake asks for a wake message where the time is near enough to send one; else the sweep comes by.

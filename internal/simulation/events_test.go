@@ -30,10 +30,6 @@ type happened struct {
 
 // happen has something happen that starts a model; now and then it says too little to be of use.
 func (w *world) happen(name string, n int) {
-	if w.burst != nil {
-		w.arrive(name, n)
-		return
-	}
 	field := "n"
 	if w.chance(w.faults.bad) {
 		field = "m"

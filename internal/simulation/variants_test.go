@@ -327,6 +327,7 @@ func TestBrokenVariants(t *testing.T) {
 				const most = 3_000
 				for number := uint64(1); number <= most; number++ {
 					if _, failure := simulate(t, number, v); failure != "" {
+						t.Logf("seed %d: %s", number, failure)
 						noticed[i] = fmt.Sprintf("| %s | %d | %s |\n", v.rule, number, failure)
 						return
 					}
