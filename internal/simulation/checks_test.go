@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -164,8 +165,8 @@ func (w *world) checkTurn(a *actor, r run.Run) {
 	c := &w.checks
 	w.checkPaused(a, r.Model, r.ID)
 	place := standing(r)
-	for key, at := range c.joined {
-		ahead := key.PK == r.Line && key.SK < place && at <= a.looked[r.Line]
+	for _, key := range slices.SortedFunc(maps.Keys(c.joined), func(a, b store.Key) int { return strings.Compare(a.String(), b.String()) }) {
+		ahead := key.PK == r.Line && key.SK < place && c.joined[key] <= a.looked[r.Line]
 		if !ahead {
 			continue
 		}
@@ -310,9 +311,9 @@ func (w *world) checkEnd() {
 		}
 		ids[key][detail.ID] = true
 	}
-	for key, some := range ids {
-		if len(some) != 1 {
-			w.fail("%s was announced with %d ids", key, len(some))
+	for _, key := range slices.Sorted(maps.Keys(ids)) {
+		if n := len(ids[key]); n != 1 {
+			w.fail("%s was announced with %d ids", key, n)
 		}
 	}
 	runs := w.runs()
@@ -340,7 +341,7 @@ func (w *world) checkFollowed(runs []run.Run) {
 	for _, r := range runs {
 		there[r.ID] = true
 	}
-	for id := range w.checks.started {
+	for _, id := range slices.Sorted(maps.Keys(w.checks.started)) {
 		if !there[id] {
 			w.fail("run %s was started, and is not there", id)
 		}
