@@ -65,10 +65,11 @@ func Wire(cfg aws.Config, o Options, c model.Catalog, s store.Store) (*dispatch.
 	return d, nil
 }
 
-// Endpoint is the configuration of a place where all services answer at one address, and any
-// credentials do.
-func Endpoint(url, region, key string) aws.Config {
-	return aws.Config{Region: region, BaseEndpoint: aws.String(url), Credentials: credentials.NewStaticCredentialsProvider(key, key, "")}
+// Endpoint returns the configuration of a place where all services answer at one address.
+func Endpoint(url, region, accessKeyID, secretAccessKey string) aws.Config {
+	return aws.Config{
+		Region: region, BaseEndpoint: aws.String(url), Credentials: credentials.NewStaticCredentialsProvider(accessKeyID, secretAccessKey, ""),
+	}
 }
 
 // firstTime is how long each thing may take that is done first: Lambda gives ten seconds for all of a start.

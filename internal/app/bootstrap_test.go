@@ -197,7 +197,8 @@ func newAccount(t *testing.T) account {
 		t.Fatal(err)
 	}
 	table := dynamodbtest.Table(t, db)
-	cfg := app.Endpoint(stack.URL(), local.Region, "test")
+	credential := stack.Address().Credential
+	cfg := app.Endpoint(stack.URL(), local.Region, credential.AccessKeyID, credential.SecretAccessKey)
 	a := account{
 		catalog: c, stack: stack,
 		store: dynamodb.New(db, table), ecs: ecs.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg),
@@ -214,7 +215,7 @@ func newAccount(t *testing.T) account {
 	a.environment = map[string]string{
 		"DEPLOYMENT": deployment, "CATALOG": file, "TABLE": table, "LAUNCH_QUEUE_URL": queue("launch"), "WAKE_QUEUE_URL": queue("wake"),
 		"STATE_BUCKET": local.Bucket, "EVENT_BUS": "default", "CLUSTER": "modeldispatch", "SUBNETS": "subnet-1,subnet-2", "RUN_TASK_RATE": "19.5", "RETENTION": "90",
-		"AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": credential.AccessKeyID, "AWS_SECRET_ACCESS_KEY": credential.SecretAccessKey,
 		"AWS_ENDPOINT_URL": stack.URL(), "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
 	}
 	return a

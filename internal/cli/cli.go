@@ -69,7 +69,7 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 	s := &session{Streams: streams, ctx: ctx}
 	exit := -1
 	parser, err := kong.New(&s.commands, kong.Name("modeldispatch"), kong.Writers(streams.Out, streams.Err), kong.Exit(func(code int) { exit = code }),
-		kong.Description("Runs containerised models on ECS Fargate when something happens."), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.Description("Runs containerised models on ECS Fargate when something happens."), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
 		_, _ = fmt.Fprintln(streams.Err, err)
 		return 2

@@ -130,7 +130,7 @@ func (l laptop) models() (model.Catalog, error) {
 }
 
 func (l laptop) dispatcher(c model.Catalog) (*dispatch.Dispatcher, error) {
-	url, err := local.Endpoint(l.ctx, l.data)
+	address, err := local.Endpoint(l.ctx, l.data)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +138,7 @@ func (l laptop) dispatcher(c model.Catalog) (*dispatch.Dispatcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := local.Wire(url, c, db)
+	d, err := local.Wire(address, c, db)
 	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

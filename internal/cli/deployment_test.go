@@ -63,7 +63,7 @@ func TestCommandsOnADeployment(t *testing.T) {
 	for name, value := range map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull} {
 		t.Setenv(name, value)
 	}
-	cfg := app.Endpoint(url, "us-east-1", "test")
+	cfg := app.Endpoint(url, "us-east-1", "test", "test")
 	s := shell{t, sample}
 
 	s.says(1, `there is no environment "pord"`, "runs", "-e", "pord")
@@ -212,7 +212,7 @@ func TestConnectKeepsWhatIsThere(t *testing.T) {
 	for name, value := range map[string]string{"AWS_ENDPOINT_URL": address, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull} {
 		t.Setenv(name, value)
 	}
-	cfg := app.Endpoint(address, "us-east-1", "test")
+	cfg := app.Endpoint(address, "us-east-1", "test", "test")
 	s, buckets, bucket := shell{t, sample}, s3.NewFromConfig(cfg, pathStyle), aws.String("landing")
 	s.says(1, `reading where bucket landing sends its events: .*NoSuchBucket`, "connect", "landing")
 

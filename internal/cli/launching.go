@@ -22,8 +22,8 @@ type launching struct {
 
 func (s *session) launching(folder string, c model.Catalog) (launching, error) {
 	if s.Environment == localEnvironment {
-		url, absent := local.Endpoint(s.ctx, dataFolder(folder))
-		d, err := local.Wire(url, c, nil)
+		address, absent := local.Endpoint(s.ctx, dataFolder(folder))
+		d, err := local.Wire(address, c, nil)
 		if err == nil && absent != nil {
 			d.Launcher = nil
 		}

@@ -28,10 +28,21 @@ type localCommand struct {
 	// Its fields and kinds are documented in README.md and in package fault.
 	Faults string `help:"What goes wrong on purpose, such as interruptions (default: the faults.yaml beside the events that are played)." type:"existingfile" placeholder:"FILE"`
 	Logs   bool   `help:"Print the functions' own logs too, as JSON, to standard error."`
+
+	NewCredentials bool     `help:"Replace the project's credentials in .modeldispatch/credentials."`
+	AnyCredentials bool     `help:"Take requests with any credentials, or none. Web pages are still refused."`
+	AllowHost      []string `help:"Answer to this host name too, as host.docker.internal; *.NAME for any bucket before it." placeholder:"HOST"`
+	AllowOrigin    []string `help:"Let the web app of this origin call the stack, as http://localhost:3000." placeholder:"URL"`
+
+	Start localStartCommand `cmd:"" default:"1" hidden:""`
+	Env   localEnvCommand   `cmd:"" help:"Print shell commands that point AWS tools at the running stack."`
 }
 
+type localStartCommand struct{}
+
 // Run starts the local stack, and stops it again at Ctrl-C or when all is played.
-func (c localCommand) Run(s *session) error {
+func (localStartCommand) Run(s *session) error {
+	c := s.Local
 	s.Environment = localEnvironment
 	if c.Port < -1 || c.Port > 65535 {
 		return fmt.Errorf("--port %d is no port: 1 to 65535 are, 0 is 4566 or a free one, and -1 a free one", c.Port)
@@ -48,7 +59,10 @@ func (c localCommand) Run(s *session) error {
 	if c.Logs {
 		log = zerolog.New(s.Err).With().Timestamp().Logger()
 	}
-	o := local.Options{Catalog: compiled, Data: dataFolder(folder), Port: c.Port, Log: log, Secrets: secrets}
+	o := local.Options{
+		Catalog: compiled, Data: dataFolder(folder), Port: c.Port, Log: log, Secrets: secrets,
+		NewCredentials: c.NewCredentials, AnyCredentials: c.AnyCredentials, AllowHosts: c.AllowHost, AllowOrigins: c.AllowOrigin,
+	}
 	if beside := filepath.Join(c.Play, fault.File); c.Play != "" && c.Faults == "" {
 		if _, err := os.Stat(beside); err == nil {
 			c.Faults = beside
@@ -98,13 +112,13 @@ func (s *session) banner(url string, c model.Catalog) {
 		_ = s.printLine(map[string]string{"url": url})
 		return
 	}
-	s.printf("modeldispatch local  %s  (S3, SQS, ECS, EventBridge; any credentials)\n\n", url)
+	s.printf("modeldispatch local  %s  (S3, SQS, ECS, EventBridge)\n\n", url)
 	for _, m := range c.Models {
 		for _, t := range m.Triggers {
 			s.printf("  %-20s %s\n", m.Name, describeTrigger(t))
 		}
 	}
-	s.printf("\n  try:  aws --endpoint-url %s s3 ls      stop: Ctrl-C\n\n", url)
+	s.printf("\n  in another terminal:  eval \"$(modeldispatch local env)\"; aws s3 ls      stop: Ctrl-C\n\n")
 }
 
 func describeTrigger(t model.Trigger) string {
@@ -152,7 +166,7 @@ func (s *session) play(folder, events string, o local.Options) error {
 	if err != nil {
 		return err
 	}
-	o.Data = filepath.Join(o.Data, "play")
+	o.Credentials, o.Data = local.CredentialFile(o.Data), filepath.Join(o.Data, "play")
 	if err := os.RemoveAll(o.Data); err != nil {
 		return err
 	}

@@ -20,7 +20,7 @@ func TestWithTheAWSCLI(t *testing.T) {
 		t.Skip("the AWS CLI is not used: set MODELDISPATCH_AWS_CLI to its path")
 	}
 	s := start(t, project(t, never))
-	cli := awsCLI{t, program, s.URL()}
+	cli := awsCLI{t, program, s.Address()}
 	file := filepath.Join(t.TempDir(), "figures 100%.txt")
 	write(t, file, "17 21 4")
 
@@ -75,13 +75,13 @@ func TestWithTheAWSCLI(t *testing.T) {
 type awsCLI struct {
 	t       *testing.T
 	program string
-	url     string
+	address local.Address
 }
 
 func (c awsCLI) run(args ...string) string {
 	c.t.Helper()
-	command := exec.CommandContext(c.t.Context(), c.program, append([]string{"--endpoint-url", c.url, "--region", local.Region}, args...)...)
-	command.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_PAGER=", "AWS_CONFIG_FILE="+os.DevNull)
+	command := exec.CommandContext(c.t.Context(), c.program, append([]string{"--endpoint-url", c.address.URL, "--region", local.Region}, args...)...)
+	command.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID="+c.address.Credential.AccessKeyID, "AWS_SECRET_ACCESS_KEY="+c.address.Credential.SecretAccessKey, "AWS_PAGER=", "AWS_CONFIG_FILE="+os.DevNull)
 	command.Stderr = os.Stderr
 	out, err := command.Output()
 	if err != nil {

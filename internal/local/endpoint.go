@@ -20,12 +20,15 @@ import (
 // healthPath answers that the stack is there.
 const healthPath = "/_modeldispatch/health"
 
-// key is what any credentials are here: they are not checked.
-const key = "local"
+// Address says how to reach a local stack.
+type Address struct {
+	URL        string
+	Credential Credential
+}
 
-// Wire makes a dispatcher that works on a local stack.
-func Wire(url string, c model.Catalog, s store.Store) (*dispatch.Dispatcher, error) {
-	return app.Wire(app.Endpoint(url, Region, key), appOptions(url), c, s)
+// Wire returns a dispatcher that works on a local stack.
+func Wire(a Address, c model.Catalog, s store.Store) (*dispatch.Dispatcher, error) {
+	return app.Wire(app.Endpoint(a.URL, Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey), appOptions(a.URL), c, s)
 }
 
 // appOptions are what the functions run with in a local stack.
@@ -41,19 +44,20 @@ func Placement() fargate.Placement {
 	return fargate.Placement{Cluster: cluster, Subnets: []string{"subnet-local"}, AssignPublicIP: true}
 }
 
-// environment is what every local task finds beside its own: the services that are here, and only
-// those. What is not served here is not captured.
-func environment(url string) []string {
+// environment returns what every local task finds beside its own: the services that are here, and
+// only those. What is not served here is not captured.
+func environment(a Address) []string {
 	return []string{
-		"AWS_ENDPOINT_URL_S3=" + url, "AWS_ENDPOINT_URL_SQS=" + url, "AWS_ENDPOINT_URL_ECS=" + url, "AWS_ENDPOINT_URL_EVENTBRIDGE=" + url,
-		"AWS_ACCESS_KEY_ID=" + key, "AWS_SECRET_ACCESS_KEY=" + key, "AWS_REGION=" + Region, "AWS_DEFAULT_REGION=" + Region,
+		"AWS_ENDPOINT_URL_S3=" + a.URL, "AWS_ENDPOINT_URL_SQS=" + a.URL, "AWS_ENDPOINT_URL_ECS=" + a.URL, "AWS_ENDPOINT_URL_EVENTBRIDGE=" + a.URL,
+		"AWS_ACCESS_KEY_ID=" + a.Credential.AccessKeyID, "AWS_SECRET_ACCESS_KEY=" + a.Credential.SecretAccessKey,
+		"AWS_REGION=" + Region, "AWS_DEFAULT_REGION=" + Region,
 	}
 }
 
 func endpointFile(data string) string { return filepath.Join(data, "endpoint") }
 
 func writeEndpoint(data, url string) error {
-	return os.WriteFile(endpointFile(data), []byte(url+"\n"), 0o644)
+	return os.WriteFile(endpointFile(data), []byte(url+"\n"), 0o600)
 }
 
 func removeEndpoint(data string) error {
@@ -63,24 +67,26 @@ func removeEndpoint(data string) error {
 	return nil
 }
 
-// Endpoint is where the local stack with this data folder answers.
-func Endpoint(ctx context.Context, data string) (string, error) {
+// Endpoint returns the address of the local stack with this data folder. It fails where none answers.
+func Endpoint(ctx context.Context, data string) (Address, error) {
 	text, err := os.ReadFile(endpointFile(data))
 	if err != nil {
-		return "", fmt.Errorf("no local stack runs for %s: start modeldispatch local", data)
+		return Address{}, fmt.Errorf("no local stack runs for %s: start modeldispatch local", data)
 	}
 	url := strings.TrimSpace(string(text))
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+healthPath, nil)
 	if err != nil {
-		return "", err
+		return Address{}, err
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return "", fmt.Errorf("the local stack for %s does not answer at %s: start modeldispatch local", data, url)
+		return Address{}, fmt.Errorf("the local stack for %s does not answer at %s: start modeldispatch local", data, url)
 	}
-	return url, response.Body.Close()
+	_ = response.Body.Close()
+	credential, err := readCredential(CredentialFile(data))
+	return Address{url, credential}, err
 }
 
 // LogFile is where the output of a container of a run's attempt goes.

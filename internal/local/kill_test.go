@@ -16,7 +16,6 @@ import (
 
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"modeldispatch/internal/app"
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/local"
@@ -58,6 +57,9 @@ func TestAKilledStackLosesAndDoublesNothing(t *testing.T) {
 		for _, uri := range loadAndKill(t, dir, round) {
 			answered[uri] = true
 		}
+	}
+	if len(answered) == 0 {
+		t.Fatal("no put was answered: the test shows nothing")
 	}
 	s := start(t, dir)
 	var runs map[string][]run.Run
@@ -103,7 +105,11 @@ func loadAndKill(t *testing.T, dir string, round int) []string {
 	if !lines.Scan() {
 		t.Fatalf("the stack did not start: %v", process.Wait())
 	}
-	answered := load(t, lines.Text(), round)
+	address, err := local.Endpoint(t.Context(), filepath.Join(dir, ".modeldispatch"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := load(t, address, round)
 	for n := rand.IntN(40); n > 0 && lines.Scan(); n-- {
 	}
 	if err := process.Process.Kill(); err != nil {
@@ -115,8 +121,8 @@ func loadAndKill(t *testing.T, dir string, round int) []string {
 }
 
 // load puts objects at a stack. What it returns waits for the last answer.
-func load(t *testing.T, url string, round int) func() []string {
-	client := awss3.NewFromConfig(app.Endpoint(url, local.Region, "test"), func(o *awss3.Options) {
+func load(t *testing.T, address local.Address, round int) func() []string {
+	client := awss3.NewFromConfig(endpoint(address), func(o *awss3.Options) {
 		o.UsePathStyle, o.RetryMaxAttempts = true, 1 // what is put twice may run twice
 	})
 	var mu sync.Mutex

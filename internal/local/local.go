@@ -12,12 +12,14 @@
 package local
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
@@ -31,6 +33,7 @@ import (
 	"modeldispatch/internal/handler"
 	"modeldispatch/internal/local/ecs"
 	"modeldispatch/internal/local/eventbridge"
+	"modeldispatch/internal/local/guard"
 	"modeldispatch/internal/local/lambda"
 	"modeldispatch/internal/local/process"
 	"modeldispatch/internal/local/s3"
@@ -60,13 +63,22 @@ type Options struct {
 	Log     zerolog.Logger
 	Secrets map[string]string // what containers' secrets are, by name
 	Faults  ecs.Faults        // what goes wrong on purpose
+
+	// Credentials is the file of the credential that requests carry. It is made where it is not there. "" is the one in Data.
+	Credentials    string
+	NewCredentials bool     // replaces the credential
+	AnyCredentials bool     // takes all requests, signed or not
+	AllowHosts     []string // hosts beside loopback that a request may name; see guard.Options
+	AllowOrigins   []string // web apps that may call the endpoint; see guard.Options
 }
 
 // Stack is a running local stack.
 type Stack struct {
-	options  Options
-	listener net.Listener
-	server   *http.Server
+	options    Options
+	credential Credential
+	listener   net.Listener
+	guard      *guard.Guard
+	server     *http.Server
 
 	store     store.Store
 	own       *sqlite.Store // the same, where none was given
@@ -86,14 +98,17 @@ type Stack struct {
 // Start starts the stack. When it returns, its endpoint answers, its schedules are set, and the
 // runs of an earlier start are being settled.
 func Start(ctx context.Context, o Options) (*Stack, error) {
-	if url, err := Endpoint(ctx, o.Data); err == nil {
-		return nil, fmt.Errorf("a local stack with the data in %s is running already, at %s", o.Data, url)
-	}
-	if err := os.MkdirAll(o.Data, 0o755); err != nil {
-		return nil, err
+	if there, _ := Endpoint(ctx, o.Data); there.URL != "" {
+		return nil, fmt.Errorf("a local stack with the data in %s is running already, at %s", o.Data, there.URL)
 	}
 	s := &Stack{options: o}
-	err := s.listen()
+	err := s.makeData(ctx)
+	if err == nil {
+		err = s.listen()
+	}
+	if err == nil {
+		err = s.protect()
+	}
 	if err == nil {
 		err = s.open(ctx)
 	}
@@ -104,6 +119,46 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 		return nil, errors.Join(fmt.Errorf("starting the local stack: %w", err), s.Close(context.WithoutCancel(ctx)))
 	}
 	return s, nil
+}
+
+// makeData makes the data folder and the credential.
+func (s *Stack) makeData(ctx context.Context) error {
+	file := cmp.Or(s.options.Credentials, CredentialFile(s.options.Data))
+	for _, folder := range []string{filepath.Dir(file), s.options.Data} {
+		if err := makeFolder(folder); err != nil {
+			return err
+		}
+	}
+	if there, _ := Endpoint(ctx, filepath.Dir(file)); s.options.NewCredentials && there.URL != "" {
+		return fmt.Errorf("the stack at %s takes the credentials of %s: stop it before you replace them", there.URL, file)
+	}
+	var err error
+	s.credential, err = makeCredential(file, s.options.NewCredentials)
+	return err
+}
+
+// makeFolder makes a folder for data: for its owner only, and not for git.
+func makeFolder(path string) error {
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	if err := os.Chmod(path, 0o700); err != nil { // one that was there may be open to others
+		return err
+	}
+	return os.WriteFile(filepath.Join(path, ".gitignore"), []byte("*\n"), 0o600)
+}
+
+// protect puts the guard in front of the endpoints.
+func (s *Stack) protect() error {
+	o := guard.Options{
+		Port: s.listener.Addr().(*net.TCPAddr).Port, Hosts: s.options.AllowHosts, Origins: s.options.AllowOrigins, AccessKeyID: s.credential.AccessKeyID,
+	}
+	if s.options.AnyCredentials {
+		o.AccessKeyID = ""
+	}
+	var err error
+	s.guard, err = guard.New(o, s)
+	return err
 }
 
 // listen takes the port.
@@ -123,8 +178,11 @@ func (s *Stack) listen() error {
 	return err
 }
 
-// URL is the endpoint.
+// URL returns the endpoint.
 func (s *Stack) URL() string { return "http://" + s.listener.Addr().String() }
+
+// Address returns the endpoint and the credential that it asks for.
+func (s *Stack) Address() Address { return Address{s.URL(), s.credential} }
 
 // open opens everything that is durable.
 func (s *Stack) open(ctx context.Context) error {
@@ -146,7 +204,7 @@ func (s *Stack) open(ctx context.Context) error {
 	s.tasks, err = ecs.New(ctx, ecs.Options{
 		Region: Region, Account: Account, Clusters: []string{cluster}, Now: time.Now, File: file("ecs.db"),
 		Runner: process.Runner{Folder: s.folder}, Emit: s.changed, Secrets: s.secret,
-		Environment: environment(s.URL()), LogFile: s.logFile, Faults: s.options.Faults,
+		Environment: environment(s.Address()), LogFile: s.logFile, Faults: s.options.Faults,
 	})
 	return err
 }
@@ -158,7 +216,7 @@ func (s *Stack) created(ctx context.Context, o s3.Object) error {
 
 // wire connects the functions to what invokes them, and starts everything.
 func (s *Stack) wire(ctx context.Context) error {
-	d, err := Wire(s.URL(), s.options.Catalog, s.store)
+	d, err := Wire(s.Address(), s.options.Catalog, s.store)
 	if err != nil {
 		return err
 	}
@@ -173,7 +231,7 @@ func (s *Stack) wire(ctx context.Context) error {
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second}
+	s.server = &http.Server{Handler: s.guard, ReadHeaderTimeout: 10 * time.Second}
 	s.start(func() { _ = s.server.Serve(s.listener) })
 	s.start(func() { _ = s.functions.Run(running) })
 	s.start(func() { s.schedule(running, entries) })
@@ -191,7 +249,7 @@ func (s *Stack) start(f func()) {
 	}()
 }
 
-// ServeHTTP gives a request to the service that it is for: AWS's JSON protocols name theirs in a
+// ServeHTTP gives a request that the guard let through to the service that it is for: AWS's JSON protocols name theirs in a
 // header, and everything else is S3.
 func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
@@ -254,6 +312,29 @@ func (s *Stack) Seed(uri string, body io.Reader) error {
 		return err
 	}
 	return s.objects.Seed(bucket, key, body)
+}
+
+// Put puts an object through the endpoint, as any client does.
+func (s *Stack) Put(ctx context.Context, uri string, body io.Reader) error {
+	bucket, key, err := model.SplitS3(uri)
+	if err != nil {
+		return err
+	}
+	path := (&url.URL{Path: "/" + bucket + "/" + key}).EscapedPath()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPut, s.URL()+path, body)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+s.credential.AccessKeyID+"/s3")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("putting %s: %s", uri, answer.Status)
+	}
+	return nil
 }
 
 // Close stops everything: no new event is taken, tasks are stopped as ECS does, and what they say

@@ -18,7 +18,6 @@ import (
 	bustypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"modeldispatch/internal/app"
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/run"
@@ -346,7 +345,7 @@ func TestAStackLeavesNothingBehind(t *testing.T) {
 func TestAnEndpointThatIsNotServedSaysSo(t *testing.T) {
 	t.Parallel()
 	s := start(t, project(t, never))
-	client := awsdynamodb.NewFromConfig(app.Endpoint(s.URL(), local.Region, "test"))
+	client := awsdynamodb.NewFromConfig(endpoint(s.Address()))
 	_, err := client.ListTables(t.Context(), &awsdynamodb.ListTablesInput{})
 	if err == nil || !strings.Contains(err.Error(), "the local stack serves S3, SQS, ECS and EventBridge") {
 		t.Errorf("a call to DynamoDB: %v", err)

@@ -236,10 +236,15 @@ func startWith(t *testing.T, o local.Options) *stand {
 			})
 		},
 	})
-	cfg := app.Endpoint(stack.URL(), local.Region, "test")
+	cfg := endpoint(stack.Address())
 	s.s3 = awss3.NewFromConfig(cfg, func(o *awss3.Options) { o.UsePathStyle = true })
 	s.sqs, s.ecs, s.bus = awssqs.NewFromConfig(cfg), awsecs.NewFromConfig(cfg), awsbus.NewFromConfig(cfg)
 	return s
+}
+
+// endpoint returns the configuration of a stack's clients.
+func endpoint(a local.Address) aws.Config {
+	return app.Endpoint(a.URL, local.Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey)
 }
 
 // dispatcher is a dispatcher beside the stack's, as in another process.
@@ -250,7 +255,7 @@ func (s *stand) dispatcher(t *testing.T, o local.Options) *dispatch.Dispatcher {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	d, err := local.Wire(s.URL(), o.Catalog, db)
+	d, err := local.Wire(s.Address(), o.Catalog, db)
 	if err != nil {
 		t.Fatal(err)
 	}

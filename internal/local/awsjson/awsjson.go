@@ -1,10 +1,11 @@
 // Package awsjson serves AWS's JSON protocols (awsJson1_0 and awsJson1_1), so that any AWS SDK
 // or CLI can talk to the local stack: one POST for each call, the operation in X-Amz-Target,
-// errors as {"__type", "message"}. Signatures are not checked.
+// errors as {"__type", "message"}. Package guard has checked the caller before.
 package awsjson
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,6 +59,10 @@ func (s Service) Serves(r *http.Request) bool {
 }
 
 func (s Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost { // no GET changes anything
+		s.fail(w, &Error{Type: "UnknownOperationException", Message: "calls of AWS's JSON protocols are POSTs, not " + r.Method, Status: http.StatusMethodNotAllowed})
+		return
+	}
 	_, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxBody))
 	if err != nil {
@@ -77,7 +82,7 @@ func (s Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, err)
 		return
 	}
-	s.write(w, http.StatusOK, answer)
+	write(w, s.Version, http.StatusOK, answer)
 }
 
 func (s Service) fail(w http.ResponseWriter, err error) {
@@ -85,25 +90,26 @@ func (s Service) fail(w http.ResponseWriter, err error) {
 	if !errors.As(err, &aws) {
 		aws = &Error{Type: "InternalFailure", Message: err.Error(), Status: http.StatusInternalServerError}
 	}
-	body := map[string]any{}
-	maps.Copy(body, aws.Extra)
-	body["__type"], body["message"] = aws.Type, aws.Message
-	if aws.Query != "" {
-		w.Header().Set("X-Amzn-Query-Error", aws.Query)
-	}
-	status := aws.Status
-	if status == 0 {
-		status = http.StatusBadRequest
-	}
-	s.write(w, status, body)
+	aws.Write(w, s.Version)
 }
 
-func (s Service) write(w http.ResponseWriter, status int, body any) {
+// Write answers with the error, in the given version of the protocol: 1.0 or 1.1.
+func (e *Error) Write(w http.ResponseWriter, version string) {
+	body := map[string]any{}
+	maps.Copy(body, e.Extra)
+	body["__type"], body["message"] = e.Type, e.Message
+	if e.Query != "" {
+		w.Header().Set("X-Amzn-Query-Error", e.Query)
+	}
+	write(w, version, cmp.Or(e.Status, http.StatusBadRequest), body)
+}
+
+func write(w http.ResponseWriter, version string, status int, body any) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		status, text = http.StatusInternalServerError, []byte(`{"__type":"InternalFailure","message":"the answer cannot be encoded"}`)
 	}
-	w.Header().Set("Content-Type", "application/x-amz-json-"+s.Version)
+	w.Header().Set("Content-Type", "application/x-amz-json-"+version)
 	w.Header().Set("X-Amzn-RequestId", uuid.NewString())
 	w.WriteHeader(status)
 	_, _ = w.Write(text)

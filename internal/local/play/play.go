@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/http"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -97,8 +95,8 @@ func parsePlan(text []byte) (steps []Step, err error) {
 type Stack interface {
 	Deliver(ctx context.Context, payload []byte) error
 	Seed(uri string, body io.Reader) error
+	Put(ctx context.Context, uri string, body io.Reader) error
 	Watch(dispatch.Notice)
-	URL() string
 }
 
 // Happened is what became of one event for one model.
@@ -179,31 +177,9 @@ func (p Player) happen(ctx context.Context, step Step) error {
 		}
 	}
 	for _, uri := range step.Put {
-		if err := p.put(ctx, uri); err != nil {
-			return fmt.Errorf("putting %s: %w", uri, err)
+		if err := p.Stack.Put(ctx, uri, strings.NewReader(uri)); err != nil {
+			return err
 		}
-	}
-	return nil
-}
-
-// put puts an object through the endpoint.
-func (p Player) put(ctx context.Context, uri string) error {
-	bucket, key, err := model.SplitS3(uri)
-	if err != nil {
-		return err
-	}
-	address := &url.URL{Path: "/" + bucket + "/" + key}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPut, p.Stack.URL()+address.EscapedPath(), strings.NewReader(uri))
-	if err != nil {
-		return err
-	}
-	answer, err := http.DefaultClient.Do(r)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = answer.Body.Close() }()
-	if answer.StatusCode != http.StatusOK {
-		return errors.New(answer.Status)
 	}
 	return nil
 }

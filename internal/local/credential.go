@@ -1,0 +1,63 @@
+package local
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Credential is the access key that a project's local stack asks for. Its clients sign with it as
+// with one of AWS. The stack compares the id and does not verify signatures.
+type Credential struct{ AccessKeyID, SecretAccessKey string }
+
+// CredentialFile returns the file of a credential in a data folder. It has the form of AWS's own
+// credentials file, so AWS_SHARED_CREDENTIALS_FILE may name it.
+func CredentialFile(data string) string { return filepath.Join(data, "credentials") }
+
+const (
+	idField     = "aws_access_key_id"
+	secretField = "aws_secret_access_key"
+)
+
+// readCredential reads a credential. A missing file is os.ErrNotExist.
+func readCredential(file string) (Credential, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return Credential{}, err
+	}
+	values := map[string]string{}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(line, "=")
+		values[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	c := Credential{values[idField], values[secretField]}
+	if c.AccessKeyID == "" || c.SecretAccessKey == "" {
+		return c, fmt.Errorf("%s lacks %s or %s: modeldispatch local --new-credentials writes the file anew", file, idField, secretField)
+	}
+	return c, nil
+}
+
+// makeCredential returns the credential of a file, which it makes where there is none, or where
+// another one is wanted.
+func makeCredential(file string, another bool) (Credential, error) {
+	if !another {
+		c, err := readCredential(file)
+		if err == nil {
+			err = os.Chmod(file, 0o600)
+		}
+		if !errors.Is(err, os.ErrNotExist) {
+			return c, err
+		}
+	}
+	c := Credential{"LOCAL" + rand.Text(), rand.Text()}
+	text := fmt.Sprintf("[default]\n%s = %s\n%s = %s\n", idField, c.AccessKeyID, secretField, c.SecretAccessKey)
+	draft, err := os.CreateTemp(filepath.Dir(file), "credentials-") // its mode is 0600
+	if err != nil {
+		return c, err
+	}
+	_, err = draft.WriteString(text)
+	return c, errors.Join(err, draft.Close(), os.Rename(draft.Name(), file))
+}

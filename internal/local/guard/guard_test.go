@@ -1,0 +1,354 @@
+package guard_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+
+	"modeldispatch/internal/local/guard"
+)
+
+const (
+	port  = 4566
+	keyID = "LOCALKEY"
+)
+
+// signed is the Authorization header of an SDK.
+const signed = "AWS4-HMAC-SHA256 Credential=LOCALKEY/20260105/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=0"
+
+// passed is a request as the endpoint behind the guard saw it.
+type passed struct{ path, form string }
+
+// stand returns a guard, and what it let through last.
+func stand(t *testing.T, o guard.Options) (*guard.Guard, *passed) {
+	t.Helper()
+	o.Port = port
+	last := &passed{}
+	g, err := guard.New(o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		*last = passed{path: r.Method + " " + r.URL.Path}
+		if r.MultipartForm != nil {
+			last.form = r.MultipartForm.Value["key"][0]
+		}
+		w.Header().Set("Access-Control-Allow-Origin", "*") // as gofakes3 does
+		w.Header().Set("Access-Control-Allow-Methods", "GET")
+		_, _ = io.WriteString(w, "served")
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, last
+}
+
+// call is one request. Its host is 127.0.0.1:4566 and it is signed, unless its headers say otherwise.
+type call struct {
+	method, target string
+	header         string // "Name: value", one a line; "Name:" removes
+}
+
+func (c call) request(t *testing.T) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), c.method, "http://127.0.0.1:4566"+c.target, nil)
+	r.Header.Set("Authorization", signed)
+	for line := range strings.Lines(c.header) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
+		switch value = strings.TrimSpace(value); {
+		case name == "Host":
+			r.Host = value
+		case value == "":
+			r.Header.Del(name)
+		default:
+			r.Header.Add(name, value)
+		}
+	}
+	return r
+}
+
+const (
+	unsigned = "Authorization:\n"
+	json     = "X-Amz-Target: AmazonSQS.SendMessage\n"
+)
+
+// TestWhoIsLetThrough covers each rule, with the host, origin and credential of the request. want is "" for a request that
+// passes, else the error code of the 403.
+func TestWhoIsLetThrough(t *testing.T) {
+	t.Parallel()
+	options := guard.Options{
+		AccessKeyID: keyID, Hosts: []string{"host.docker.internal", "proxy.test:8080", "*.stack.test", "192.0.2.7"}, Origins: []string{"http://localhost:3000/", "https://app.test:443"},
+	}
+	for _, one := range []struct {
+		name string
+		call
+		want string
+	}{
+		{"as the SDK calls", call{"PUT", "/b/k", ""}, ""},
+		{"as the SDK calls JSON", call{"POST", "/", json}, ""},
+
+		// Host
+		{"localhost", call{"PUT", "/b/k", "Host: localhost:4566"}, ""},
+		{"IPv6", call{"PUT", "/b/k", "Host: [::1]:4566"}, ""},
+		{"letters of any case", call{"PUT", "/b/k", "Host: LocalHost:4566"}, ""},
+		{"a bucket", call{"PUT", "/k", "Host: landing.localhost:4566"}, ""},
+		{"an allowed host", call{"PUT", "/b/k", "Host: host.docker.internal:4566"}, ""},
+		{"an allowed address", call{"PUT", "/b/k", "Host: 192.0.2.7:4566"}, ""},
+		{"an allowed host with its own port", call{"PUT", "/b/k", "Host: proxy.test:8080"}, ""},
+		{"an allowed host with another port", call{"PUT", "/b/k", "Host: proxy.test:4566"}, "AccessDenied"},
+		{"a bucket before an allowed name", call{"PUT", "/k", "Host: landing.stack.test:4566"}, ""},
+		{"the allowed name itself", call{"PUT", "/k", "Host: stack.test:4566"}, "AccessDenied"},
+		{"a bucket before a host that is allowed alone", call{"PUT", "/k", "Host: landing.host.docker.internal:4566"}, "AccessDenied"},
+		{"a rebound name", call{"GET", "/b/k", "Host: evil.test:4566"}, "AccessDenied"},
+		{"a rebound name, JSON", call{"POST", "/", json + "Host: evil.test:4566"}, "AccessDeniedException"},
+		{"a name that begins like ours", call{"GET", "/b/k", "Host: localhost.evil.test:4566"}, "AccessDenied"},
+		{"a name that ends like ours", call{"GET", "/b/k", "Host: evillocalhost:4566"}, "AccessDenied"},
+		{"another port", call{"GET", "/b/k", "Host: 127.0.0.1:4567"}, "AccessDenied"},
+		{"no port", call{"GET", "/b/k", "Host: 127.0.0.1"}, "AccessDenied"},
+		{"another address of loopback", call{"GET", "/b/k", "Host: 127.0.0.2:4566"}, "AccessDenied"},
+		{"an empty bucket", call{"GET", "/k", "Host: .localhost:4566"}, "AccessDenied"},
+		{"a root dot", call{"GET", "/k", "Host: localhost.:4566"}, "AccessDenied"},
+		{"no host", call{"GET", "/b/k", "Host: "}, "AccessDenied"},
+
+		// Origin
+		{"our own origin", call{"PUT", "/b/k", "Origin: http://127.0.0.1:4566"}, ""},
+		{"our own origin by name", call{"PUT", "/b/k", "Host: localhost:4566\nOrigin: http://localhost:4566"}, ""},
+		{"another name of ours", call{"PUT", "/b/k", "Origin: http://localhost:4566"}, "AccessDenied"},
+		{"a bucket's page", call{"PUT", "/b/k", "Origin: http://landing.localhost:4566"}, "AccessDenied"},
+		{"our own address by https", call{"PUT", "/b/k", "Origin: https://127.0.0.1:4566"}, "AccessDenied"},
+		{"another port of this machine", call{"PUT", "/b/k", "Origin: http://127.0.0.1:3000"}, "AccessDenied"},
+		{"a foreign page puts", call{"PUT", "/b/k", "Origin: http://evil.test"}, "AccessDenied"},
+		{"a foreign page posts", call{"POST", "/b", "Origin: http://evil.test"}, "AccessDenied"},
+		{"a foreign page deletes", call{"DELETE", "/b/k", "Origin: http://evil.test"}, "AccessDenied"},
+		{"a foreign page with a method of its own", call{"PATCH", "/b/k", "Origin: http://evil.test"}, "AccessDenied"},
+		{"a foreign page calls JSON", call{"POST", "/", json + "Origin: http://evil.test"}, "AccessDeniedException"},
+		{"a foreign page calls JSON by GET", call{"GET", "/", json + "Origin: http://evil.test"}, "AccessDeniedException"},
+		{"a sandboxed page", call{"PUT", "/b/k", "Origin: null"}, "AccessDenied"},
+		{"two origins", call{"PUT", "/b/k", "Origin: http://127.0.0.1:4566\nOrigin: http://evil.test"}, "AccessDenied"},
+		{"an allowed web app", call{"PUT", "/b/k", "Origin: http://localhost:3000\nSec-Fetch-Site: same-site"}, ""},
+		{"an allowed web app by https", call{"PUT", "/b/k", "Origin: https://app.test\nSec-Fetch-Site: cross-site"}, ""},
+		{"an allowed web app by another scheme", call{"PUT", "/b/k", "Origin: http://app.test"}, "AccessDenied"},
+		{"an allowed web app needs the credential", call{"PUT", "/b/k", "Origin: http://localhost:3000\n" + unsigned}, "AccessDenied"},
+		{"an allowed web app at a rebound name", call{"PUT", "/b/k", "Origin: http://localhost:3000\nHost: evil.test:4566"}, "AccessDenied"},
+
+		// Sec-Fetch-Site
+		{"the browser's address bar", call{"PUT", "/b/k", "Sec-Fetch-Site: none"}, ""},
+		{"our own page", call{"PUT", "/b/k", "Sec-Fetch-Site: same-origin\nOrigin: http://127.0.0.1:4566"}, ""},
+		{"a page of another port", call{"POST", "/b", "Sec-Fetch-Site: same-site"}, "AccessDenied"},
+		{"a foreign page without an origin", call{"POST", "/b", "Sec-Fetch-Site: cross-site"}, "AccessDenied"},
+		{"a foreign origin that says it is ours", call{"POST", "/b", "Sec-Fetch-Site: same-origin\nOrigin: http://evil.test"}, "AccessDenied"},
+		{"an unknown word", call{"POST", "/b", "Sec-Fetch-Site: perhaps"}, "AccessDenied"},
+		{"a link to an object", call{"GET", "/b/k", "Sec-Fetch-Site: cross-site\n" + unsigned}, ""},
+
+		// Credential
+		{"an object without a signature", call{"GET", "/b/k/l", unsigned}, ""},
+		{"the head of an object without a signature", call{"HEAD", "/b/k", unsigned}, ""},
+		{"an object of a bucket's host without a signature", call{"GET", "/k", "Host: b.localhost:4566\n" + unsigned}, ""},
+		{"a put without a signature", call{"PUT", "/b/k", unsigned}, "AccessDenied"},
+		{"a delete without a signature", call{"DELETE", "/b/k", unsigned}, "AccessDenied"},
+		{"a listing without a signature", call{"GET", "/b?list-type=2", unsigned}, "AccessDenied"},
+		{"a listing of a bucket's host without a signature", call{"GET", "/", "Host: b.localhost:4566\n" + unsigned}, "AccessDenied"},
+		{"a bucket without a signature", call{"GET", "/b/", unsigned}, "AccessDenied"},
+		{"all buckets without a signature", call{"GET", "/", unsigned}, "AccessDenied"},
+		{"JSON without a signature", call{"POST", "/", json + unsigned}, "MissingAuthenticationTokenException"},
+		{"JSON by GET without a signature", call{"GET", "/b/k", json + unsigned}, "MissingAuthenticationTokenException"},
+		{"another key", call{"PUT", "/b/k", unsigned + "Authorization: " + strings.Replace(signed, keyID, "AKIAEXAMPLE", 1)}, "InvalidAccessKeyId"},
+		{"another key reads an object", call{"GET", "/b/k", unsigned + "Authorization: " + strings.Replace(signed, keyID, "AKIAEXAMPLE", 1)}, "InvalidAccessKeyId"},
+		{"a longer key", call{"PUT", "/b/k", unsigned + "Authorization: " + strings.Replace(signed, keyID, keyID+"X", 1)}, "InvalidAccessKeyId"},
+		{"an empty key", call{"PUT", "/b/k", unsigned + "Authorization: " + strings.Replace(signed, keyID, "", 1)}, "InvalidAccessKeyId"},
+		{"another key, JSON", call{"POST", "/", json + unsigned + "Authorization: " + strings.Replace(signed, keyID, "test", 1)}, "UnrecognizedClientException"},
+		{"a signature of all Regions", call{"PUT", "/b/k", unsigned + "Authorization: AWS4-ECDSA-P256-SHA256 Credential=LOCALKEY/20260105/s3/aws4_request, SignedHeaders=host, Signature=0"}, ""},
+		{"a signature of version 2", call{"PUT", "/b/k", unsigned + "Authorization: AWS LOCALKEY:c2ln"}, ""},
+		{"another key of version 2", call{"PUT", "/b/k", unsigned + "Authorization: AWS AKIAEXAMPLE:c2ln"}, "InvalidAccessKeyId"},
+		{"no signature of AWS", call{"PUT", "/b/k", unsigned + "Authorization: Basic Credential=LOCALKEY/"}, "InvalidAccessKeyId"},
+		{"a presigned URL", call{"PUT", "/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=LOCALKEY%2F20260105%2Fus-east-1%2Fs3%2Faws4_request", unsigned}, ""},
+		{"a presigned URL of another key", call{"GET", "/b/k?X-Amz-Credential=AKIAEXAMPLE%2F20260105", unsigned}, "InvalidAccessKeyId"},
+		{"a presigned URL of version 2", call{"PUT", "/b/k?AWSAccessKeyId=LOCALKEY&Signature=x&Expires=1", unsigned}, ""},
+		{"a presigned URL of version 2 of another key", call{"PUT", "/b/k?AWSAccessKeyId=AKIAEXAMPLE&Signature=x&Expires=1", unsigned}, "InvalidAccessKeyId"},
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			t.Parallel()
+			g, last := stand(t, options)
+			r, answer := one.request(t), httptest.NewRecorder()
+			g.ServeHTTP(answer, r)
+			body := answer.Body.String()
+			if through := last.path != ""; through != (one.want == "") {
+				t.Fatalf("it was answered with %d %s; let through: %v, want %v", answer.Code, body, through, one.want == "")
+			}
+			if one.want == "" {
+				return
+			}
+			code := "<Code>" + one.want + "</Code>"
+			if r.Header.Get("X-Amz-Target") != "" {
+				code = fmt.Sprintf(`"__type":%q`, one.want)
+			}
+			if answer.Code != http.StatusForbidden || !strings.Contains(body, code) || !strings.Contains(body, "start ") {
+				t.Errorf("it was answered with %d %s; want 403, %s, and what to do", answer.Code, body, code)
+			}
+		})
+	}
+}
+
+// form is a browser's form upload.
+func form(t *testing.T, fields map[string]string) (body io.Reader, contentType string) {
+	t.Helper()
+	var text bytes.Buffer
+	w := multipart.NewWriter(&text)
+	for name, value := range fields {
+		if err := w.WriteField(name, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := w.CreateFormFile("file", "x.html")
+	if err == nil {
+		_, err = io.WriteString(file, "<script>")
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &text, w.FormDataContentType()
+}
+
+func TestAFormNeedsACredentialAndNoForeignOrigin(t *testing.T) {
+	t.Parallel()
+	scope := keyID + "/20260105/us-east-1/s3/aws4_request"
+	for _, one := range []struct {
+		name   string
+		fields map[string]string
+		origin string
+		want   int
+	}{
+		{"a presigned POST", map[string]string{"key": "k", "x-amz-credential": scope}, "", http.StatusOK},
+		{"a presigned POST as boto3 writes it", map[string]string{"key": "k", "AWSAccessKeyId": keyID}, "", http.StatusOK},
+		{"a presigned POST in other letters", map[string]string{"key": "k", "X-Amz-Credential": scope}, "", http.StatusOK},
+		{"a page of our own", map[string]string{"key": "k", "x-amz-credential": scope}, "http://127.0.0.1:4566", http.StatusOK},
+		{"a foreign page that knows the key", map[string]string{"key": "k", "x-amz-credential": scope}, "http://evil.test", http.StatusForbidden},
+		{"no credential", map[string]string{"key": "k"}, "", http.StatusForbidden},
+		{"another credential", map[string]string{"key": "k", "x-amz-credential": "AKIAEXAMPLE/x"}, "", http.StatusForbidden},
+		{"an empty credential", map[string]string{"key": "k", "x-amz-credential": ""}, "", http.StatusForbidden},
+	} {
+		t.Run(one.name, func(t *testing.T) {
+			t.Parallel()
+			g, last := stand(t, guard.Options{AccessKeyID: keyID})
+			body, contentType := form(t, one.fields)
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:4566/landing", body)
+			r.Header.Set("Content-Type", contentType)
+			if one.origin != "" {
+				r.Header.Set("Origin", one.origin)
+			}
+			answer := httptest.NewRecorder()
+			g.ServeHTTP(answer, r)
+			if answer.Code != one.want || (last.form == "k") != (one.want == http.StatusOK) {
+				t.Errorf("it was answered with %d %s, want %d; the form that passed has the key %q", answer.Code, answer.Body, one.want, last.form)
+			}
+		})
+	}
+	g, last := stand(t, guard.Options{AccessKeyID: keyID})
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:4566/landing", strings.NewReader("no form"))
+	r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+	answer := httptest.NewRecorder()
+	if g.ServeHTTP(answer, r); answer.Code != http.StatusBadRequest || !strings.Contains(answer.Body.String(), "MalformedPOSTRequest") || last.path != "" {
+		t.Errorf("a broken form was answered with %d %s", answer.Code, answer.Body)
+	}
+}
+
+// TestABucketOfTheHostGoesIntoThePath: what follows the bucket stays as it was written.
+func TestABucketOfTheHostGoesIntoThePath(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"landing.localhost:4566": "PUT /landing/a b/c+d", "my.bucket.localhost:4566": "PUT /my.bucket/a b/c+d", "localhost:4566": "PUT /a b/c+d",
+	} {
+		g, last := stand(t, guard.Options{AccessKeyID: keyID})
+		r := call{"PUT", "/a%20b/c%2Bd", "Host: " + host}.request(t)
+		g.ServeHTTP(httptest.NewRecorder(), r)
+		if last.path != want {
+			t.Errorf("%s: the endpoint sees %q, want %q", host, last.path, want)
+		}
+		if again, err := url.PathUnescape(r.URL.EscapedPath()); err != nil || "PUT "+again != want {
+			t.Errorf("%s: its escaped path is %q", host, r.URL.EscapedPath())
+		}
+	}
+}
+
+// TestBrowsersDoNotRunOrShareAnswers holds for all answers, refusals among them.
+func TestBrowsersDoNotRunOrShareAnswers(t *testing.T) {
+	t.Parallel()
+	g, _ := stand(t, guard.Options{AccessKeyID: keyID, Origins: []string{"http://localhost:3000"}})
+	for _, c := range []call{
+		{"GET", "/b/k", unsigned}, {"GET", "/b/k", "Origin: http://evil.test"}, {"PUT", "/b/k", "Origin: http://evil.test"}, {"GET", "/", "Host: evil.test:4566"},
+		{"OPTIONS", "/b/k", "Origin: http://evil.test\nAccess-Control-Request-Method: PUT"}, {"OPTIONS", "/b/k", ""},
+	} {
+		answer := httptest.NewRecorder()
+		g.ServeHTTP(answer, c.request(t))
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox", "Cross-Origin-Resource-Policy": "same-origin",
+			"Access-Control-Allow-Origin": "", "Access-Control-Allow-Methods": "", "Access-Control-Allow-Headers": "",
+		} {
+			if got := answer.Header().Get(name); got != want {
+				t.Errorf("%+v: %s is %q, want %q", c, name, got, want)
+			}
+		}
+		if c.method == "OPTIONS" && answer.Code != http.StatusForbidden {
+			t.Errorf("%+v: status %d, want 403", c, answer.Code)
+		}
+	}
+}
+
+func TestAnAllowedWebAppMayCall(t *testing.T) {
+	t.Parallel()
+	g, last := stand(t, guard.Options{AccessKeyID: keyID, Origins: []string{"http://localhost:3000"}})
+	answer := httptest.NewRecorder()
+	g.ServeHTTP(answer, call{"OPTIONS", "/b/k", unsigned + "Origin: http://localhost:3000\nAccess-Control-Request-Method: PUT\nAccess-Control-Request-Headers: authorization,x-amz-date"}.request(t))
+	h := answer.Header()
+	if answer.Code != http.StatusNoContent || h.Get("Access-Control-Allow-Origin") != "http://localhost:3000" || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "PUT") ||
+		h.Get("Access-Control-Allow-Headers") != "authorization,x-amz-date" || last.path != "" {
+		t.Errorf("the preflight is answered with %d %v, and passed as %q", answer.Code, h, last.path)
+	}
+	answer = httptest.NewRecorder()
+	g.ServeHTTP(answer, call{"GET", "/b/k", "Origin: http://localhost:3000"}.request(t))
+	if h := answer.Header(); answer.Code != http.StatusOK || h.Get("Access-Control-Allow-Origin") != "http://localhost:3000" || h.Get("Vary") != "Origin" {
+		t.Errorf("a GET is answered with %d %v", answer.Code, h)
+	}
+}
+
+// TestAnyCredentials restores the behaviour without credentials, and no more.
+func TestAnyCredentials(t *testing.T) {
+	t.Parallel()
+	g, last := stand(t, guard.Options{})
+	for _, c := range []call{{"PUT", "/b/k", unsigned}, {"POST", "/", json + unsigned}, {"GET", "/", unsigned}, {"PUT", "/b/k", "Authorization: AWS4-HMAC-SHA256 Credential=x/"}} {
+		*last = passed{}
+		if g.ServeHTTP(httptest.NewRecorder(), c.request(t)); last.path == "" {
+			t.Errorf("%+v is refused", c)
+		}
+	}
+	for _, c := range []call{{"PUT", "/b/k", "Origin: http://evil.test"}, {"PUT", "/b/k", "Host: evil.test:4566"}} {
+		*last = passed{}
+		if g.ServeHTTP(httptest.NewRecorder(), c.request(t)); last.path != "" {
+			t.Errorf("%+v passes", c)
+		}
+	}
+}
+
+func TestHostsAndOriginsHaveAForm(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"", "*", "*.", "http://x", "x/y", "x:0", "x:99999", "x:y", "a b", "a,b", "user@x", "a.*.b", "x?y", "x#y"} {
+		if _, err := guard.New(guard.Options{Port: port, Hosts: []string{host}}, nil); err == nil || !strings.Contains(err.Error(), "--allow-host "+fmt.Sprintf("%q", host)) {
+			t.Errorf("--allow-host %q: %v", host, err)
+		}
+	}
+	for _, origin := range []string{"", "*", "null", "localhost:3000", "http://", "http://:80", "ftp://x", "http://x/y", "http://x?y", "http://x#y", "http://u@x", "http://*.x", "http:x"} {
+		if _, err := guard.New(guard.Options{Port: port, Origins: []string{origin}}, nil); err == nil || !strings.Contains(err.Error(), "--allow-origin "+fmt.Sprintf("%q", origin)) {
+			t.Errorf("--allow-origin %q: %v", origin, err)
+		}
+	}
+	for _, host := range []string{"stack", "STACK", "stack:80", "[fd00::2]", "[fd00::2]:80", "192.0.2.1", "*.stack", "my_stack"} {
+		if _, err := guard.New(guard.Options{Port: port, Hosts: []string{host}}, nil); err != nil {
+			t.Errorf("--allow-host %q: %v", host, err)
+		}
+	}
+}
