@@ -186,6 +186,8 @@ func (l *lint) containers(all []any) {
 		switch {
 		case c.Name == "":
 			l.at(path+".name").errorf("container %d has no name: write \"name\": \"model\"", i+1)
+		case !ecsName.MatchString(c.Name):
+			l.at(path+".name").errorf("a container has the name %q: %s", c.Name, ecsNames)
 		case slices.Contains(names, c.Name):
 			l.at(path+".name").errorf("two containers have the name %q", c.Name)
 		}
@@ -325,6 +327,9 @@ func (l *lint) volumes(fields map[string]any, containers []any) {
 	for i, raw := range volumes {
 		volume, _ := raw.(map[string]any)
 		names = append(names, fmt.Sprint(volume["name"]))
+		if name, has := volume["name"].(string); has && !ecsName.MatchString(name) {
+			l.at(fmt.Sprintf("volumes.%d.name", i)).errorf("a volume has the name %q: %s", name, ecsNames)
+		}
 		host, _ := volume["host"].(map[string]any)
 		if l.fargate() && (host["sourcePath"] != nil || volume["dockerVolumeConfiguration"] != nil) {
 			l.at(fmt.Sprintf("volumes.%d", i)).errorf("volume %v is of the host, which Fargate does not have: leave host out for an empty one, or use efsVolumeConfiguration", volume["name"])

@@ -39,6 +39,12 @@ func (d *draft) readTaskFields(m member) {
 	}
 }
 
+// ecsName is the form of the names of containers and volumes:
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
+var ecsName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+
+const ecsNames = "ECS takes names of letters from a to z, digits, hyphens and underscores, at most 255"
+
 var (
 	familyForm     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}(:[1-9][0-9]*)?$`)
 	definitionARN  = regexp.MustCompile(`^arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/[A-Za-z0-9_-]{1,255}(:[1-9][0-9]*)?$`)
@@ -58,8 +64,11 @@ func (d *draft) readTask() {
 		d.readDefinition(name)
 	case familyForm.MatchString(name), definitionARN.MatchString(name):
 		d.model.Task.Family = name
-		if d.model.Task.Container == "" {
+		switch container := d.model.Task.Container; {
+		case container == "":
 			d.definition.errorf("task definition %s is not a file here, so task.container must name the model's container", name)
+		case !ecsName.MatchString(container):
+			d.definition.errorf("task.container is %q: %s", container, ecsNames)
 		}
 		if d.image != nil {
 			d.image.errorf("task.image is for a definition that is a file here; %s has its own image", name)

@@ -37,7 +37,7 @@ func (buildCommand) Run(s *session) error {
 		return err
 	}
 	if warning != "" {
-		_, _ = fmt.Fprintf(s.Err, "warning: %s\n", warning)
+		s.warnf("warning: %s\n", warning)
 	}
 	policies, err := stack.Policies(compiled)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"modeldispatch/internal/catalog"
+	"modeldispatch/internal/cli/safe"
 	"modeldispatch/internal/model"
 )
 
@@ -54,8 +55,9 @@ type commands struct {
 
 // session is what a command works with.
 type session struct {
-	Streams
+	Streams // Out and Err escape control characters
 	commands
+	raw io.Writer // Out as it is
 	ctx context.Context
 }
 
@@ -66,12 +68,17 @@ func (failure) Error() string { return "failed" }
 
 // Main runs one command and gives its exit code.
 func Main(ctx context.Context, args []string, streams Streams) int {
-	s := &session{Streams: streams, ctx: ctx}
+	out, errs := safe.NewWriter(streams.Out), safe.NewWriter(streams.Err)
+	defer func() { _, _ = out.Flush(), errs.Flush() }()
+	s := &session{Streams: Streams{In: streams.In, Out: out, Err: errs}, raw: streams.Out, ctx: ctx}
 	exit := -1
-	parser, err := kong.New(&s.commands, kong.Name("modeldispatch"), kong.Writers(streams.Out, streams.Err), kong.Exit(func(code int) { exit = code }),
-		kong.Description("Runs containerised models on ECS Fargate when something happens."), kong.UsageOnError(), kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	parser, err := kong.New(&s.commands, kong.Name("modeldispatch"),
+		kong.Description("Runs containerised models on ECS Fargate when something happens."),
+		kong.Writers(streams.Out, s.Err), // to Out goes nothing but help, as wide as the terminal that the parser sees there
+		kong.Exit(func(code int) { exit = code }), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err != nil {
-		_, _ = fmt.Fprintln(streams.Err, err)
+		_, _ = fmt.Fprintln(s.Err, err)
 		return 2
 	}
 	if len(args) == 0 {
@@ -82,7 +89,7 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 		return exit
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(streams.Err, "modeldispatch: %s; see modeldispatch --help\n", plainly(err))
+		s.warnf("modeldispatch: %s; see modeldispatch --help\n", plainly(err))
 		return 2
 	}
 	return s.code(command.Run(s))
@@ -106,7 +113,8 @@ func (s *session) code(err error) int {
 	case errors.Is(err, failure{}):
 		return 1
 	default:
-		_, _ = fmt.Fprintf(s.Err, "modeldispatch: %v\n", err)
+		// Some errors have several lines. The first tells whose they are, and is the only one that begins at the margin.
+		_, _ = fmt.Fprintf(s.Err, "modeldispatch: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 		return 1
 	}
 }
@@ -133,7 +141,7 @@ func (s *session) compile() (string, model.Catalog, error) {
 	c, warnings, err := catalog.Compile(folder, catalog.Options{Environment: s.Environment, Processes: s.Environment == localEnvironment})
 	if err == nil || !s.JSON {
 		for _, w := range warnings {
-			_, _ = fmt.Fprintf(s.Err, "%s\n", w)
+			s.warnf("%s\n", w)
 		}
 		warnings = nil
 	}
@@ -150,9 +158,9 @@ func (s *session) problems(err error, warnings ...catalog.Problem) error {
 		return errors.Join(s.printJSON(append(warnings, problems...)), failure{})
 	}
 	for _, p := range problems {
-		_, _ = fmt.Fprintf(s.Err, "%s\n", p)
+		s.warnf("%s\n", p)
 	}
-	_, _ = fmt.Fprintf(s.Err, "%s\n", count(len(problems), "error"))
+	s.warnf("%s\n", count(len(problems), "error"))
 	return failure{}
 }
 
@@ -175,18 +183,24 @@ func (s *session) encode(v any, indent string) error {
 	return out.Encode(v)
 }
 
-// table prints rows in aligned columns.
+// table prints rows in aligned columns, each on one line.
 func (s *session) table(rows ...[]string) error {
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
-		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(row, "\t"), "\t "))
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = safe.Line(cell)
+		}
+		_, _ = fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, "\t"), "\t "))
 	}
 	return w.Flush()
 }
 
-func (s *session) printf(format string, args ...any) {
-	_, _ = fmt.Fprintf(s.Out, format, args...)
-}
+// printf prints a text of ours. What is put into it stays on its line.
+func (s *session) printf(format string, args ...any) { safe.Printf(s.Out, format, args...) }
+
+// warnf prints to standard error as printf does to standard output.
+func (s *session) warnf(format string, args ...any) { safe.Printf(s.Err, format, args...) }
 
 func count(n int, what string) string {
 	if n == 1 {

@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until}})
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "put": put, "harmless": harmless}})
 }
 
 // until runs a command until it succeeds and prints what matches a pattern. Each try is a process

@@ -267,9 +267,9 @@ func (a account) compare(deployed model.Catalog) {
 	here, _, err := catalog.Compile(folder, catalog.Options{Environment: a.Environment})
 	switch {
 	case err != nil:
-		_, _ = fmt.Fprintf(a.Err, "warning: the models here have errors, which modeldispatch check -e %s lists; the deployed ones are used\n", a.Environment)
+		a.warnf("warning: the models here have errors, which modeldispatch check -e %s lists; the deployed ones are used\n", a.Environment)
 	case here.Version != deployed.Version:
-		_, _ = fmt.Fprintf(a.Err, "warning: the models here (version %s) are not those deployed to %s (version %s), which are used; make deploy ENV=%[2]s deploys them\n", here.Version, a.Environment, deployed.Version)
+		a.warnf("warning: the models here (version %s) are not those deployed to %s (version %s), which are used; make deploy ENV=%[2]s deploys them\n", here.Version, a.Environment, deployed.Version)
 	}
 }
 

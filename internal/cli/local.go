@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -51,7 +50,7 @@ func (localStartCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	secrets, err := readSecrets(filepath.Join(folder, ".env.local"))
+	secrets, err := s.secrets(folder)
 	if err != nil {
 		return err
 	}
@@ -132,32 +131,6 @@ func describeTrigger(t model.Trigger) string {
 	default:
 		return string(t.Kind)
 	}
-}
-
-// readSecrets reads what containers' secrets are: NAME=value lines. No file is no secrets.
-func readSecrets(file string) (map[string]string, error) {
-	f, err := os.Open(file)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	secrets := map[string]string{}
-	lines := bufio.NewScanner(f)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSpace(lines.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		name, value, ok := strings.Cut(line, "=")
-		if !ok {
-			return nil, fmt.Errorf("%s:%d: %q is not NAME=value", file, n, line)
-		}
-		secrets[strings.TrimSpace(name)] = strings.Trim(strings.TrimSpace(value), `"'`)
-	}
-	return secrets, lines.Err()
 }
 
 // play plays a folder of events on a stack of its own, whose data is new each time.

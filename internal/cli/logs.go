@@ -9,7 +9,20 @@ import (
 )
 
 type logsCommand struct {
-	ID string `arg:"" name:"run" help:"Id of a run, or a model: then of its newest run." placeholder:"RUN|MODEL"`
+	ID  string `arg:"" name:"run" help:"Id of a run, or a model: then of its newest run." placeholder:"RUN|MODEL"`
+	Raw bool   `help:"Print the bytes of the log as they are."`
+}
+
+// Help is the long help text.
+func (logsCommand) Help() string {
+	return `The name of a model stands for its newest run:
+
+  modeldispatch logs sales-forecast
+
+Control characters are printed as escapes such as \u001b, so that a log cannot change what
+the terminal shows. With --raw they take effect: for colours, or where a program reads them:
+
+  modeldispatch logs --raw sales-forecast | less -R`
 }
 
 // Run prints the log of the last attempt.
@@ -25,7 +38,11 @@ func (c logsCommand) Run(s *session) error {
 	if len(x.Logs) == 0 {
 		return fmt.Errorf("run %s has no log: it has not been launched, or its container never started", id)
 	}
-	return x.where.log(x.Logs[len(x.Logs)-1], s.Out)
+	to := s.Out
+	if c.Raw {
+		to = s.raw
+	}
+	return x.where.log(x.Logs[len(x.Logs)-1], to)
 }
 
 // newest gives the newest run of a model; what is no model with runs is a run's own id.

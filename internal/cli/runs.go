@@ -84,7 +84,7 @@ func inputText(s run.Spec) string {
 	for _, name := range slices.Sorted(maps.Keys(s.Inputs)) {
 		value := s.Inputs[name]
 		if len(value) > 40 {
-			value = value[:37] + "…"
+			value = strings.ToValidUTF8(value[:37], "") + "…"
 		}
 		all = append(all, name+"="+value)
 	}

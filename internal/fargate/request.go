@@ -172,12 +172,12 @@ func StartedBy(deployment, run string, attempt int) string {
 	return fmt.Sprintf("%s/%s/%d", deployment, run, attempt)
 }
 
-// ParseStartedBy reads the mark of this deployment's tasks; ok is false for anybody else's.
+// ParseStartedBy reads the mark of this deployment's tasks. It reports false for every other text, also for one that StartedBy
+// never returns, such as an attempt 01.
 func ParseStartedBy(deployment, mark string) (run string, attempt int, ok bool) {
-	rest, ours := strings.CutPrefix(mark, deployment+"/")
-	run, number, complete := strings.Cut(rest, "/")
+	run, number, _ := strings.Cut(strings.TrimPrefix(mark, deployment+"/"), "/")
 	attempt, err := strconv.Atoi(number)
-	return run, attempt, ours && complete && err == nil && run != "" && attempt > 0
+	return run, attempt, err == nil && run != "" && attempt > 0 && StartedBy(deployment, run, attempt) == mark
 }
 
 // token is the clientToken of an attempt: 64 hexadecimal characters, which is what ECS allows.

@@ -104,6 +104,10 @@ func TestParseStartedBy(t *testing.T) {
 		"ecs-svc/123":                          false,
 		"models/x":                             false,
 		"models/x/0":                           false,
+		"models/x/01":                          false,
+		"models/x/+1":                          false,
+		"models/x/1/1":                         false,
+		"x/1":                                  false,
 		"models//1":                            false,
 		"":                                     false,
 	} {

@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"modeldispatch/internal/private"
 )
 
 // Credential is the access key that a project's local stack asks for. Its clients sign with it as
@@ -46,7 +48,7 @@ func makeCredential(file string, another bool) (Credential, error) {
 	if !another {
 		c, err := readCredential(file)
 		if err == nil {
-			err = os.Chmod(file, 0o600)
+			err = os.Chmod(file, private.FileMode)
 		}
 		if !errors.Is(err, os.ErrNotExist) {
 			return c, err
@@ -54,7 +56,7 @@ func makeCredential(file string, another bool) (Credential, error) {
 	}
 	c := Credential{"LOCAL" + rand.Text(), rand.Text()}
 	text := fmt.Sprintf("[default]\n%s = %s\n%s = %s\n", idField, c.AccessKeyID, secretField, c.SecretAccessKey)
-	draft, err := os.CreateTemp(filepath.Dir(file), "credentials-") // its mode is 0600
+	draft, err := os.CreateTemp(filepath.Dir(file), "credentials-") // with mode 0600
 	if err != nil {
 		return c, err
 	}

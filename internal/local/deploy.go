@@ -286,11 +286,12 @@ func (s *Stack) folder(family string) string {
 	return s.options.Data
 }
 
-func (s *Stack) logFile(startedBy, task, container string) string {
+// logFile returns the path of a container's log in the folder of logs.
+func logFile(startedBy, task, container string) string {
 	if id, attempt, ours := fargate.ParseStartedBy(Deployment, startedBy); ours {
-		return LogFile(s.options.Data, id, attempt, container)
+		return runLog(id, attempt, container)
 	}
-	return filepath.Join(s.options.Data, "logs", task, container+".log")
+	return filepath.Join(task, container+".log")
 }
 
 func (s *Stack) secret(name string) (string, bool) {

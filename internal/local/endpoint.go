@@ -14,6 +14,7 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/private"
 	"modeldispatch/internal/store"
 )
 
@@ -57,7 +58,7 @@ func environment(a Address) []string {
 func endpointFile(data string) string { return filepath.Join(data, "endpoint") }
 
 func writeEndpoint(data, url string) error {
-	return os.WriteFile(endpointFile(data), []byte(url+"\n"), 0o600)
+	return os.WriteFile(endpointFile(data), []byte(url+"\n"), private.FileMode)
 }
 
 func removeEndpoint(data string) error {
@@ -89,7 +90,14 @@ func Endpoint(ctx context.Context, data string) (Address, error) {
 	return Address{url, credential}, err
 }
 
-// LogFile is where the output of a container of a run's attempt goes.
+// LogFile returns the log of a container of a run's attempt.
 func LogFile(data, run string, attempt int, container string) string {
-	return filepath.Join(data, "logs", run, fmt.Sprintf("%d-%s.log", attempt, container))
+	return filepath.Join(logFolder(data), runLog(run, attempt, container))
+}
+
+func logFolder(data string) string { return filepath.Join(data, "logs") }
+
+// runLog returns a log's path in the folder of logs.
+func runLog(run string, attempt int, container string) string {
+	return filepath.Join(run, fmt.Sprintf("%d-%s.log", attempt, container))
 }

@@ -39,6 +39,7 @@ import (
 	"modeldispatch/internal/local/s3"
 	"modeldispatch/internal/local/sqs"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/private"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/sqlite"
@@ -137,15 +138,12 @@ func (s *Stack) makeData(ctx context.Context) error {
 	return err
 }
 
-// makeFolder makes a folder for data: for its owner only, and not for git.
+// makeFolder makes a folder for data, which git ignores.
 func makeFolder(path string) error {
-	if err := os.MkdirAll(path, 0o700); err != nil {
+	if err := private.Folder(path); err != nil {
 		return err
 	}
-	if err := os.Chmod(path, 0o700); err != nil { // one that was there may be open to others
-		return err
-	}
-	return os.WriteFile(filepath.Join(path, ".gitignore"), []byte("*\n"), 0o600)
+	return os.WriteFile(filepath.Join(path, ".gitignore"), []byte("*\n"), private.FileMode)
 }
 
 // protect puts the guard in front of the endpoints.
@@ -194,7 +192,7 @@ func (s *Stack) open(ctx context.Context) error {
 		}
 		s.store = s.own
 	}
-	if s.queues, err = sqs.New(ctx, sqs.Options{File: file("sqs.db"), Region: Region, Account: Account, BaseURL: s.URL, Now: time.Now}); err != nil {
+	if s.queues, err = sqs.New(ctx, sqs.Options{File: file("sqs.db"), Region: Region, Account: Account, Now: time.Now}); err != nil {
 		return err
 	}
 	s.bus = eventbridge.New(eventbridge.Options{Region: Region, Account: Account, Now: time.Now})
@@ -203,8 +201,8 @@ func (s *Stack) open(ctx context.Context) error {
 	}
 	s.tasks, err = ecs.New(ctx, ecs.Options{
 		Region: Region, Account: Account, Clusters: []string{cluster}, Now: time.Now, File: file("ecs.db"),
-		Runner: process.Runner{Folder: s.folder}, Emit: s.changed, Secrets: s.secret,
-		Environment: environment(s.Address()), LogFile: s.logFile, Faults: s.options.Faults,
+		Runner: process.Runner{Folder: s.folder, Logs: logFolder(s.options.Data)}, Emit: s.changed, Secrets: s.secret,
+		Environment: environment(s.Address()), LogFile: logFile, Faults: s.options.Faults,
 	})
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -65,10 +66,14 @@ func (in Input) FileName() string {
 type Inputs map[string]string
 
 // Parse validates a value for the input and returns its canonical text. A value that already has
-// the input's type is taken as it is; any other is read from its text.
+// the input's type is taken as it is; any other is read from its text. Control characters other than
+// tab and newline are refused, except by an input of type json: JSON carries them escaped.
 func (in Input) Parse(v Value) (string, error) {
 	if v.Type == JSON && in.Type != JSON {
 		return "", fmt.Errorf("%s is JSON with parts of its own; an input of type json takes it, and this is of type %s", quote(v.Text), in.Type)
+	}
+	if err := in.checkText(v.Text); err != nil {
+		return "", err
 	}
 	text := v.Text
 	if v.Type != in.Type || in.Type == S3URI || in.Type == String {
@@ -102,10 +107,21 @@ func (in Input) time(canonical string) (time.Time, error) {
 	return time.Parse(time.RFC3339Nano, canonical)
 }
 
-func (in Input) canonical(text string) (string, error) {
-	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return "", fmt.Errorf("%s is not text: UTF-8 without a NUL is needed", quote(text))
+// checkText refuses what terminals, logs and XML readers take for something else than text.
+func (in Input) checkText(text string) error {
+	if !utf8.ValidString(text) {
+		return fmt.Errorf("%s is not text: UTF-8 is needed", quote(text))
 	}
+	i := strings.IndexFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\n' })
+	if i < 0 || in.Type == JSON {
+		return nil
+	}
+	r, _ := utf8.DecodeRuneInString(text[i:])
+	return fmt.Errorf("%s has the control character %q at character %d, and only tab and newline are allowed: "+
+		"take it out, or send it escaped in an input of type json", quote(text), r, 1+utf8.RuneCountInString(text[:i]))
+}
+
+func (in Input) canonical(text string) (string, error) {
 	switch in.Type {
 	case Integer:
 		n, err := strconv.ParseInt(text, 10, 64)
@@ -186,11 +202,15 @@ func IsBucket(name string) bool { return bucketForm.MatchString(name) && !string
 
 var bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
-// quote shows a value in an error: quoted, and cut where it is long.
+// quote returns a value as errors show it: quoted, safe to print, and cut where it is long.
 func quote(text string) string {
-	const most = 80
-	if len(text) > most {
-		return strconv.QuoteToASCII(text[:most]) + "…"
+	const most = 80 // bytes
+	if len(text) <= most {
+		return strconv.Quote(text)
 	}
-	return strconv.Quote(text)
+	cut := most
+	for cut > most-utf8.UTFMax && !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return strconv.Quote(text[:cut]) + "…"
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"modeldispatch/internal/model"
 )
@@ -39,11 +40,48 @@ func TestInputParse(t *testing.T) {
 		{in: model.Input{Type: model.JSON}, give: model.Text(`{ "a": [1, 2] }`), want: `{"a":[1,2]}`},
 		{in: model.Input{Type: model.JSON}, give: model.Text(`{`), bad: "is not JSON"},
 		{in: model.Input{Type: model.String}, give: model.Text("a\xffb"), bad: "is not text"},
-		{in: model.Input{Type: model.String}, give: model.Text("a\x00b"), bad: "is not text"},
+		{in: model.Input{Type: model.JSON}, give: model.Text("\"a\xffb\""), bad: "is not text"},
 	} {
 		got, err := c.in.Parse(c.give)
 		if c.bad == "" && (err != nil || got != c.want) || c.bad != "" && (err == nil || !strings.Contains(err.Error(), c.bad)) {
 			t.Errorf("%s %v gives %q, %v; want %q %s", c.in.Type, c.give, got, err, c.want, c.bad)
+		}
+	}
+}
+
+// TestInputParseRefusesControlCharacters has a value of each type hold them.
+func TestInputParseRefusesControlCharacters(t *testing.T) {
+	t.Parallel()
+	const allowed = ", and only tab and newline are allowed: take it out, or send it escaped in an input of type json"
+	long := "x" + strings.Repeat("ü", 100)
+	for _, c := range []struct {
+		in        model.Input
+		give      model.Value
+		want, bad string
+	}{
+		{in: model.Input{Type: model.String}, give: model.Text("a\tb\nü\u00a0\u202e"), want: "a\tb\nü\u00a0\u202e"},
+		{in: model.Input{Type: model.String}, give: model.Text("eu\x01"), bad: `"eu\x01" has the control character '\x01' at character 3` + allowed},
+		{in: model.Input{Type: model.String}, give: model.Text("a,b\r\n"), bad: `"a,b\r\n" has the control character '\r' at character 4` + allowed}, // a line that Windows ends
+		{in: model.Input{Type: model.String}, give: model.Text("ü\x1b[2J"), bad: `"ü\x1b[2J" has the control character '\x1b' at character 2` + allowed},
+		{in: model.Input{Type: model.String}, give: model.Text("\x7f"), bad: `"\x7f" has the control character '\x7f' at character 1` + allowed},
+		{in: model.Input{Type: model.String}, give: model.Text("x\u009b31m\u202e"), bad: `"x\u009b31m\u202e" has the control character '\u009b' at character 2` + allowed},
+		{in: model.Input{Type: model.String}, give: model.Text("a\x00b"), bad: `'\x00' at character 2`},
+		{in: model.Input{Type: model.String}, give: model.Text(long + "\x00"), bad: `"x` + strings.Repeat("ü", 39) + `"… has the control character '\x00' at character 102` + allowed},
+		{in: model.Input{Type: model.String, Enum: []string{"eu"}}, give: model.Text("eu\x01"), bad: allowed},
+		{in: model.Input{Type: model.S3URI}, give: model.Text("s3://landing/a\x01"), bad: allowed},
+		{in: model.Input{Type: model.S3URI}, give: model.Value{Type: model.S3URI, Text: "s3://landing/a\x01"}, bad: allowed},
+		{in: model.Input{Type: model.Integer}, give: model.Text("7\r"), bad: allowed},
+		{in: model.Input{Type: model.Date}, give: model.Value{Type: model.Date, Text: "2026-01-05\x01"}, bad: allowed}, // of a run whose input had another type
+		{in: model.Input{Type: model.JSON}, give: model.Text(`{"a":"\u0001"}`), want: `{"a":"\u0001"}`},
+		{in: model.Input{Type: model.JSON}, give: model.Value{Type: model.JSON, Text: "[\"\u007f\u009b\"]"}, want: "[\"\u007f\u009b\"]"},
+		{in: model.Input{Type: model.JSON}, give: model.Text("{\"a\":\"\x01\"}"), bad: `is not JSON: invalid character '\x01' in string literal`},
+	} {
+		got, err := c.in.Parse(c.give)
+		if c.bad == "" && (err != nil || got != c.want) || c.bad != "" && (err == nil || !strings.Contains(err.Error(), c.bad)) {
+			t.Errorf("%s %q gives %q, %v; want %q %s", c.in.Type, c.give.Text, got, err, c.want, c.bad)
+		}
+		if err != nil && strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
+			t.Errorf("%q cannot be printed", err)
 		}
 	}
 }

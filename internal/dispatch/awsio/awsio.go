@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	ebtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"modeldispatch/internal/dispatch"
@@ -66,21 +68,35 @@ func (q Queue) send(ctx context.Context, url, run string, delay time.Duration) e
 // Objects looks for objects in S3 and lays them there.
 type Objects struct{ Client *s3.Client }
 
-// Find says whether an object is there, and since when. It lists, because without s3:ListBucket a HEAD of a
-// missing object answers 403.
+// Find reports whether an object is there, and since when. It lists, because without s3:ListBucket a HEAD of a
+// missing object answers 403. It lists with URL-encoded keys, because XML cannot carry most control characters: a
+// key with one makes a plain listing unreadable.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 func (o Objects) Find(ctx context.Context, uri string) (time.Time, bool, error) {
 	bucket, key, err := model.SplitS3(uri)
 	if err != nil {
 		return time.Time{}, false, err
 	}
-	out, err := o.Client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &key, MaxKeys: aws.Int32(1)})
+	out, err := o.Client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
+		Bucket: &bucket, Prefix: &key, MaxKeys: aws.Int32(1), EncodingType: s3types.EncodingTypeUrl,
+	})
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("looking for %s: %w", uri, err)
 	}
-	if len(out.Contents) == 0 || aws.ToString(out.Contents[0].Key) != key {
+	if len(out.Contents) == 0 {
 		return time.Time{}, false, nil
 	}
-	return aws.ToTime(out.Contents[0].LastModified), true, nil
+	first := out.Contents[0] // listings are sorted: a key comes before longer ones that begin with it
+	listed := aws.ToString(first.Key)
+	if out.EncodingType == s3types.EncodingTypeUrl { // the SDK leaves it to the caller
+		if listed, err = url.QueryUnescape(listed); err != nil {
+			return time.Time{}, false, fmt.Errorf("looking for %s: S3 lists a key that is not URL-encoded: %w", uri, err)
+		}
+	}
+	if listed != key {
+		return time.Time{}, false, nil
+	}
+	return aws.ToTime(first.LastModified), true, nil
 }
 
 // Put lays an object.

@@ -31,7 +31,7 @@ type Container struct {
 	Environment []string // NAME=value
 	Directory   string   // the definition's workingDirectory
 	MemoryMiB   int      // hard limit; 0 is none
-	Log         string   // file for its output
+	Log         string   // file for its output, in the Runner's folder of logs
 }
 
 // Exit is how a container ended.

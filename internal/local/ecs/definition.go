@@ -32,6 +32,9 @@ type spec struct {
 	Memory                  text            `json:"memory"`
 	RequiresCompatibilities []string        `json:"requiresCompatibilities"`
 	Containers              []containerSpec `json:"containerDefinitions"`
+	Volumes                 []struct {
+		Name string `json:"name"`
+	} `json:"volumes"`
 }
 
 type containerSpec struct {
@@ -67,39 +70,59 @@ func (d *definition) arn(s *Server) string {
 	return s.arn(fmt.Sprintf("task-definition/%s:%d", d.Family, d.Revision))
 }
 
-var familyForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+// nameForm is the form of the names of families, containers, volumes and clusters:
+// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
+var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 
-// check is what RegisterTaskDefinition refuses.
+// check returns the error with which RegisterTaskDefinition refuses the definition.
 func (p spec) check() error {
-	client := func(format string, args ...any) error {
-		return &awsjson.Error{Type: "ClientException", Message: fmt.Sprintf(format, args...)}
-	}
-	if !familyForm.MatchString(p.Family) {
-		return client("Family contains invalid characters, or is empty.")
-	}
-	if len(p.Containers) == 0 {
-		return client("Container list cannot be empty.")
+	if err := p.checkNames(); err != nil {
+		return err
 	}
 	if !slices.ContainsFunc(p.Containers, containerSpec.essential) {
-		return client("No essential containers found.")
-	}
-	seen := map[string]bool{}
-	for _, c := range p.Containers {
-		if c.Name == "" || seen[c.Name] {
-			return client("Container name %q is empty or there twice.", c.Name)
-		}
-		seen[c.Name] = true
+		return refused("No essential containers found.")
 	}
 	if !slices.Contains(p.RequiresCompatibilities, "FARGATE") {
 		return nil
 	}
 	if p.NetworkMode != "awsvpc" {
-		return client("When networkMode=%s, requiresCompatibilities cannot be FARGATE.", p.NetworkMode)
+		return refused("When networkMode=%s, requiresCompatibilities cannot be FARGATE.", p.NetworkMode)
 	}
 	if !validSize(string(p.CPU), string(p.Memory)) {
-		return client("No Fargate configuration exists for given values.")
+		return refused("No Fargate configuration exists for given values.")
 	}
 	return nil
+}
+
+func (p spec) checkNames() error {
+	if !nameForm.MatchString(p.Family) {
+		return refused("Family contains invalid characters, or is empty.")
+	}
+	if len(p.Containers) == 0 {
+		return refused("Container list cannot be empty.")
+	}
+	seen := map[string]bool{}
+	for _, c := range p.Containers {
+		switch {
+		case c.Name == "":
+			return refused("Container.name should not be null or empty.")
+		case !nameForm.MatchString(c.Name):
+			return refused("Container.name contains invalid characters.")
+		case seen[c.Name]:
+			return refused("Container name %q is there twice.", c.Name)
+		}
+		seen[c.Name] = true
+	}
+	for _, v := range p.Volumes {
+		if v.Name != "" && !nameForm.MatchString(v.Name) {
+			return refused("Volume.name contains invalid characters.")
+		}
+	}
+	return nil
+}
+
+func refused(format string, args ...any) error {
+	return &awsjson.Error{Type: "ClientException", Message: fmt.Sprintf(format, args...)}
 }
 
 func validSize(cpu, memory string) bool {

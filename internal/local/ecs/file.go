@@ -8,6 +8,8 @@ import (
 	"net/url"
 
 	_ "modernc.org/sqlite" // the driver
+
+	"modeldispatch/internal/private"
 )
 
 const tables = `
@@ -19,6 +21,9 @@ CREATE TABLE IF NOT EXISTS definition (family TEXT NOT NULL, revision INTEGER NO
 func (s *Server) openFile(ctx context.Context) error {
 	dsn := "file::memory:?_pragma=busy_timeout(10000)"
 	if s.File != "" {
+		if err := private.Database(s.File); err != nil {
+			return err
+		}
 		dsn = "file:" + (&url.URL{Path: s.File}).EscapedPath() + "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"
 	}
 	db, err := sql.Open("sqlite", dsn)
@@ -80,6 +85,9 @@ func (s *Server) readDefinitions(ctx context.Context) error {
 		d.Registered = json.RawMessage(registered)
 		if err := json.Unmarshal(d.Registered, &d.spec); err != nil {
 			return err
+		}
+		if d.spec.check() != nil {
+			d.Status = "INACTIVE" // earlier versions registered names that ECS refuses
 		}
 		s.definitions[d.Family] = append(s.definitions[d.Family], d)
 	}

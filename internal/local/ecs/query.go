@@ -169,6 +169,9 @@ func (s *Server) createCluster(_ context.Context, in struct {
 	if in.Name == "" {
 		in.Name = "default"
 	}
+	if !nameForm.MatchString(in.Name) {
+		return nil, invalid("clusterName must be at most 255 letters, digits, hyphens and underscores.")
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clusters[in.Name] = true

@@ -42,7 +42,7 @@ type Options struct {
 	Secrets func(name string) (string, bool)
 	// Environment is what every container finds beside its own, as NAME=value.
 	Environment []string
-	// LogFile is where a container's output goes.
+	// LogFile returns the path of a container's log, in the Runner's folder of logs.
 	LogFile func(startedBy, taskID, container string) string
 	// Parallel is how many tasks have their containers running at once; others wait in PENDING.
 	// Default: two for each CPU.

@@ -77,7 +77,8 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	bucket, known := g.hosts.find(r.Host)
 	if !known {
-		refuse(answer, r, accessDenied(r), fmt.Sprintf("the local stack does not answer to the host %q; call %s, or start it with --allow-host %[1]s", r.Host, g.hosts.own()))
+		const why = "the local stack does not answer to the host %q; call %s, or start it with --allow-host %[1]s"
+		refuse(answer, r, accessDenied(r), fmt.Sprintf(why, r.Host, g.hosts.own()))
 		return
 	}
 	if bucket != "" {
@@ -88,7 +89,7 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if why := crossSite(r); changes(r) && !admitted && why != "" {
-		refuse(answer, r, accessDenied(r), why+"; web pages may not change anything here: start the local stack with --allow-origin URL for a web app of your own")
+		refuse(answer, r, accessDenied(r), why+"; web pages may not change anything here: "+ownApp)
 		return
 	}
 	if code, why := g.unsigned(answer, r); code != "" {
@@ -97,6 +98,9 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	g.next.ServeHTTP(answer, r)
 }
+
+// ownApp tells the developer how to let a page through.
+const ownApp = "start it with --allow-origin URL for a web app of your own"
 
 // intoPath moves the bucket from the Host into the path, where the endpoint looks for it.
 func intoPath(r *http.Request, bucket string) {
@@ -131,7 +135,7 @@ func crossSite(r *http.Request) string {
 // preflight answers the question of a browser whether a page may send a request.
 func (g *Guard) preflight(w http.ResponseWriter, r *http.Request, admitted bool) {
 	if !admitted {
-		refuse(w, r, accessDenied(r), fmt.Sprintf("pages of the origin %q may not call the local stack: start it with --allow-origin URL for a web app of your own", r.Header.Get("Origin")))
+		refuse(w, r, accessDenied(r), fmt.Sprintf("pages of the origin %q may not call the local stack: %s", r.Header.Get("Origin"), ownApp))
 		return
 	}
 	w.Header().Set("Access-Control-Allow-Methods", "GET, HEAD, PUT, POST, DELETE")

@@ -87,7 +87,8 @@ func splitPort(host string) (name, port string) {
 // without the port that the scheme implies.
 func parseOrigin(text string) (string, error) {
 	u, err := url.Parse(strings.TrimSuffix(strings.ToLower(text), "/"))
-	if err != nil || implied[u.Scheme] == "" || u.Hostname() == "" || strings.Contains(u.Host, "*") || *u != (url.URL{Scheme: u.Scheme, Host: u.Host}) {
+	known := err == nil && implied[u.Scheme] != "" && u.Hostname() != "" && !strings.Contains(u.Host, "*")
+	if !known || *u != (url.URL{Scheme: u.Scheme, Host: u.Host}) {
 		return "", fmt.Errorf("--allow-origin %q is no origin: write it as a browser sends it, as http://localhost:3000", text)
 	}
 	return u.Scheme + "://" + strings.TrimSuffix(u.Host, implied[u.Scheme]), nil

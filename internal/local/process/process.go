@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"modeldispatch/internal/local/ecs"
+	"modeldispatch/internal/private"
 )
 
 // mark is the variable that tells a task's processes from all others.
@@ -31,6 +32,8 @@ var inherited = []string{"PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "USER", "GO
 type Runner struct {
 	// Folder is where the processes of a task definition's family run.
 	Folder func(family string) string
+	// Logs is the folder of containers' logs. It is made if it is not there.
+	Logs string
 }
 
 // Start starts a container as a process.
@@ -45,10 +48,7 @@ func (r Runner) Start(_ context.Context, c ecs.Container) (ecs.Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("CannotStartContainerError: %q is not on this machine: install it, or give the model a local.command that is", c.Command[0])
 	}
-	if err := os.MkdirAll(filepath.Dir(c.Log), 0o755); err != nil {
-		return nil, fmt.Errorf("CannotStartContainerError: %w", err)
-	}
-	log, err := os.OpenFile(c.Log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := r.openLog(c.Log)
 	if err != nil {
 		return nil, fmt.Errorf("CannotStartContainerError: %w", err)
 	}
@@ -63,6 +63,23 @@ func (r Runner) Start(_ context.Context, c ecs.Container) (ecs.Process, error) {
 	p := &process{command: command, exited: make(chan struct{})}
 	go p.wait()
 	return p, nil
+}
+
+// openLog opens a container's log. Names from outside are part of its path, such as the container's own: os.Root refuses a
+// path that leads out of the folder.
+func (r Runner) openLog(name string) (*os.File, error) {
+	if err := private.Folder(r.Logs); err != nil {
+		return nil, err
+	}
+	logs, err := os.OpenRoot(r.Logs)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = logs.Close() }()
+	if err := logs.MkdirAll(filepath.Dir(name), private.FolderMode); err != nil {
+		return nil, err
+	}
+	return logs.OpenFile(name, os.O_CREATE|os.O_APPEND|os.O_WRONLY, private.FileMode)
 }
 
 func startError(c ecs.Container, err error) error {

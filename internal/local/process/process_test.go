@@ -25,13 +25,13 @@ func newStand(t *testing.T) stand {
 		t.Skip("there is no sh here: the tests of processes need a Unix")
 	}
 	folder := t.TempDir()
-	return stand{process.Runner{Folder: func(string) string { return folder }}, folder}
+	return stand{process.Runner{Folder: func(string) string { return folder }, Logs: filepath.Join(folder, "logs")}, folder}
 }
 
 func (s stand) container(script string) ecs.Container {
 	return ecs.Container{
 		TaskARN: "arn:aws:ecs:us-east-1:000000000000:task/c/" + filepath.Base(s.folder) + filepath.Base(filepath.Dir(s.folder)), Family: "sales", Name: "model",
-		Command: []string{"sh", "-c", script}, Log: filepath.Join(s.folder, "logs", "1-model.log"),
+		Command: []string{"sh", "-c", script}, Log: filepath.Join("run", "1-model.log"),
 	}
 }
 
@@ -47,7 +47,7 @@ func (s stand) start(t *testing.T, c ecs.Container) ecs.Process {
 
 func (s stand) log(t *testing.T) string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(s.folder, "logs", "1-model.log"))
+	text, err := os.ReadFile(filepath.Join(s.folder, "logs", "run", "1-model.log"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -184,5 +184,32 @@ func TestWhatCannotBeStartedSaysWhy(t *testing.T) {
 				t.Errorf("Start = %v, want …%s…", err, test.want)
 			}
 		})
+	}
+}
+
+// TestALogStaysInTheFolderOfLogs whatever its path is made of.
+func TestALogStaysInTheFolderOfLogs(t *testing.T) {
+	t.Parallel()
+	s := newStand(t)
+	outside := t.TempDir()
+	if err := os.Mkdir(s.runner.Logs, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{"link": outside, "x.log": filepath.Join(outside, "x.log")} {
+		if err := os.Symlink(to, filepath.Join(s.runner.Logs, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, log := range []string{"../x.log", "run/../../x.log", filepath.Join(outside, "x.log"), "link/x.log", "link/run/x.log", "x.log", ".."} {
+		c := s.container("echo outside")
+		c.Log = log
+		if p, err := s.runner.Start(t.Context(), c); err == nil || !strings.HasPrefix(err.Error(), "CannotStartContainerError: ") {
+			t.Errorf("the log %s: Start = %v, %v", log, p, err)
+		}
+	}
+	for folder, want := range map[string]int{s.folder: 1, outside: 0} { // the folder of logs alone
+		if entries, err := os.ReadDir(folder); err != nil || len(entries) != want {
+			t.Errorf("in %s there are %v, %v", folder, entries, err)
+		}
 	}
 }

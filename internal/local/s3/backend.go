@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rclone/gofakes3"
+
+	"modeldispatch/internal/private"
 )
 
 // backend is gofakes3's storage: buckets in a folder.
@@ -42,7 +44,7 @@ func openBackend(o Options) (*backend, error) {
 		return nil, err
 	}
 	for _, folder := range []string{b.incoming(), b.path("buckets")} {
-		if err := os.MkdirAll(folder, 0o755); err != nil {
+		if err := private.Folder(folder); err != nil {
 			return nil, err
 		}
 	}
@@ -79,7 +81,7 @@ func (b *backend) bucketFolder(name string) string { return filepath.Join(b.path
 
 // load lists the objects of a bucket's folder.
 func (b *bucket) load() error {
-	if err := os.MkdirAll(b.objects(), 0o755); err != nil {
+	if err := private.Folder(b.objects()); err != nil {
 		return err
 	}
 	files, err := os.ReadDir(b.objects())
@@ -131,12 +133,12 @@ func (b *backend) create(ctx context.Context, reason string, s source) (record, 
 
 // explained is an error that tells the client what happened: gofakes3 says of errors that are not
 // S3's that they are internal, and no more. Here the client's user can mend a full disk.
-func explained(err error) error {
+func explained(err error) gofakes3.Error {
 	var known gofakes3.Error
 	if errors.As(err, &known) {
 		return known
 	}
-	return gofakes3.ErrorMessage(gofakes3.ErrInternal, err.Error())
+	return &gofakes3.ErrorResponse{Code: gofakes3.ErrInternal, Message: err.Error()}
 }
 
 // put writes an object. The conditions of the client's request are checked when it takes its
@@ -153,10 +155,13 @@ func (b *backend) put(ctx context.Context, s source) (record, error) {
 		return record{}, err
 	}
 	defer d.discard()
-	if err := d.fill(s.body, s.size); err != nil {
+	if err := d.fill(ctx, s.body, s.size); err != nil {
 		return record{}, err
 	}
 	r := record{Key: s.key, Size: d.size, MD5: d.hash.Sum(nil), Metadata: maps.Clone(s.metadata), PartSizes: s.parts}
+	if name, value := callOf(ctx).checksum(); name != "" {
+		r.Metadata[name] = value
+	}
 	return r, b.place(ctx, s.bucket, d, &r)
 }
 
@@ -208,11 +213,10 @@ func (b *backend) bucket(name string) (*bucket, error) {
 
 // PutObject implements gofakes3.Backend.
 func (b *backend) PutObject(ctx context.Context, bucket, key string, metadata map[string]string, body io.Reader, size int64) (gofakes3.PutObjectResult, error) {
-	reason := PutObject
-	if ctx.Value(formKey{}) != nil {
-		reason = PostObject
+	_, err := b.create(ctx, callOf(ctx).operation, source{bucket: bucket, key: key, metadata: metadata, body: body, size: size})
+	if err == nil {
+		callOf(ctx).confirm()
 	}
-	_, err := b.create(ctx, reason, source{bucket: bucket, key: key, metadata: metadata, body: body, size: size})
 	return gofakes3.PutObjectResult{}, err
 }
 
@@ -297,7 +301,7 @@ func describe(r record) *gofakes3.Object {
 }
 
 // ListBucket implements gofakes3.Backend.
-func (b *backend) ListBucket(_ context.Context, name string, prefix *gofakes3.Prefix, page gofakes3.ListBucketPage) (*gofakes3.ObjectList, error) {
+func (b *backend) ListBucket(ctx context.Context, name string, prefix *gofakes3.Prefix, page gofakes3.ListBucketPage) (*gofakes3.ObjectList, error) {
 	in, err := b.bucket(name)
 	if err != nil {
 		return nil, err
@@ -307,5 +311,9 @@ func (b *backend) ListBucket(_ context.Context, name string, prefix *gofakes3.Pr
 	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return in.list(*prefix, page), nil
+	list := in.list(*prefix, page)
+	if c := callOf(ctx); !c.encoded || c.operation == listVersions { // of which gofakes3 does not encode the keys
+		return list, checkNames(list)
+	}
+	return list, nil
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 
 	"github.com/rclone/gofakes3"
+
+	"modeldispatch/internal/private"
 )
 
 // ListBuckets implements gofakes3.Backend.
@@ -39,7 +41,7 @@ func (b *backend) CreateBucket(_ context.Context, name string) error {
 		return nil
 	}
 	created := newBucket(b.bucketFolder(name))
-	if err := os.MkdirAll(created.objects(), 0o755); err != nil {
+	if err := private.Folder(created.objects()); err != nil {
 		return err
 	}
 	b.buckets[name] = created

@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"context"
 	"crypto/md5"
 	"crypto/sha256"
 	"encoding/binary"
@@ -57,17 +58,21 @@ type draft struct {
 }
 
 func newDraft(folder string) (*draft, error) {
-	file, err := os.CreateTemp(folder, "")
+	file, err := os.CreateTemp(folder, "") // with private.FileMode
 	if err != nil {
 		return nil, err
 	}
 	return &draft{file: file, hash: md5.New()}, nil
 }
 
-// fill appends a body, which has to have the given size if that is known.
-func (d *draft) fill(body io.Reader, size int64) error {
+// fill appends a body, which has to have the given size if that is known. It fails if the body of
+// the request, which may be another one, is not what the client says of it.
+func (d *draft) fill(ctx context.Context, body io.Reader, size int64) error {
 	n, err := io.Copy(io.MultiWriter(d.file, d.hash), body)
 	d.size += n
+	if err == nil {
+		err = callOf(ctx).verify()
+	}
 	if err == nil && size >= 0 && n != size {
 		return gofakes3.ErrIncompleteBody
 	}

@@ -100,6 +100,28 @@ func group(key string, p gofakes3.Prefix) (string, bool) {
 	return p.Prefix + name + p.Delimiter, ok
 }
 
+// checkNames returns an error if XML cannot carry a name of a listing: it has no control characters
+// other than tab and line ends. S3 answers XML that is not well-formed, and gofakes3 another name.
+func checkNames(list *gofakes3.ObjectList) error {
+	var names []string
+	for _, o := range list.Contents {
+		names = append(names, o.Key)
+	}
+	for _, p := range list.CommonPrefixes {
+		names = append(names, p.Prefix)
+	}
+	i := slices.IndexFunc(names, func(name string) bool {
+		return strings.ContainsFunc(name, func(r rune) bool {
+			return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == '\uFFFE' || r == '\uFFFF'
+		})
+	})
+	if i < 0 {
+		return nil
+	}
+	return gofakes3.ErrorMessagef(gofakes3.ErrInvalidRequest,
+		"XML cannot carry the key %q: list the objects by ListObjectsV2 with encoding-type=url.", names[i])
+}
+
 func content(r record) *gofakes3.Content {
 	return &gofakes3.Content{
 		Key: r.Key, LastModified: gofakes3.NewContentTime(r.Modified.UTC()), ETag: quoted(r.etag()),

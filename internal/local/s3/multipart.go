@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/rclone/gofakes3"
+
+	"modeldispatch/internal/private"
 )
 
 // smallestPart is how many bytes each part of an upload has at least, except the last.
@@ -58,7 +61,7 @@ func (b *backend) CreateMultipartUpload(_ context.Context, _, key string, metada
 	}
 	id := gofakes3.UploadID(uuid.NewString())
 	u := &upload{folder: filepath.Join(b.incoming(), string(id)), metadata: metadata, parts: map[int]part{}}
-	if err := os.Mkdir(u.folder, 0o755); err != nil {
+	if err := os.Mkdir(u.folder, private.FolderMode); err != nil {
 		return "", err
 	}
 	b.uploads.mu.Lock()
@@ -68,7 +71,7 @@ func (b *backend) CreateMultipartUpload(_ context.Context, _, key string, metada
 }
 
 // UploadPart implements gofakes3.MultipartBackend.
-func (b *backend) UploadPart(_ context.Context, _, _ string, id gofakes3.UploadID, number int, size int64, body io.Reader) (string, error) {
+func (b *backend) UploadPart(ctx context.Context, _, _ string, id gofakes3.UploadID, number int, size int64, body io.Reader) (string, error) {
 	u, err := b.uploads.get(id)
 	if err != nil {
 		return "", err
@@ -78,7 +81,7 @@ func (b *backend) UploadPart(_ context.Context, _, _ string, id gofakes3.UploadI
 		return "", err
 	}
 	defer d.discard()
-	if err := d.fill(body, size); err != nil {
+	if err := d.fill(ctx, body, size); err != nil {
 		return "", err
 	}
 	p := part{file: filepath.Join(u.folder, strconv.Itoa(number)), etag: record{MD5: d.hash.Sum(nil)}.etag(), size: d.size}
@@ -91,7 +94,26 @@ func (b *backend) UploadPart(_ context.Context, _, _ string, id gofakes3.UploadI
 		return "", err
 	}
 	u.parts[number] = p
+	callOf(ctx).confirm()
 	return quoted(p.etag), nil
+}
+
+// spool reads the body of a part to its end: gofakes3 wants to know the length of a part before.
+func (b *backend) spool(r *http.Request) (*draft, error) {
+	d, err := newDraft(b.incoming())
+	if err != nil {
+		return nil, err
+	}
+	if err = d.fill(r.Context(), r.Body, unknownSize); err == nil {
+		_, err = d.file.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		d.discard()
+		return nil, err
+	}
+	r.Body = io.NopCloser(d.file)
+	setLength(r, d.size)
+	return d, nil
 }
 
 // CompleteMultipartUpload implements gofakes3.MultipartBackend. After an error it can be called
@@ -152,9 +174,9 @@ func (u *upload) choose(in *gofakes3.CompleteMultipartUploadRequest) ([]part, er
 		if !there || strings.Trim(wanted.ETag, `"`) != p.etag {
 			return nil, gofakes3.ErrorMessagef(gofakes3.ErrInvalidPart, "Part %d was not uploaded with the ETag %s.", wanted.PartNumber, wanted.ETag)
 		}
-		if p.size < smallestPart && i < len(in.Parts)-1 { // gofakes3 has no code EntityTooSmall, and would answer it with 500
-			return nil, gofakes3.ErrorMessagef(gofakes3.ErrInvalidRequest,
-				"EntityTooSmall: part %d has %d bytes, and each but the last has at least %d.", wanted.PartNumber, p.size, smallestPart)
+		if p.size < smallestPart && i < len(in.Parts)-1 {
+			return nil, refuse("EntityTooSmall", gofakes3.ErrInvalidRequest,
+				"Part %d has %d bytes, and each part but the last has at least %d.", wanted.PartNumber, p.size, smallestPart)
 		}
 		chosen = append(chosen, p)
 	}

@@ -138,7 +138,7 @@ func TestUploadsThatCannotBeCompleted(t *testing.T) {
 	fails(t, "a part twice", s.complete(t, "k", id, second, second), "InvalidPartOrder", http.StatusBadRequest)
 	fails(t, "another part's ETag", s.complete(t, "k", id, wrong), "InvalidPart", http.StatusBadRequest)
 	fails(t, "a part that was not sent", s.complete(t, "k", id, missing), "InvalidPart", http.StatusBadRequest)
-	fails(t, "a small part before the last", s.complete(t, "k", id, first, second), "InvalidRequest", http.StatusBadRequest)
+	fails(t, "a small part before the last", s.complete(t, "k", id, first, second), "EntityTooSmall", http.StatusBadRequest)
 	fails(t, "no parts", s.complete(t, "k", id), "MalformedXML", http.StatusBadRequest)
 	fails(t, "another key", s.complete(t, "other", id, first), "NoSuchUpload", http.StatusNotFound)
 	if told := s.told(); len(told) > 0 || len(s.keys(t)) > 0 {

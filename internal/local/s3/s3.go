@@ -13,6 +13,11 @@
 // Buckets are addressed by path, credentials are not checked, and nothing is versioned. As in S3,
 // an object is readable as soon as its request is answered. Unlike S3, the ETag of a multipart
 // object is the MD5 of its content, too, and an unfinished multipart upload ends with the process.
+//
+// An object is what its client sent: a body that is not as long as its headers say, or has another
+// checksum, is refused and replaces nothing. A request is served as S3 serves it, or is refused by
+// name: operations.go has the list. A listing without encoding-type=url is refused where it would
+// have a key that XML cannot carry.
 package s3
 
 import (
@@ -42,6 +47,7 @@ type Options struct {
 type Server struct {
 	api     http.Handler
 	backend *backend
+	served  []operation
 }
 
 // New opens the folder and reads which objects are in it.
@@ -52,20 +58,60 @@ func New(o Options) (*Server, error) {
 	}
 	// A task's clock may be another than ours: signatures are not checked, and neither is their time.
 	api := gofakes3.New(b, gofakes3.WithTimeSource(clock(o.Now)), gofakes3.WithTimeSkewLimit(0)).Server()
-	return &Server{api: api, backend: b}, nil
+	return &Server{api: api, backend: b, served: operations()}, nil
 }
 
 // ServeHTTP answers a request to S3's API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if r.Method == http.MethodPost {
-		r = r.WithContext(context.WithValue(r.Context(), formKey{}, true))
+	c := &call{answer: w.Header()}
+	a := &answer{ResponseWriter: w}
+	defer a.end()
+	defer c.drain(r)
+	r = r.Clone(context.WithValue(r.Context(), callKey{}, c))
+	if err := s.prepare(c, r); err != nil {
+		fail(a, err)
+		return
 	}
-	s.api.ServeHTTP(w, r)
+	defer removeForm(r)
+	if c.operation == uploadPart && r.ContentLength == unknownSize {
+		d, err := s.backend.spool(r)
+		if err != nil {
+			fail(a, err)
+			return
+		}
+		defer d.discard()
+	}
+	a.object = c.operation == getObject
+	a.encodes = c.encoded && (c.operation == listUploads || c.operation == listVersions)
+	s.api.ServeHTTP(a, r)
 }
 
-// formKey marks the context of a request by which a browser's form may put an object: gofakes3
-// puts it as any other, and S3 gives another reason for it.
-type formKey struct{}
+// prepare refuses a request that is not served, and gives another one the form that gofakes3 reads rightly.
+func (s *Server) prepare(c *call, r *http.Request) error {
+	o, err := operationOf(r, s.served)
+	if err != nil {
+		return err
+	}
+	c.operation, c.encoded = o.name, r.URL.Query().Get("encoding-type") == "url"
+	if c.operation == PostObject {
+		return nil // a form has its own framing, and may have been read
+	}
+	if c.payload, err = newPayload(r, o.name == PutObject || o.name == uploadPart); err != nil {
+		return err
+	}
+	c.payload.replace(r)
+	if c.operation == deleteObjects {
+		return checkDeleted(r)
+	}
+	return nil
+}
+
+// removeForm removes the files of a form. net/http does so for the request that it made, and not for its copies.
+func removeForm(r *http.Request) {
+	if r.MultipartForm != nil {
+		_ = r.MultipartForm.RemoveAll()
+	}
+}
 
 // CreateBucket makes a bucket, if it is not there.
 func (s *Server) CreateBucket(name string) error {

@@ -147,6 +147,7 @@ func strangeKeys() []string {
 		"plain.csv", "sales/us/2026-03-14.csv", "with space.csv", " ", "a+b", "a%b", "a%2Bb", "a%2fb", "100%", "ä", "a\u0308", "ключ/資料", "😀/😀.csv",
 		"..", ".", "../../etc/passwd", "a/../b", "a/./b", "a//b", "/leading", "//", "trailing/", "folder/", "folder", "A", "a", "Case.csv", "case.csv",
 		"a?b", "a#b", "a&b=c", "a;b", "a:b", `a\b`, `"quoted"`, "'", "<xml>&amp;", "a*b", "~", "{x}", "|", "CON", "nul.txt", ".hidden", "tab\tkey", "new\nline",
+		"\x01", "\x07/\x1b[2J", "\x7f", "\u0085", "\u2028", "\ufffe", "\uffff", "\ufffd", "\r", "cr\r\nlf",
 		strings.Repeat("k", 1024), strings.Repeat("ä", 512), strings.Repeat("a/", 512),
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"modeldispatch/internal/private"
 )
 
 // sequence gives sequencers: each is greater than all before it, also those that were given before
@@ -59,7 +61,7 @@ func (s *sequence) next() (string, error) {
 
 func (s *sequence) write(reserved int64) error {
 	fresh := s.file + ".new"
-	if err := os.WriteFile(fresh, fmt.Appendf(nil, "%016X\n", reserved), 0o644); err != nil {
+	if err := os.WriteFile(fresh, fmt.Appendf(nil, "%016X\n", reserved), private.FileMode); err != nil {
 		return err
 	}
 	if err := os.Rename(fresh, s.file); err != nil {

@@ -79,7 +79,7 @@ func (s *Server) createQueue(ctx context.Context, in createQueueRequest) (queueU
 	err := s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		return s.createPublic(ctx, tx, in.QueueName, in.Attributes)
 	})
-	return queueURL{s.URL(in.QueueName)}, err
+	return queueURL{s.url(ctx, in.QueueName)}, err
 }
 
 func (s *Server) getQueueURL(ctx context.Context, in struct{ QueueName string }) (queueURL, error) {
@@ -87,7 +87,7 @@ func (s *Server) getQueueURL(ctx context.Context, in struct{ QueueName string })
 		return queueURL{}, missingParameter("QueueName")
 	}
 	err := s.withQueue(ctx, in.QueueName, func(context.Context, *sql.Tx, queue) error { return nil })
-	return queueURL{s.URL(in.QueueName)}, err
+	return queueURL{s.url(ctx, in.QueueName)}, err
 }
 
 type listQueuesRequest struct {
@@ -122,7 +122,7 @@ func (s *Server) listQueues(ctx context.Context, in listQueuesRequest) (listQueu
 		}
 	}
 	for _, name := range names {
-		out.QueueUrls = append(out.QueueUrls, s.URL(name))
+		out.QueueUrls = append(out.QueueUrls, s.url(ctx, name))
 	}
 	return out, err
 }

@@ -10,6 +10,8 @@ import (
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
+
+	"modeldispatch/internal/private"
 )
 
 // Times are milliseconds since 1970, as SQS gives them.
@@ -46,8 +48,11 @@ CREATE INDEX IF NOT EXISTS message_sent ON message (queue, sent);
 // would take this one's messages for orphans; it dies with the process.
 func open(ctx context.Context, file string) (*sql.DB, error) {
 	source, err := dataSource(file)
+	if err == nil && file != "" {
+		err = private.Database(file)
+	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("opening the queues in %s: %w", file, err)
 	}
 	db, err := sql.Open("sqlite", source)
 	if err != nil {

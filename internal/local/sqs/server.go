@@ -25,12 +25,11 @@ import (
 	"modeldispatch/internal/local/awsjson"
 )
 
-// Options says where the queues live. Only BaseURL is required, and that only for the HTTP side.
+// Options says where the queues live. None is required.
 type Options struct {
 	File    string           // SQLite database, held by one process at a time; "" keeps messages in memory
 	Region  string           // default us-east-1
 	Account string           // default 000000000000
-	BaseURL func() string    // of the endpoint, without a trailing slash: http://127.0.0.1:4566
 	Now     func() time.Time // default time.Now
 }
 
@@ -40,9 +39,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Account == "" {
 		o.Account = "000000000000"
-	}
-	if o.BaseURL == nil {
-		o.BaseURL = func() string { return "http://localhost" }
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -103,7 +99,13 @@ func (s *Server) Close() error {
 // Serves says whether the request is for SQS.
 func (s *Server) Serves(r *http.Request) bool { return s.service.Serves(r) }
 
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.service.ServeHTTP(w, r) }
+// ServeHTTP answers a request to SQS's API.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.service.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), hostKey{}, r.Host)))
+}
+
+// hostKey marks the host by which a caller reached the endpoint.
+type hostKey struct{}
 
 // Changed returns a channel that is closed at the next change of any queue: a message sent,
 // received, deleted, moved or hidden for another time.
@@ -114,9 +116,11 @@ func (s *Server) ARN(queue string) string {
 	return "arn:aws:sqs:" + s.options.Region + ":" + s.options.Account + ":" + queue
 }
 
-// URL is the queue's address, for SDKs and the CLI.
-func (s *Server) URL(queue string) string {
-	return s.options.BaseURL() + "/" + s.options.Account + "/" + queue
+// url returns the queue's address at the host by which the caller reached us: some SDKs call that
+// address, and a container reaches this machine by another name than its programs do.
+func (s *Server) url(ctx context.Context, queue string) string {
+	host, _ := ctx.Value(hostKey{}).(string)
+	return "http://" + host + "/" + s.options.Account + "/" + queue
 }
 
 // Region is the region that the queues pretend to be in.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"path/filepath"
 	"slices"
@@ -22,16 +23,12 @@ import (
 // start serves a fresh server over HTTP, with the real SDK in front.
 func start(t *testing.T) (*sqs.Server, *awssqs.Client) {
 	t.Helper()
-	var base string
-	s, err := sqs.New(t.Context(), sqs.Options{
-		File:    filepath.Join(t.TempDir(), "queues #1%20?.db"), // the path must not be taken for a URL
-		BaseURL: func() string { return base },
-	})
+	// The path must not be taken for a URL.
+	s, err := sqs.New(t.Context(), sqs.Options{File: filepath.Join(t.TempDir(), "queues #1%20?.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	web := httptest.NewServer(s)
-	base = web.URL
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil { // first: it ends long polls, which the web server waits for
 			t.Error(err)
@@ -438,5 +435,21 @@ func TestLongPollIsWokenByASend(t *testing.T) {
 	id := send(t, c, url, "hello")
 	if m := <-got; len(m) != 1 || *m[0].MessageId != id {
 		t.Errorf("received %v", m)
+	}
+}
+
+// TestAQueuesAddressIsWhereItsCallerCalls: a container calls this machine by another name.
+func TestAQueuesAddressIsWhereItsCallerCalls(t *testing.T) {
+	t.Parallel()
+	server, client := start(t)
+	create(t, client, "requests", nil)
+	for _, host := range []string{"127.0.0.1:4566", "host.docker.internal:4566"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host+"/", strings.NewReader(`{"QueueName": "requests"}`))
+		r.Header.Set("X-Amz-Target", "AmazonSQS.GetQueueUrl")
+		answer := httptest.NewRecorder()
+		server.ServeHTTP(answer, r)
+		if want := `{"QueueUrl":"http://` + host + `/000000000000/requests"}`; strings.TrimSpace(answer.Body.String()) != want {
+			t.Errorf("%s: %s, want %s", host, answer.Body, want)
+		}
 	}
 }

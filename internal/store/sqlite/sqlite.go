@@ -18,6 +18,7 @@ import (
 
 	_ "modernc.org/sqlite" // the driver
 
+	"modeldispatch/internal/private"
 	"modeldispatch/internal/store"
 )
 
@@ -51,6 +52,9 @@ func Open(ctx context.Context, file string) (*Store, error) {
 func (s *Store) connect(file string) error {
 	path, err := filepath.Abs(file)
 	if err != nil {
+		return err
+	}
+	if err := private.Database(path); err != nil {
 		return err
 	}
 	if s.write, err = sql.Open("sqlite", source(path, "journal_mode(WAL)", "synchronous(NORMAL)")); err != nil {

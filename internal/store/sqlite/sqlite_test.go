@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -96,11 +97,15 @@ func TestAFileThatCannotBeUsed(t *testing.T) {
 	if _, err := raw(t, newer).ExecContext(t.Context(), `PRAGMA user_version = 99`); err != nil {
 		t.Fatal(err)
 	}
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte(strings.Repeat("no database ", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := map[string]struct{ file, want string }{
 		"of a newer schema":   {newer, "it has schema 99, and this program knows up to 1: use the newer modeldispatch that wrote it"},
-		"in no folder":        {filepath.Join(t.TempDir(), "missing", "store.db"), "unable to open database file"},
+		"in no folder":        {filepath.Join(t.TempDir(), "missing", "store.db"), "store.db: open "},
 		"that is a folder":    {t.TempDir(), "unable to open database file"},
-		"that is no database": {"sqlite_test.go", "file is not a database"},
+		"that is no database": {text, "file is not a database"},
 	}
 	for name, test := range tests {
 		s, err := sqlite.Open(t.Context(), test.file)

@@ -1,0 +1,51 @@
+package cli_test
+
+import (
+	"context"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"modeldispatch/internal/app"
+	"modeldispatch/internal/local"
+	"modeldispatch/internal/model"
+)
+
+// put puts an object into the local stack of a script's project. Its URI is a quoted Go string.
+func put(ts *testscript.TestScript, _ bool, args []string) {
+	uri, err := strconv.Unquote(args[0])
+	ts.Check(err)
+	bucket, key, err := model.SplitS3(uri)
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	a, err := local.Endpoint(ctx, ts.MkAbs(".modeldispatch"))
+	ts.Check(err)
+	cfg := app.Endpoint(a.URL, local.Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey)
+	_, err = s3.NewFromConfig(cfg, pathStyle).PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("")})
+	ts.Check(err)
+}
+
+var forged = regexp.MustCompile(`(?m)^forged.*`)
+
+// harmless checks that what the last command printed acts on no terminal, and that no line of it is one that the hostile
+// texts of the script bring. One of these has to be there: else nothing is shown.
+func harmless(ts *testscript.TestScript, _ bool, _ []string) {
+	text := ts.ReadFile("stdout") + ts.ReadFile("stderr")
+	for _, r := range text {
+		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
+			ts.Fatalf("it printed %U:\n%q", r, text)
+		}
+	}
+	if line := forged.FindString(text); line != "" {
+		ts.Fatalf("it printed the line %q:\n%s", line, text)
+	}
+	if !strings.Contains(text, "forged") {
+		ts.Fatalf("it printed nothing hostile:\n%s", text)
+	}
+}

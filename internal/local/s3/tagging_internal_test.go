@@ -1,0 +1,44 @@
+package s3
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestTagsDoNotBringBackABody replaces an object while it is being tagged.
+func TestTagsDoNotBringBackABody(t *testing.T) {
+	t.Parallel()
+	server, err := New(Options{Folder: t.TempDir(), Now: time.Now})
+	if err == nil {
+		err = server.CreateBucket("bucket")
+	}
+	if err == nil {
+		err = server.Seed("bucket", "k", strings.NewReader("old"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := server.backend
+	before := b.buckets["bucket"].records["k"]
+	d, err := newDraft(b.incoming())
+	if err == nil {
+		err = d.fill(t.Context(), strings.NewReader("old"), 3)
+	}
+	if err == nil {
+		err = server.Seed("bucket", "k", strings.NewReader("new!"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = b.replace("bucket", d, before, before)
+	if err == nil || !strings.Contains(err.Error(), "OperationAborted") || explained(err).ErrorCode().Status() != 409 {
+		t.Errorf("the tags of an object that was replaced: %v, want OperationAborted with status 409", err)
+	}
+	o, err := b.GetObject(t.Context(), "bucket", "k", nil)
+	if err != nil || o.Size != 4 {
+		t.Errorf("the object is %+v, %v", o, err)
+	}
+	_ = o.Contents.Close()
+	d.discard()
+}
