@@ -178,8 +178,9 @@ func newAccount(t *testing.T) account {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The stack has the buckets and queues of the same models. Its own functions mind their own deployment.
-	stack, err := local.Start(t.Context(), local.Options{Catalog: c, Data: t.TempDir(), Port: -1, Log: zerolog.Nop()})
+	// The stack has the buckets and queues of the same models. Its own functions mind their own deployment. It takes the credentials
+	// of the functions, by which DynamoDB Local tells accounts apart.
+	stack, err := local.Start(t.Context(), local.Options{Catalog: c, Data: t.TempDir(), Port: -1, AnyCredentials: true, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,8 +198,7 @@ func newAccount(t *testing.T) account {
 		t.Fatal(err)
 	}
 	table := dynamodbtest.Table(t, db)
-	credential := stack.Address().Credential
-	cfg := app.Endpoint(stack.URL(), local.Region, credential.AccessKeyID, credential.SecretAccessKey)
+	cfg := app.Endpoint(stack.URL(), local.Region, "test", "test")
 	a := account{
 		catalog: c, stack: stack,
 		store: dynamodb.New(db, table), ecs: ecs.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg),
@@ -215,7 +215,7 @@ func newAccount(t *testing.T) account {
 	a.environment = map[string]string{
 		"DEPLOYMENT": deployment, "CATALOG": file, "TABLE": table, "LAUNCH_QUEUE_URL": queue("launch"), "WAKE_QUEUE_URL": queue("wake"),
 		"STATE_BUCKET": local.Bucket, "EVENT_BUS": "default", "CLUSTER": "modeldispatch", "SUBNETS": "subnet-1,subnet-2", "RUN_TASK_RATE": "19.5", "RETENTION": "90",
-		"AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": credential.AccessKeyID, "AWS_SECRET_ACCESS_KEY": credential.SecretAccessKey,
+		"AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 		"AWS_ENDPOINT_URL": stack.URL(), "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
 	}
 	return a

@@ -50,7 +50,7 @@ func newCalls(t *testing.T) (*calls, *apptest.Watch) {
 	c := &calls{account: newAccount(t)}
 	e := c.environment
 	w := apptest.NewWatch(local.Region, local.Account, func(ctx context.Context) string { function, _ := ctx.Value(functionKey{}).(string); return function })
-	cfg := app.Endpoint(e["AWS_ENDPOINT_URL"], local.Region, e["AWS_ACCESS_KEY_ID"], e["AWS_SECRET_ACCESS_KEY"])
+	cfg := app.Endpoint(e["AWS_ENDPOINT_URL"], local.Region, "test", "test")
 	cfg.APIOptions = append(cfg.APIOptions, w.Middleware, c.disturb)
 	o := app.Options{Deployment: deployment, Table: e["TABLE"], LaunchURL: e["LAUNCH_QUEUE_URL"], WakeURL: e["WAKE_QUEUE_URL"], Bucket: e["STATE_BUCKET"], Bus: e["EVENT_BUS"], Placement: local.Placement()}
 	deployed, err := c.catalog.Deployed(deployment)

@@ -182,7 +182,7 @@ func newMetered(t *testing.T) *metered {
 func (m *metered) wire(t *testing.T, name string) {
 	t.Helper()
 	e := m.environment
-	cfg := app.Endpoint(e["AWS_ENDPOINT_URL"], local.Region, e["AWS_ACCESS_KEY_ID"], e["AWS_SECRET_ACCESS_KEY"])
+	cfg := app.Endpoint(e["AWS_ENDPOINT_URL"], local.Region, "test", "test")
 	cfg.APIOptions = append(cfg.APIOptions, m.middleware)
 	o := app.Options{Deployment: deployment, Table: e["TABLE"], LaunchURL: e["LAUNCH_QUEUE_URL"], WakeURL: e["WAKE_QUEUE_URL"], Bucket: e["STATE_BUCKET"], Bus: e["EVENT_BUS"], Placement: local.Placement()}
 	one := m.catalog

@@ -117,7 +117,7 @@ func (s *session) banner(url string, c model.Catalog) {
 			s.printf("  %-20s %s\n", m.Name, describeTrigger(t))
 		}
 	}
-	s.printf("\n  in another terminal:  eval \"$(modeldispatch local env)\"; aws s3 ls      stop: Ctrl-C\n\n")
+	s.printf("\n  in another terminal:  eval \"$(modeldispatch local env)\"; aws s3 ls\n  stop:                 Ctrl-C\n\n")
 }
 
 func describeTrigger(t model.Trigger) string {

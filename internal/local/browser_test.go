@@ -89,7 +89,7 @@ var attacks = []attack{
 		navigator.sendBeacon(TARGET + '/results', form);
 		await fetch(TARGET + '/results/x', {mode: 'no-cors'});`, plain},
 	{"uploads by a form", uploadByForm, leaves},
-	{"puts an object", `await fetch(TARGET + '/results/' + NAME, {method: 'PUT', body: 'x'});`, plain},
+	{"puts an object", `await fetch(TARGET + '/results/' + NAME, {method: 'PUT', body: 'x'});`, futile},
 	{"registers a command", register, futile},
 	{"reads an object by fetch", `const PATH = '/results/secret.txt', MODE = 'cors';` + read, plain},
 	{"reads an object by fetch without CORS", `const PATH = '/results/secret.txt', MODE = 'no-cors';` + read, futile},

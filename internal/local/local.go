@@ -22,6 +22,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -261,10 +262,18 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.bus.ServeHTTP(w, r)
 	case r.Header.Get("X-Amz-Target") != "":
 		http.Error(w, `{"__type":"UnknownOperationException","message":"the local stack serves S3, SQS, ECS and EventBridge"}`, http.StatusBadRequest)
+	case r.URL.Path == "/" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
+		w.Header().Set("Content-Type", "text/xml")
+		w.WriteHeader(http.StatusBadRequest)
+		_, _ = io.WriteString(w, queryProtocol)
 	default:
 		s.objects.ServeHTTP(w, r)
 	}
 }
+
+// queryProtocol answers clients from before November 2023, which speak AWS's query protocol to SQS.
+const queryProtocol = `<ErrorResponse><Error><Type>Sender</Type><Code>UnsupportedOperation</Code><Message>the local stack serves SQS by its JSON ` +
+	`protocol only: use version 2.13.28 or later of the AWS CLI, or an SDK of 2024 or later</Message></Error></ErrorResponse>`
 
 // Watch has a notice called for all that happens from now on.
 func (s *Stack) Watch(n dispatch.Notice) {

@@ -1,8 +1,11 @@
 package local_test
 
 import (
+	"encoding/xml"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"runtime"
 	"strings"
@@ -349,5 +352,22 @@ func TestAnEndpointThatIsNotServedSaysSo(t *testing.T) {
 	_, err := client.ListTables(t.Context(), &awsdynamodb.ListTablesInput{})
 	if err == nil || !strings.Contains(err.Error(), "the local stack serves S3, SQS, ECS and EventBridge") {
 		t.Errorf("a call to DynamoDB: %v", err)
+	}
+}
+
+// TestAnOldClientIsToldWhatItLacks: it shows the message of an error in its own protocol.
+func TestAnOldClientIsToldWhatItLacks(t *testing.T) {
+	t.Parallel()
+	s := start(t, project(t, never))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader("Action=ListQueues&Version=2012-11-05"))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
+	answer := httptest.NewRecorder()
+	s.ServeHTTP(answer, r)
+	var said struct {
+		Error struct{ Code, Message string }
+	}
+	err := xml.Unmarshal(answer.Body.Bytes(), &said)
+	if err != nil || answer.Code != http.StatusBadRequest || said.Error.Code != "UnsupportedOperation" || !strings.Contains(said.Error.Message, "2.13.28 or later") {
+		t.Errorf("it is answered with %d %s, %v", answer.Code, answer.Body, err)
 	}
 }
