@@ -107,7 +107,8 @@ func unreadable(err error, written string) string {
 	case strings.ContainsFunc(strings.TrimSpace(written), unicode.IsControl):
 		return `the value has a control character: in double quotes, \t is a tab and \n a line break`
 	case errors.Is(err, envparse.ErrUnmatchedSingle), errors.Is(err, envparse.ErrUnmatchedDouble):
-		return `a quote is not closed in its line: write a value with ' in double quotes, one with " in single quotes, and a line break as \n in double quotes`
+		return `a quote is not closed in its line: write a value with ' in double quotes, one with " in single quotes, ` +
+			`and a line break as \n in double quotes`
 	default:
 		return `a \ in double quotes begins no escape: there are \n, \t, \r, \", \\ and \u20ac; in single quotes \ stays as it is`
 	}
@@ -124,6 +125,7 @@ func (s secret) warning() string {
 	if strings.Contains(s.value, "'") {
 		how = `in double quotes, with \ before each " and \`
 	}
-	return fmt.Sprintf("warning: %s: the task gets another text than the line has: blanks around a value, quotes, escapes, and a # with what follows are no part of it. "+
+	return fmt.Sprintf("warning: %s: the task gets another text than the line has: "+
+		"blanks around a value, quotes, escapes, and a # with what follows are no part of it. "+
 		"To keep the text, write it %s; write a comment on a line of its own", s.name, how)
 }

@@ -150,7 +150,8 @@ func makeFolder(path string) error {
 // protect puts the guard in front of the endpoints.
 func (s *Stack) protect() error {
 	o := guard.Options{
-		Port: s.listener.Addr().(*net.TCPAddr).Port, Hosts: s.options.AllowHosts, Origins: s.options.AllowOrigins, AccessKeyID: s.credential.AccessKeyID,
+		Port: s.listener.Addr().(*net.TCPAddr).Port, Hosts: s.options.AllowHosts, Origins: s.options.AllowOrigins,
+		AccessKeyID: s.credential.AccessKeyID,
 	}
 	if s.options.AnyCredentials {
 		o.AccessKeyID = ""
@@ -272,8 +273,9 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // queryProtocol answers clients from before November 2023, which speak AWS's query protocol to SQS.
-const queryProtocol = `<ErrorResponse><Error><Type>Sender</Type><Code>UnsupportedOperation</Code><Message>the local stack serves SQS by its JSON ` +
-	`protocol only: use version 2.13.28 or later of the AWS CLI, or an SDK of 2024 or later</Message></Error></ErrorResponse>`
+const queryProtocol = `<ErrorResponse><Error><Type>Sender</Type><Code>UnsupportedOperation</Code>` +
+	`<Message>the local stack serves SQS by its JSON protocol only: use version 2.13.28 or later of the AWS CLI, or an SDK of 2024 or later</Message>` +
+	`</Error></ErrorResponse>`
 
 // Watch has a notice called for all that happens from now on.
 func (s *Stack) Watch(n dispatch.Notice) {

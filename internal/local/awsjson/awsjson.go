@@ -60,7 +60,8 @@ func (s Service) Serves(r *http.Request) bool {
 
 func (s Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost { // no GET changes anything
-		s.fail(w, &Error{Type: "UnknownOperationException", Message: "calls of AWS's JSON protocols are POSTs, not " + r.Method, Status: http.StatusMethodNotAllowed})
+		const why = "calls of AWS's JSON protocols are POSTs, not "
+		s.fail(w, &Error{Type: "UnknownOperationException", Message: why + r.Method, Status: http.StatusMethodNotAllowed})
 		return
 	}
 	_, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")

@@ -21,6 +21,7 @@ import (
 	"cmp"
 	"encoding/xml"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -93,6 +94,9 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if code, why := g.unsigned(answer, r); code != "" {
+		if r.Header.Get("Expect") == "" { // a client that is still sending would lose the connection before it reads why
+			_, _ = io.Copy(io.Discard, r.Body)
+		}
 		refuse(answer, r, code, why)
 		return
 	}

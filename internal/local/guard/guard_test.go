@@ -1,10 +1,12 @@
 package guard_test
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -350,5 +352,38 @@ func TestHostsAndOriginsHaveAForm(t *testing.T) {
 		if _, err := guard.New(guard.Options{Port: port, Hosts: []string{host}}, nil); err != nil {
 			t.Errorf("--allow-host %q: %v", host, err)
 		}
+	}
+}
+
+// TestAClientThatIsStillSendingReadsWhy: it sends its whole body before it reads the answer.
+func TestAClientThatIsStillSendingReadsWhy(t *testing.T) {
+	t.Parallel()
+	listener := httptest.NewUnstartedServer(nil)
+	g, err := guard.New(guard.Options{Port: listener.Listener.Addr().(*net.TCPAddr).Port, AccessKeyID: keyID}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Config.Handler = g
+	listener.Start()
+	t.Cleanup(listener.Close)
+	const size = 20 << 20
+	connection, err := new(net.Dialer).DialContext(t.Context(), "tcp", listener.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	if _, err := fmt.Fprintf(connection, "PUT /b/k HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n", listener.Listener.Addr(), size); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := connection.Write(make([]byte, size)); err != nil {
+		t.Fatalf("sending the body: %v", err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(connection), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "modeldispatch local env") {
+		t.Errorf("the client reads %d %s, %v", answer.StatusCode, body, err)
 	}
 }

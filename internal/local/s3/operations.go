@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -219,16 +220,11 @@ func (o operation) checkHeaders(h http.Header) error {
 // splitCopySource writes out the slash after the bucket of a copy source. Clients may encode it with
 // the rest, and gofakes3 looks for it before it decodes.
 func splitCopySource(source string) string {
-	text := strings.TrimPrefix(source, "/")
-	if strings.HasPrefix(strings.ToUpper(text), "%2F") {
-		text = text[len("%2F"):]
-	}
-	i := strings.Index(strings.ToUpper(text), "%2F")
-	if i < 0 || strings.Contains(text[:i], "/") {
-		return text
-	}
-	return text[:i] + "/" + text[i+len("%2F"):]
+	return copySource.ReplaceAllString(source, "$1/")
 }
+
+// copySource finds the bucket of a copy source, with the slashes around it.
+var copySource = regexp.MustCompile(`^(?i:/|%2f)?([^/%]+)(?i:/|%2f)`)
 
 // checkCopySource refuses what gofakes3 cuts off: all that follows a question mark.
 func checkCopySource(source string) error {
