@@ -14,9 +14,9 @@ func (localEnvCommand) Help() string {
 	return `Prints shell commands that point the AWS CLI, and each program with an AWS SDK, at the
 running stack: its address, Region and credentials. For one shell:
 
-  eval "$(modeldispatch local env)"
-  aws s3 ls
+  eval "$(modeldispatch local env)" && aws s3 ls
 
+Without a running stack eval fails, and the shell keeps its own address and credentials.
 The credentials are those of the project; another project's stack refuses them.`
 }
 
@@ -28,6 +28,9 @@ func (localEnvCommand) Run(s *session) error {
 	}
 	a, err := local.Endpoint(s.ctx, dataFolder(folder))
 	if err != nil {
+		if !s.JSON {
+			s.printf("false\n") // eval fails, so that what follows by && does not go to AWS
+		}
 		return err
 	}
 	set := map[string]string{

@@ -47,9 +47,12 @@ func parseSecrets(text string) (map[string]string, []string, error) {
 	var failed []error
 	for i, line := range strings.Split(text, "\n") {
 		one, err := parseSecret(strings.TrimSuffix(line, "\r"))
-		at := fmt.Sprintf("%s:%d: ", secretsFile, i+1)
 		if first := lines[one.name]; first > 0 && err == nil {
-			err = fmt.Errorf("%s: line %d sets it already: remove one of the two", one.name, first)
+			err = fmt.Errorf("line %d has the same name: remove one of the two", first)
+		}
+		at := fmt.Sprintf("%s:%d: ", secretsFile, i+1)
+		if one.shown() && len(failed) == 0 { // after an error a line may be part of a value
+			at += one.name + ": "
 		}
 		switch {
 		case err != nil:
@@ -57,7 +60,7 @@ func parseSecrets(text string) (map[string]string, []string, error) {
 		case one.name != "":
 			lines[one.name], values[one.name] = i+1, one.value
 			if !one.kept() {
-				warnings = append(warnings, at+one.warning())
+				warnings = append(warnings, at+"warning: "+one.warning())
 			}
 		}
 	}
@@ -71,6 +74,9 @@ type secret struct {
 	value   string
 }
 
+// shown reports whether messages may show the name. The end of a secret in base64 looks like a name with nothing behind it.
+func (s secret) shown() bool { return s.name != "" && strings.Trim(s.written, "= \t\"'") != "" }
+
 // secretName is the form of names. The parser also takes a slash, which a secret in base64 has: such a line is refused, and its
 // beginning is not shown as a name.
 var secretName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.]*$`)
@@ -83,17 +89,20 @@ func parseSecret(line string) (secret, error) {
 	}
 	name, written, assigns := strings.Cut(line, "=")
 	name = strings.TrimPrefix(strings.TrimSpace(name), "export ")
+	one := secret{name, written, parsed[name]}
 	switch {
 	case !assigns:
 		return secret{}, errors.New("the line has no =: write NAME=value, or # before a comment")
 	case !secretName.MatchString(name):
-		return secret{}, errors.New("what is before the = is no name: a name has letters, digits, _ and dots, and begins with a letter or _")
+		return secret{}, errors.New("the text before the = cannot be a name: a name has letters, digits, _ and dots, and begins with a letter or _")
 	case err != nil:
-		return secret{}, fmt.Errorf("%s: %s", name, unreadable(err, written))
-	case strings.ContainsRune(parsed[name], 0):
-		return secret{}, fmt.Errorf("%s: the value has the character NUL, which no variable can have: leave it out", name)
+		return one, errors.New(unreadable(err, written))
+	case strings.ContainsRune(one.value, 0):
+		return one, errors.New("the value has the character NUL, which no variable can have: leave it out")
+	case !utf8.ValidString(one.value): // the parser cuts a comment off by bytes
+		return one, errors.New("the value ends within a character: write it in quotes, and the comment on a line of its own")
 	}
-	return secret{name, written, parsed[name]}, nil
+	return one, nil
 }
 
 // unreadable says why the parser does not read a value, and what it would read.
@@ -117,7 +126,7 @@ func unreadable(err error, written string) string {
 // kept reports whether the task gets the text as it is written, without the quotes around it.
 func (s secret) kept() bool {
 	text := strings.TrimSpace(s.written)
-	return s.value == s.written || text == "'"+s.value+"'" || text == `"`+s.value+`"`
+	return s.value == s.written || s.value == text && text == "" || text == "'"+s.value+"'" || text == `"`+s.value+`"`
 }
 
 func (s secret) warning() string {
@@ -125,7 +134,6 @@ func (s secret) warning() string {
 	if strings.Contains(s.value, "'") {
 		how = `in double quotes, with \ before each " and \`
 	}
-	return fmt.Sprintf("warning: %s: the task gets another text than the line has: "+
-		"blanks around a value, quotes, escapes, and a # with what follows are no part of it. "+
-		"To keep the text, write it %s; write a comment on a line of its own", s.name, how)
+	return "the task gets another text than the line has: blanks around a value, quotes, escapes, and a # with what follows are no part of it. " +
+		"To keep the text, write it " + how + "; write a comment on a line of its own"
 }

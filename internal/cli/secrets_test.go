@@ -14,7 +14,7 @@ import (
 
 func TestLinesOfSecrets(t *testing.T) {
 	t.Parallel()
-	const altered = ".env.local:1: warning: X: the task gets another text than the line has"
+	const altered = ".env.local:1: X: warning: the task gets another text than the line has"
 	for _, c := range []struct {
 		text, value    string
 		warning, wrong string // how they begin; "" for none
@@ -57,12 +57,14 @@ func TestLinesOfSecrets(t *testing.T) {
 		{text: `X="\u0000"`, wrong: ".env.local:1: X: the value has the character NUL"},
 		{text: "X=" + strings.Repeat("a", 1<<16), wrong: ".env.local:1: X: the line has more than 64 KB"},
 		{text: "s3cret", wrong: ".env.local:1: the line has no ="},
-		{text: "=s3cret", wrong: ".env.local:1: what is before the = is no name"},
-		{text: "X Y=a", wrong: ".env.local:1: what is before the = is no name"},
-		{text: "1X=a", wrong: ".env.local:1: what is before the = is no name"},
-		{text: "s3cret/base64==", wrong: ".env.local:1: what is before the = is no name"},
-		{text: "X-Y=a", wrong: ".env.local:1: what is before the = is no name"},
-		{text: "X=a\nexport X=a", wrong: ".env.local:2: X: line 1 sets it already"},
+		{text: "=s3cret", wrong: ".env.local:1: the text before the = cannot be a name"},
+		{text: "X Y=a", wrong: ".env.local:1: the text before the = cannot be a name"},
+		{text: "1X=a", wrong: ".env.local:1: the text before the = cannot be a name"},
+		{text: "s3cret/base64==", wrong: ".env.local:1: the text before the = cannot be a name"},
+		{text: "X-Y=a", wrong: ".env.local:1: the text before the = cannot be a name"},
+		{text: "X=a\nexport X=a", wrong: ".env.local:2: X: line 1 has the same name"},
+		{text: "X=abcü # note", wrong: ".env.local:1: X: the value ends within a character"},
+		{text: "X=abcü #", wrong: ".env.local:1: X: the value ends within a character"},
 		{text: "X=\xff", wrong: ".env.local is not in UTF-8"},
 		{text: "\xff\xfeX\x00=\x00a\x00", wrong: ".env.local is not in UTF-8"},
 	} {
@@ -84,8 +86,19 @@ func TestLinesOfSecrets(t *testing.T) {
 func TestSecretsNameAllThatIsWrong(t *testing.T) {
 	t.Parallel()
 	_, _, err := readText(t, "A='1\nB=2\n3\nC=\"4")
-	if err == nil || strings.Count(err.Error(), "\n") != 2 || !strings.Contains(err.Error(), "\n.env.local:3: ") || !strings.Contains(err.Error(), "\n.env.local:4: C: ") {
+	if err == nil || strings.Count(err.Error(), "\n") != 2 || !strings.Contains(err.Error(), "\n.env.local:3: ") || !strings.Contains(err.Error(), "\n.env.local:4: a quote ") {
 		t.Errorf("the error is %v, want lines 1, 3 and 4", err)
+	}
+}
+
+// TestTheEndOfASecretIsNoName: the last line of a key in base64 looks like a name without a value.
+func TestTheEndOfASecretIsNoName(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"KEY=\"begin\nMIIEabc\nc2VjcmV0=\"\n", "c2VjcmV0= \n", "c2VjcmV0=\nc2VjcmV0=\n", "A='b\nc2VjcmV0=d #e\nc2VjcmV0='\n", "c2VjcmV0=\"\n"} {
+		_, warnings, err := readText(t, text)
+		if said := strings.Join(warnings, "\n"); strings.Contains(said, "c2VjcmV0") || err != nil && strings.Contains(err.Error(), "c2VjcmV0") {
+			t.Errorf("%q is shown: %s, %v", text, said, err)
+		}
 	}
 }
 

@@ -94,6 +94,7 @@ var attacks = []attack{
 	{"reads an object by fetch", `const PATH = '/results/secret.txt', MODE = 'cors';` + read, plain},
 	{"reads an object by fetch without CORS", `const PATH = '/results/secret.txt', MODE = 'no-cors';` + read, futile},
 	{"reads a listing by fetch", `const PATH = '/results?list-type=2', MODE = 'cors';` + read, plain},
+	{"reads that an object is empty", `const answer = await fetch(TARGET + '/results/empty'); return answer.headers.get('Content-Type');`, plain},
 	{"reads an object as a script", readScript, plain},
 	{"reads an object as a picture", readPicture, plain},
 	{"reads an object in a frame", readFrame, futile},
@@ -166,7 +167,7 @@ func (s *stand) leaveObjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, o := range []struct{ key, kind, body string }{
-		{"secret.txt", "text/plain", "secret"}, {"secret.js", "text/javascript", "window.leaked = 'secret'"},
+		{"empty", "text/plain", ""}, {"secret.txt", "text/plain", "secret"}, {"secret.js", "text/javascript", "window.leaked = 'secret'"},
 		{"secret.png", "image/png", picture.String()}, {"stored.html", "text/html", stored},
 	} {
 		in := &awss3.PutObjectInput{Bucket: aws.String("results"), Key: &o.key, Body: strings.NewReader(o.body), ContentType: &o.kind}

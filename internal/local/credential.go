@@ -1,7 +1,10 @@
 package local
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -23,6 +26,13 @@ const (
 	idField     = "aws_access_key_id"
 	secretField = "aws_secret_access_key"
 )
+
+// proof returns what only a holder of the credential can say to a text.
+func (c Credential) proof(text string) string {
+	mac := hmac.New(sha256.New, []byte(c.SecretAccessKey))
+	_, _ = mac.Write([]byte(text))
+	return hex.EncodeToString(mac.Sum(nil))
+}
 
 // readCredential reads a credential. A missing file is os.ErrNotExist.
 func readCredential(file string) (Credential, error) {
@@ -60,6 +70,12 @@ func makeCredential(file string, another bool) (Credential, error) {
 	if err != nil {
 		return c, err
 	}
-	_, err = draft.WriteString(text)
-	return c, errors.Join(err, draft.Close(), os.Rename(draft.Name(), file))
+	defer func() { _ = os.Remove(draft.Name()) }() // it has another name once all went well
+	if _, err := draft.WriteString(text); err != nil {
+		return c, errors.Join(err, draft.Close())
+	}
+	if err := draft.Close(); err != nil {
+		return c, err
+	}
+	return c, os.Rename(draft.Name(), file)
 }

@@ -134,3 +134,19 @@ func TestBucketsOfHosts(t *testing.T) {
 		}
 	}
 }
+
+// TestAnotherProgramIsNoStack: it listens on the port of a stack that was killed, and must not get the project's key.
+func TestAnotherProgramIsNoStack(t *testing.T) {
+	t.Parallel()
+	o, err := options(project(t, never))
+	if err != nil {
+		t.Fatal(err)
+	}
+	credential(t, o)
+	other := start(t, project(t, never))
+	write(t, filepath.Join(o.Data, "endpoint"), other.URL())
+	if there, err := local.Endpoint(t.Context(), o.Data); err == nil || there != (local.Address{}) || !strings.Contains(err.Error(), "another program answers at "+other.URL()) {
+		t.Errorf("Endpoint = %+v, %v", there, err)
+	}
+	startWith(t, o) // it is not taken for one that runs
+}

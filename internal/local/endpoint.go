@@ -2,6 +2,8 @@ package local
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,8 +20,12 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// healthPath answers that the stack is there.
-const healthPath = "/_modeldispatch/health"
+// healthPath answers that the stack is there. The request has a text of its caller's in proofHeader, and the answer shows there
+// that the stack has the project's credential: another program may listen on the port by now.
+const (
+	healthPath  = "/_modeldispatch/health"
+	proofHeader = "X-Modeldispatch-Proof"
+)
 
 // Address says how to reach a local stack.
 type Address struct {
@@ -74,20 +80,27 @@ func Endpoint(ctx context.Context, data string) (Address, error) {
 	if err != nil {
 		return Address{}, fmt.Errorf("no local stack runs for %s: start modeldispatch local", data)
 	}
-	url := strings.TrimSpace(string(text))
+	a := Address{URL: strings.TrimSpace(string(text))}
+	if a.Credential, err = readCredential(CredentialFile(data)); err != nil {
+		return Address{}, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+healthPath, nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, a.URL+healthPath, nil)
 	if err != nil {
 		return Address{}, err
 	}
+	question := rand.Text()
+	request.Header.Set(proofHeader, question)
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return Address{}, fmt.Errorf("the local stack for %s does not answer at %s: start modeldispatch local", data, url)
+		return Address{}, fmt.Errorf("the local stack for %s does not answer at %s: start modeldispatch local", data, a.URL)
 	}
 	_ = response.Body.Close()
-	credential, err := readCredential(CredentialFile(data))
-	return Address{url, credential}, err
+	if !hmac.Equal([]byte(response.Header.Get(proofHeader)), []byte(a.Credential.proof(question))) {
+		return Address{}, fmt.Errorf("another program answers at %s, where the local stack for %s was: start modeldispatch local", a.URL, data)
+	}
+	return a, nil
 }
 
 // LogFile returns the log of a container of a run's attempt.

@@ -100,13 +100,13 @@ type Stack struct {
 // Start starts the stack. When it returns, its endpoint answers, its schedules are set, and the
 // runs of an earlier start are being settled.
 func Start(ctx context.Context, o Options) (*Stack, error) {
-	if there, _ := Endpoint(ctx, o.Data); there.URL != "" {
+	if there, err := Endpoint(ctx, o.Data); err == nil {
 		return nil, fmt.Errorf("a local stack with the data in %s is running already, at %s", o.Data, there.URL)
 	}
 	s := &Stack{options: o}
-	err := s.makeData(ctx)
+	err := s.listen()
 	if err == nil {
-		err = s.listen()
+		err = s.makeData(ctx)
 	}
 	if err == nil {
 		err = s.protect()
@@ -131,7 +131,7 @@ func (s *Stack) makeData(ctx context.Context) error {
 			return err
 		}
 	}
-	if there, _ := Endpoint(ctx, filepath.Dir(file)); s.options.NewCredentials && there.URL != "" {
+	if there, err := Endpoint(ctx, filepath.Dir(file)); s.options.NewCredentials && err == nil {
 		return fmt.Errorf("the stack at %s takes the credentials of %s: stop it before you replace them", there.URL, file)
 	}
 	var err error
@@ -231,7 +231,7 @@ func (s *Stack) wire(ctx context.Context) error {
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
-	s.server = &http.Server{Handler: s.guard, ReadHeaderTimeout: 10 * time.Second}
+	s.server = &http.Server{Handler: s.guard, ReadHeaderTimeout: 10 * time.Second, DisableGeneralOptionsHandler: true}
 	s.start(func() { _ = s.server.Serve(s.listener) })
 	s.start(func() { _ = s.functions.Run(running) })
 	s.start(func() { s.schedule(running, entries) })
@@ -254,6 +254,7 @@ func (s *Stack) start(f func()) {
 func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == healthPath:
+		w.Header().Set(proofHeader, s.credential.proof(r.Header.Get(proofHeader)))
 		w.WriteHeader(http.StatusNoContent)
 	case s.tasks.Serves(r):
 		s.tasks.ServeHTTP(w, r)
@@ -357,7 +358,7 @@ func (s *Stack) Close(ctx context.Context) error {
 		s.stop()
 	}
 	if s.server != nil {
-		failed = append(failed, s.server.Shutdown(ctx))
+		failed = append(failed, s.closeServer(ctx))
 	} else if s.listener != nil {
 		failed = append(failed, s.listener.Close())
 	}
@@ -371,6 +372,19 @@ func (s *Stack) Close(ctx context.Context) error {
 	failed = append(failed, removeEndpoint(s.options.Data))
 	return errors.Join(failed...)
 }
+
+// closeServer lets requests end, for a while: a client that has stopped sending would hold it for ever.
+func (s *Stack) closeServer(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lastRequests)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil {
+		return s.server.Close()
+	}
+	return nil
+}
+
+// lastRequests is how long requests may take when the stack stops.
+const lastRequests = 5 * time.Second
 
 // Tally is what a look at all runs and tasks says.
 type Tally struct {

@@ -14,7 +14,7 @@ const (
 	FolderMode fs.FileMode = 0o700
 )
 
-// Folder makes a folder, with its parents. It takes the access of others from a folder that is there.
+// Folder makes a folder, with its parents. A folder that is there loses the access of other users.
 func Folder(path string) error {
 	if err := os.MkdirAll(path, FolderMode); err != nil {
 		return err
@@ -22,10 +22,10 @@ func Folder(path string) error {
 	return os.Chmod(path, FolderMode)
 }
 
-// Database makes an empty file for SQLite, which gives its mode to the files that it makes beside it. It takes the access of
-// others from a file that is there, and from those beside it.
+// Database makes an empty file for SQLite, which gives its mode to the files that it makes beside it. A database that is there
+// loses the access of other users, and so do the files beside it.
 //
-// It never opens a file that is there: to close one ends all locks that this process has on it.
+// It never opens a file that is there: when a process closes any handle of a file, it loses all its locks on that file.
 func Database(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, FileMode)
 	if err == nil {

@@ -1,5 +1,5 @@
-// Package safe keeps text from outside to being text: keys, inputs, logs, and what services answer. Printed as it is, such
-// a text can clear the screen, change what a line above says, or bring a line that looks like one of ours.
+// Package safe prints text from outside, such as keys, inputs, logs and what services answer. Printed as it is, such a text
+// can clear the screen, change a line above, or add a line that looks like one of ours.
 //
 //   - A Writer stands in front of a stream. It escapes control characters, so no escape sequence reaches the terminal.
 //   - Line and Printf keep a text to one line, where it enters a line or a table cell of ours.

@@ -35,9 +35,15 @@ func (g *Guard) unsigned(w http.ResponseWriter, r *http.Request) (code, why stri
 	}
 }
 
-// isObjectRead reports whether a request reads an object: GET or HEAD of /bucket/key.
+// isObjectRead reports whether a request reads an object: GET or HEAD of /bucket/key, without a parameter that asks for
+// something else.
 func isObjectRead(r *http.Request) bool {
 	_, key, _ := strings.Cut(strings.TrimLeft(r.URL.Path, "/"), "/")
+	for name := range r.URL.Query() {
+		if name != "versionId" && name != "partNumber" && name != "x-id" {
+			return false
+		}
+	}
 	return !changes(r) && key != ""
 }
 
@@ -98,13 +104,13 @@ func idInForm(w http.ResponseWriter, r *http.Request) (id string, signed bool, e
 	if err := r.ParseMultipartForm(formMemory); err != nil {
 		return "", false, errors.New("the form cannot be read: " + err.Error())
 	}
+	fields := map[string]string{}
 	for name, values := range r.MultipartForm.Value {
-		switch strings.ToLower(name) {
-		case "x-amz-credential":
-			return idInScope(values[0]), true, nil
-		case "awsaccesskeyid":
-			return values[0], true, nil
-		}
+		fields[strings.ToLower(name)] = values[0]
 	}
-	return "", false, nil
+	if scope, has := fields["x-amz-credential"]; has {
+		return idInScope(scope), true, nil
+	}
+	id, signed = fields["awsaccesskeyid"]
+	return id, signed, nil
 }

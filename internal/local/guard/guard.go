@@ -7,7 +7,7 @@
 //   - Host. The Host header names this machine and this port. A page that points its own domain
 //     name at 127.0.0.1 (DNS rebinding) sends that name.
 //   - Origin. A request that changes something comes from no web page, or from a page of this very
-//     address. A browser tells so by Origin and Sec-Fetch-Site; a page cannot forge either.
+//     address. A browser names the page in Origin and Sec-Fetch-Site, which a page cannot forge.
 //   - Credential. A request carries the project's access key id, which a page does not know. Only
 //     GET and HEAD of an object work without. Signatures are not verified: the id is the secret
 //     here, and verification would refuse clients behind proxies and with other clocks.
@@ -25,6 +25,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -76,6 +77,7 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if admitted {
 		answer.origin = origin
 	}
+	defer answer.end()
 	bucket, known := g.hosts.find(r.Host)
 	if !known {
 		const why = "the local stack does not answer to the host %q; call %s, or start it with --allow-host %[1]s"
@@ -94,9 +96,6 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if code, why := g.unsigned(answer, r); code != "" {
-		if r.Header.Get("Expect") == "" { // a client that is still sending would lose the connection before it reads why
-			_, _ = io.Copy(io.Discard, r.Body)
-		}
 		refuse(answer, r, code, why)
 		return
 	}
@@ -191,6 +190,13 @@ func (a *answer) Write(p []byte) (int, error) {
 	return a.ResponseWriter.Write(p)
 }
 
+// end begins a response that nothing was written to, such as an empty object's.
+func (a *answer) end() {
+	if !a.begun {
+		a.WriteHeader(http.StatusOK)
+	}
+}
+
 // Unwrap lets http.ResponseController reach the connection.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
@@ -205,11 +211,25 @@ func accessDenied(r *http.Request) string {
 	return "AccessDenied"
 }
 
+// drainTime bounds how long a refused client may go on sending.
+const drainTime = 10 * time.Second
+
+// drain reads the body of a refused request: a client that is still sending would lose the connection before it reads why. A
+// client that waits for permission to send gets none.
+func drain(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get("Expect") != "" {
+		return
+	}
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTime)) // where there is no connection, there is no need
+	_, _ = io.Copy(io.Discard, r.Body)
+}
+
 // statuses are the statuses of codes other than 403.
 var statuses = map[string]int{"MalformedPOSTRequest": http.StatusBadRequest}
 
 // refuse answers with an AWS error.
 func refuse(w http.ResponseWriter, r *http.Request, code, message string) {
+	drain(w, r)
 	status := cmp.Or(statuses[code], http.StatusForbidden)
 	if isJSON(r) {
 		(&awsjson.Error{Type: code, Message: message, Status: status}).Write(w, "1.1")

@@ -154,6 +154,11 @@ func TestWhoIsLetThrough(t *testing.T) {
 		{"a listing of a bucket's host without a signature", call{"GET", "/", "Host: b.localhost:4566\n" + unsigned}, "AccessDenied"},
 		{"a bucket without a signature", call{"GET", "/b/", unsigned}, "AccessDenied"},
 		{"all buckets without a signature", call{"GET", "/", unsigned}, "AccessDenied"},
+		{"an object as an anonymous SDK asks for it", call{"GET", "/b/k?x-id=GetObject&versionId=null&partNumber=1", unsigned}, ""},
+		{"versions at an object without a signature", call{"GET", "/b/k?versions=1", unsigned}, "AccessDenied"},
+		{"uploads at an object without a signature", call{"GET", "/b/k?uploads=1", unsigned}, "AccessDenied"},
+		{"parts without a signature", call{"GET", "/b/k?uploadId=1", unsigned}, "AccessDenied"},
+		{"tags without a signature", call{"GET", "/b/k?tagging", unsigned}, "AccessDenied"},
 		{"JSON without a signature", call{"POST", "/", json + unsigned}, "MissingAuthenticationTokenException"},
 		{"JSON by GET without a signature", call{"GET", "/b/k", json + unsigned}, "MissingAuthenticationTokenException"},
 		{"another key", call{"PUT", "/b/k", unsigned + "Authorization: " + strings.Replace(signed, keyID, "AKIAEXAMPLE", 1)}, "InvalidAccessKeyId"},
@@ -230,6 +235,7 @@ func TestAFormNeedsACredentialAndNoForeignOrigin(t *testing.T) {
 		{"a presigned POST in other letters", map[string]string{"key": "k", "X-Amz-Credential": scope}, "", http.StatusOK},
 		{"a page of our own", map[string]string{"key": "k", "x-amz-credential": scope}, "http://127.0.0.1:4566", http.StatusOK},
 		{"a foreign page that knows the key", map[string]string{"key": "k", "x-amz-credential": scope}, "http://evil.test", http.StatusForbidden},
+		{"a credential of each version", map[string]string{"key": "k", "x-amz-credential": "AKIAEXAMPLE/x", "AWSAccessKeyId": keyID}, "", http.StatusForbidden},
 		{"no credential", map[string]string{"key": "k"}, "", http.StatusForbidden},
 		{"another credential", map[string]string{"key": "k", "x-amz-credential": "AKIAEXAMPLE/x"}, "", http.StatusForbidden},
 		{"an empty credential", map[string]string{"key": "k", "x-amz-credential": ""}, "", http.StatusForbidden},
@@ -298,6 +304,23 @@ func TestBrowsersDoNotRunOrShareAnswers(t *testing.T) {
 		if c.method == "OPTIONS" && answer.Code != http.StatusForbidden {
 			t.Errorf("%+v: status %d, want 403", c, answer.Code)
 		}
+	}
+}
+
+// TestAnEmptyAnswerIsProtected: a handler that writes nothing answers an empty object.
+func TestAnEmptyAnswerIsProtected(t *testing.T) {
+	t.Parallel()
+	g, err := guard.New(guard.Options{Port: port}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := httptest.NewRecorder()
+	g.ServeHTTP(answer, call{"GET", "/b/k", "Origin: http://evil.test"}.request(t))
+	h := answer.Header()
+	if h.Get("Access-Control-Allow-Origin") != "" || h.Get("Content-Security-Policy") != "sandbox" || h.Get("Cross-Origin-Resource-Policy") != "same-origin" {
+		t.Errorf("the headers are %v", h)
 	}
 }
 

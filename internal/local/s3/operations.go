@@ -161,7 +161,7 @@ func choose(all []operation, r *http.Request, query url.Values) (operation, erro
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		reads := (r.Method == http.MethodGet || r.Method == http.MethodHead) && query.Get(name) != ""
-		if name != found.by && !slices.Contains(strings.Fields(found.takes), name) && !isCommon(name) && !reads {
+		if name != found.by && !slices.Contains(strings.Fields(found.takes), name) && !isCommon(name) && (!reads || selects(all, name)) {
 			return found, notServed(fmt.Sprintf("the sub-resource %q (%s on %s)", name, r.Method, on))
 		}
 	}
@@ -176,6 +176,15 @@ func choose(all []operation, r *http.Request, query url.Values) (operation, erro
 	}
 	return found, nil
 }
+
+// selects reports whether a query parameter selects an operation. gofakes3 looks for it whatever its value and the target are.
+func selects(all []operation, name string) bool {
+	return slices.ContainsFunc(all, func(o operation) bool { return o.by == name }) || slices.Contains(strings.Fields(unserved), name)
+}
+
+// unserved are further names by which gofakes3 chooses an operation.
+const unserved = "accelerate analytics intelligent-tiering inventory logging metadataTable metrics notification requestPayment " +
+	"restore select torrent"
 
 // isCommon reports whether a query parameter may be in any request: it signs, names or describes it.
 func isCommon(name string) bool {

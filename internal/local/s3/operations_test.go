@@ -1,12 +1,14 @@
 package s3_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"mime/multipart"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -432,6 +434,57 @@ func TestTheNamesOfAnswers(t *testing.T) {
 		var root struct{ XMLName xml.Name }
 		if err := xml.Unmarshal(answer.Body.Bytes(), &root); err != nil || root.XMLName.Local != one.want {
 			t.Errorf("%s %s is answered with %s, %v, want %s", one.method, one.target, root.XMLName.Local, err, one.want)
+		}
+	}
+}
+
+// TestASelectorIsNoValue: gofakes3 lists a bucket at GET /bucket/key?versions=1, whatever the value and the key.
+func TestASelectorIsNoValue(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+	s.put(t, "k", "body")
+	for _, name := range []string{
+		"versions", "uploads", "uploadId", "versioning", "location", "delete", "acl", "tagging", "attributes", "policy", "policyStatus", "cors", "encryption",
+		"lifecycle", "ownershipControls", "publicAccessBlock", "replication", "website", "object-lock", "legal-hold", "retention", "accelerate", "analytics",
+		"intelligent-tiering", "inventory", "logging", "metadataTable", "metrics", "notification", "requestPayment", "restore", "select", "torrent",
+	} {
+		answer := httptest.NewRecorder()
+		s.server.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/"+bucket+"/k?"+name+"=1", nil))
+		said := answer.Body.String()
+		switch name {
+		case "acl", "tagging", "attributes", "uploadId", "legal-hold", "retention": // of objects
+		default:
+			if answer.Code != http.StatusNotImplemented || !strings.Contains(said, name) {
+				t.Errorf("?%s=1 is answered with %d %s, want 501 and its name", name, answer.Code, said)
+			}
+		}
+		if strings.Contains(said, "<Key>k</Key>") {
+			t.Errorf("?%s=1 lists the bucket: %s", name, said)
+		}
+	}
+}
+
+// TestAFormWithASumIsRefused: nothing would check the sum.
+func TestAFormWithASumIsRefused(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+	for _, field := range []string{"x-amz-checksum-sha256", "Content-MD5"} {
+		var text bytes.Buffer
+		w := multipart.NewWriter(&text)
+		err := errors.Join(w.WriteField("key", "k"), w.WriteField(field, "AAAA"))
+		file, fileErr := w.CreateFormFile("file", "f")
+		if err = errors.Join(err, fileErr); err == nil {
+			_, err = file.Write([]byte("body"))
+		}
+		if err = errors.Join(err, w.Close()); err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/"+bucket, &text)
+		r.Header.Set("Content-Type", w.FormDataContentType())
+		answer := httptest.NewRecorder()
+		s.server.ServeHTTP(answer, r)
+		if answer.Code != http.StatusNotImplemented || !strings.Contains(answer.Body.String(), strings.ToLower(field)) || len(s.keys(t)) > 0 {
+			t.Errorf("a form with %s is answered with %d %s", field, answer.Code, answer.Body)
 		}
 	}
 }

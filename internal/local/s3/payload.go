@@ -94,10 +94,10 @@ func (p *payload) measure(decoded string) error {
 func (p *payload) replace(r *http.Request) {
 	r.Body = io.NopCloser(p)
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
-	r.Header.Del("X-Amz-Decoded-Content-Length")
-	if p.size != unknownSize {
+	if r.Header.Get("X-Amz-Decoded-Content-Length") != "" || r.Header.Get("Content-Length") != "" {
 		setLength(r, p.size)
 	}
+	r.Header.Del("X-Amz-Decoded-Content-Length")
 }
 
 func setLength(r *http.Request, n int64) {

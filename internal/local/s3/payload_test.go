@@ -456,3 +456,22 @@ func BenchmarkBodies(b *testing.B) {
 		})
 	}
 }
+
+// TestAPutWithoutALengthReplacesNothing: HTTP takes it for an empty body, and S3 refuses it.
+func TestAPutWithoutALengthReplacesNothing(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+	s.put(t, "k", "old")
+	connection, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	if _, err := fmt.Fprintf(connection, "PUT /%s/k HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", bucket); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(connection)
+	if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 411 ") || !strings.Contains(string(answer), "MissingContentLength") || s.get(t, "k") != "old" {
+		t.Errorf("it is answered with %s, %v; the object is now %q", answer, err, s.get(t, "k"))
+	}
+}
