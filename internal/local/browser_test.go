@@ -94,7 +94,7 @@ var attacks = []attack{
 	{"reads an object by fetch", `const PATH = '/results/secret.txt', MODE = 'cors';` + read, plain},
 	{"reads an object by fetch without CORS", `const PATH = '/results/secret.txt', MODE = 'no-cors';` + read, futile},
 	{"reads a listing by fetch", `const PATH = '/results?list-type=2', MODE = 'cors';` + read, plain},
-	{"reads that an object is empty", `const answer = await fetch(TARGET + '/results/empty'); return answer.headers.get('Content-Type');`, plain},
+	{"reads that an object is empty", `const answer = await fetch(TARGET + '/results/empty'); return answer.ok ? answer.headers.get('Content-Type') : '';`, plain},
 	{"reads an object as a script", readScript, plain},
 	{"reads an object as a picture", readPicture, plain},
 	{"reads an object in a frame", readFrame, futile},
