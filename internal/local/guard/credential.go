@@ -1,9 +1,12 @@
 package guard
 
 import (
+	"bytes"
 	"crypto/subtle"
-	"errors"
+	"fmt"
+	"io"
 	"mime"
+	"mime/multipart"
 	"net/http"
 	"strings"
 )
@@ -12,11 +15,11 @@ import (
 const howTo = `run  eval "$(modeldispatch local env)"  in this shell, or start the local stack with --any-credentials`
 
 // unsigned returns the error code and the reason of a request without the access key id, or "".
-func (g *Guard) unsigned(w http.ResponseWriter, r *http.Request) (code, why string) {
+func (g *Guard) unsigned(r *http.Request) (code, why string) {
 	if g.keyID == "" {
 		return "", ""
 	}
-	id, signed, err := accessKeyID(w, r)
+	id, signed, err := accessKeyID(r)
 	switch {
 	case err != nil:
 		return "MalformedPOSTRequest", err.Error()
@@ -50,7 +53,7 @@ func isObjectRead(r *http.Request) bool {
 // accessKeyID returns the id that a request carries: in its Authorization header, in the query of a
 // presigned URL, or in the fields of a form, in the words of Signature Version 4 or 2.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html
-func accessKeyID(w http.ResponseWriter, r *http.Request) (id string, signed bool, err error) {
+func accessKeyID(r *http.Request) (id string, signed bool, err error) {
 	query := r.URL.Query()
 	switch header := r.Header.Get("Authorization"); {
 	case header != "":
@@ -59,8 +62,9 @@ func accessKeyID(w http.ResponseWriter, r *http.Request) (id string, signed bool
 		return idInScope(query.Get("X-Amz-Credential")), true, nil
 	case query.Has("AWSAccessKeyId"):
 		return query.Get("AWSAccessKeyId"), true, nil
-	case isForm(r):
-		return idInForm(w, r)
+	}
+	if boundary, ok := formBoundary(r); ok {
+		return idInForm(r, boundary)
 	}
 	return "", false, nil
 }
@@ -86,31 +90,48 @@ func idInScope(scope string) string {
 	return id
 }
 
-// isForm reports whether a request uploads an object by a form, as a presigned POST does.
-func isForm(r *http.Request) bool {
-	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && r.Method == http.MethodPost && kind == "multipart/form-data" && !isJSON(r)
+// formBoundary reports whether a request uploads an object by a form, as a presigned POST does, and what stands between its fields.
+func formBoundary(r *http.Request) (string, bool) {
+	kind, parameters, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	return parameters["boundary"], err == nil && r.Method == http.MethodPost && kind == "multipart/form-data" && !isJSON(r)
 }
 
-// Limits of a form upload: S3's own for the object, and how much of it stays in memory.
-const (
-	maxForm    = 5 << 30
-	formMemory = 1 << 20
-)
+// maxFields bounds the fields of a form, in bytes. The file comes after them.
+const maxFields = 1 << 20
 
-// idInForm reads the field of a form. The form stays parsed, for the endpoint behind.
-func idInForm(w http.ResponseWriter, r *http.Request) (id string, signed bool, err error) {
-	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
-	if err := r.ParseMultipartForm(formMemory); err != nil {
-		return "", false, errors.New("the form cannot be read: " + err.Error())
-	}
-	fields := map[string]string{}
-	for name, values := range r.MultipartForm.Value {
-		fields[strings.ToLower(name)] = values[0]
-	}
+// idInForm reads the fields of a form up to its file, which is the last as in S3, and puts what it has read back.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTForms.html
+func idInForm(r *http.Request, boundary string) (id string, signed bool, err error) {
+	body := r.Body
+	var taken bytes.Buffer
+	fields, err := readFields(multipart.NewReader(io.TeeReader(io.LimitReader(body, maxFields), &taken), boundary))
+	r.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(&taken, body), body}
 	if scope, has := fields["x-amz-credential"]; has {
-		return idInScope(scope), true, nil
+		return idInScope(scope), true, err
 	}
 	id, signed = fields["awsaccesskeyid"]
-	return id, signed, nil
+	return id, signed, err
+}
+
+// readFields returns the fields before the file, with their names in lower case.
+func readFields(form *multipart.Reader) (map[string]string, error) {
+	fields := map[string]string{}
+	for {
+		part, err := form.NextPart()
+		if err == nil && part.FormName() == "file" {
+			return fields, nil
+		}
+		var value []byte
+		if err == nil {
+			value, err = io.ReadAll(part)
+		}
+		if err != nil {
+			const why = "the form cannot be read: its last field is the file, and those before it have at most %d bytes: %w"
+			return nil, fmt.Errorf(why, maxFields, err)
+		}
+		fields[strings.ToLower(part.FormName())] = string(value)
+	}
 }

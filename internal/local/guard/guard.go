@@ -95,7 +95,7 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(answer, r, accessDenied(r), why+"; web pages may not change anything here: "+ownApp)
 		return
 	}
-	if code, why := g.unsigned(answer, r); code != "" {
+	if code, why := g.unsigned(r); code != "" {
 		refuse(answer, r, code, why)
 		return
 	}

@@ -25,7 +25,7 @@ const (
 const signed = "AWS4-HMAC-SHA256 Credential=LOCALKEY/20260105/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=0"
 
 // passed is a request as the endpoint behind the guard saw it.
-type passed struct{ path, form string }
+type passed struct{ path, form, file string }
 
 // stand returns a guard, and what it let through last.
 func stand(t *testing.T, o guard.Options) (*guard.Guard, *passed) {
@@ -34,8 +34,12 @@ func stand(t *testing.T, o guard.Options) (*guard.Guard, *passed) {
 	last := &passed{}
 	g, err := guard.New(o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		*last = passed{path: r.Method + " " + r.URL.Path}
-		if r.MultipartForm != nil {
-			last.form = r.MultipartForm.Value["key"][0]
+		if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
+			last.form = r.FormValue("key")
+			if file, _, err := r.FormFile("file"); err == nil {
+				text, _ := io.ReadAll(file)
+				last.file = string(text)
+			}
 		}
 		w.Header().Set("Access-Control-Allow-Origin", "*") // as gofakes3 does
 		w.Header().Set("Access-Control-Allow-Methods", "GET")
@@ -198,6 +202,9 @@ func TestWhoIsLetThrough(t *testing.T) {
 	}
 }
 
+// content is larger than what the guard reads of a form.
+func content() string { return strings.Repeat("<script>", 1<<18) }
+
 // form is a browser's form upload.
 func form(t *testing.T, fields map[string]string) (body io.Reader, contentType string) {
 	t.Helper()
@@ -210,7 +217,7 @@ func form(t *testing.T, fields map[string]string) (body io.Reader, contentType s
 	}
 	file, err := w.CreateFormFile("file", "x.html")
 	if err == nil {
-		_, err = io.WriteString(file, "<script>")
+		_, err = io.WriteString(file, content())
 	}
 	if err == nil {
 		err = w.Close()
@@ -251,17 +258,26 @@ func TestAFormNeedsACredentialAndNoForeignOrigin(t *testing.T) {
 			}
 			answer := httptest.NewRecorder()
 			g.ServeHTTP(answer, r)
-			if answer.Code != one.want || (last.form == "k") != (one.want == http.StatusOK) {
-				t.Errorf("it was answered with %d %s, want %d; the form that passed has the key %q", answer.Code, answer.Body, one.want, last.form)
+			if answer.Code != one.want || (last.form == "k" && last.file == content()) != (one.want == http.StatusOK) {
+				t.Errorf("it was answered with %d %s, want %d; the form that passed has the key %q and %d bytes", answer.Code, answer.Body, one.want, last.form, len(last.file))
 			}
 		})
 	}
-	g, last := stand(t, guard.Options{AccessKeyID: keyID})
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:4566/landing", strings.NewReader("no form"))
-	r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
-	answer := httptest.NewRecorder()
-	if g.ServeHTTP(answer, r); answer.Code != http.StatusBadRequest || !strings.Contains(answer.Body.String(), "MalformedPOSTRequest") || last.path != "" {
-		t.Errorf("a broken form was answered with %d %s", answer.Code, answer.Body)
+}
+
+func TestAFormThatCannotBeReadIsRefused(t *testing.T) {
+	t.Parallel()
+	const field = "--x\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n"
+	for name, body := range map[string]string{
+		"no form": "no form", "no file": field + "k\r\n--x--\r\n", "no end": field + "k", "a huge field": field + strings.Repeat("k", 2<<20) + "\r\n--x--\r\n",
+	} {
+		g, last := stand(t, guard.Options{AccessKeyID: keyID})
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:4566/landing", strings.NewReader(body))
+		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
+		answer := httptest.NewRecorder()
+		if g.ServeHTTP(answer, r); answer.Code != http.StatusBadRequest || !strings.Contains(answer.Body.String(), "MalformedPOSTRequest") || last.path != "" {
+			t.Errorf("%s was answered with %d %s", name, answer.Code, answer.Body)
+		}
 	}
 }
 

@@ -107,8 +107,7 @@ func (s *Server) prepare(c *call, r *http.Request) error {
 	return nil
 }
 
-// checkForm refuses a form with a sum of its file, which gofakes3 would not check. A form that cannot be read is left to it. The
-// guard may have read the form.
+// checkForm refuses a form with a sum of its file, which gofakes3 would not check. A form that cannot be read is left to it.
 func checkForm(r *http.Request) error {
 	if err := r.ParseMultipartForm(formMemory); err != nil {
 		return nil //nolint:nilerr // gofakes3 answers it
