@@ -77,7 +77,6 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if admitted {
 		answer.origin = origin
 	}
-	defer answer.end()
 	bucket, known := g.hosts.find(r.Host)
 	if !known {
 		const why = "the local stack does not answer to the host %q; call %s, or start it with --allow-host %[1]s"
@@ -100,6 +99,7 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.next.ServeHTTP(answer, r)
+	answer.end()
 }
 
 // ownApp tells the developer how to let a page through.
