@@ -113,7 +113,7 @@ func (s *session) code(err error) int {
 	case errors.Is(err, failure{}):
 		return 1
 	default:
-		// Some errors have several lines. The first tells whose they are, and is the only one that begins at the margin.
+		// Only the first line of an error begins at the margin. The others are indented, so they cannot pass for a message of ours.
 		_, _ = fmt.Fprintf(s.Err, "modeldispatch: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 		return 1
 	}

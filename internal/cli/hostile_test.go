@@ -33,8 +33,8 @@ func put(ts *testscript.TestScript, _ bool, args []string) {
 
 var forged = regexp.MustCompile(`(?m)^forged.*`)
 
-// harmless checks that what the last command printed acts on no terminal, and that no line of it is one that the hostile
-// texts of the script bring. One of these has to be there: else nothing is shown.
+// harmless checks the output of the last command: it has no character that acts on a terminal, and no line that the script's
+// hostile texts forge. It also requires one of these texts, so that the check shows something.
 func harmless(ts *testscript.TestScript, _ bool, _ []string) {
 	text := ts.ReadFile("stdout") + ts.ReadFile("stderr")
 	for _, r := range text {

@@ -49,7 +49,7 @@ func (localEnvCommand) Run(s *session) error {
 	return nil
 }
 
-// misleading are the variables that come before those that are set here, or that go with other credentials.
+// misleading lists the variables that local env unsets: SDKs read them before the ones it sets, or use them with other credentials.
 var misleading = []string{
 	"AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
 	"AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SQS", "AWS_ENDPOINT_URL_ECS", "AWS_ENDPOINT_URL_EVENTBRIDGE",

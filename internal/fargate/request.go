@@ -172,8 +172,8 @@ func StartedBy(deployment, run string, attempt int) string {
 	return fmt.Sprintf("%s/%s/%d", deployment, run, attempt)
 }
 
-// ParseStartedBy reads the mark of this deployment's tasks. It reports false for every other text, also for one that StartedBy
-// never returns, such as an attempt 01.
+// ParseStartedBy reads a text that StartedBy returned for this deployment. It reports false for every other text, such as one
+// with an attempt 01.
 func ParseStartedBy(deployment, mark string) (run string, attempt int, ok bool) {
 	run, number, _ := strings.Cut(strings.TrimPrefix(mark, deployment+"/"), "/")
 	attempt, err := strconv.Atoi(number)

@@ -139,7 +139,7 @@ func TestWithEveryClient(t *testing.T) {
 	}
 }
 
-// run runs the client, and compares the steps that it prints with those that it should do.
+// run starts the client, waits for its end, and compares the steps that it prints with the expected ones.
 func (c client) run(t *testing.T, a local.Address, folder, bucket, file string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)

@@ -13,7 +13,7 @@ import (
 )
 
 // controlled has control characters in the keys that it waits for and writes, by its own file and by an input of type json.
-// Its runs stand in a line: one that never ended would hold up all others.
+// Its runs share one slot, so a run that never ends blocks all others.
 const controlled = `
 name: controlled
 task: { definition: task-definition.json }

@@ -27,7 +27,7 @@ const (
 	secretField = "aws_secret_access_key"
 )
 
-// proof returns what only a holder of the credential can say to a text.
+// proof returns a code of a text. Only a program that has the credential can compute it.
 func (c Credential) proof(text string) string {
 	mac := hmac.New(sha256.New, []byte(c.SecretAccessKey))
 	_, _ = mac.Write([]byte(text))
@@ -52,8 +52,8 @@ func readCredential(file string) (Credential, error) {
 	return c, nil
 }
 
-// makeCredential returns the credential of a file, which it makes where there is none, or where
-// another one is wanted.
+// makeCredential returns the credential of a file. It makes one if the file does not exist, or if the
+// caller wants another.
 func makeCredential(file string, another bool) (Credential, error) {
 	if !another {
 		c, err := readCredential(file)
@@ -70,7 +70,7 @@ func makeCredential(file string, another bool) (Credential, error) {
 	if err != nil {
 		return c, err
 	}
-	defer func() { _ = os.Remove(draft.Name()) }() // it has another name once all went well
+	defer func() { _ = os.Remove(draft.Name()) }() // after the rename there is nothing to remove
 	if _, err := draft.WriteString(text); err != nil {
 		return c, errors.Join(err, draft.Close())
 	}

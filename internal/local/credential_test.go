@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"bufio"
 	"context"
 	"io/fs"
 	"net"
@@ -149,4 +150,26 @@ func TestAnotherProgramIsNoStack(t *testing.T) {
 		t.Errorf("Endpoint = %+v, %v", there, err)
 	}
 	startWith(t, o) // it is not taken for one that runs
+}
+
+// TestAClientThatHasStoppedSendingDoesNotHoldTheStack: Close ends although a request never does.
+func TestAClientThatHasStoppedSendingDoesNotHoldTheStack(t *testing.T) {
+	t.Parallel()
+	s := start(t, project(t, never))
+	connection, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.URL(), "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	head := "PUT /results/k HTTP/1.1\r\nHost: " + strings.TrimPrefix(s.URL(), "http://") + "\r\nContent-Length: 10\r\nExpect: 100-continue\r\n" +
+		"Authorization: AWS4-HMAC-SHA256 Credential=" + s.Address().Credential.AccessKeyID + "/s3\r\n\r\n"
+	if _, err := connection.Write([]byte(head)); err != nil {
+		t.Fatal(err)
+	}
+	if answer, err := bufio.NewReader(connection).ReadString('\n'); err != nil || !strings.Contains(answer, "100 Continue") {
+		t.Fatalf("the stack answers %q, %v, want that it waits for the body", answer, err)
+	}
+	if err := s.Close(context.Background()); err != nil { // without a deadline of its own
+		t.Errorf("Close = %v", err)
+	}
 }

@@ -20,8 +20,8 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// healthPath answers that the stack is there. The request has a text of its caller's in proofHeader, and the answer shows there
-// that the stack has the project's credential: another program may listen on the port by now.
+// A GET of healthPath tells whether the stack runs. The caller sends a random text in proofHeader, and the stack answers there with
+// Credential.proof of it. Another program that listens on the port by now cannot.
 const (
 	healthPath  = "/_modeldispatch/health"
 	proofHeader = "X-Modeldispatch-Proof"

@@ -373,7 +373,7 @@ func (s *Stack) Close(ctx context.Context) error {
 	return errors.Join(failed...)
 }
 
-// closeServer lets requests end, for a while: a client that has stopped sending would hold it for ever.
+// closeServer waits for requests to end, and then cuts off the rest: a client that has stopped sending never ends its request.
 func (s *Stack) closeServer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lastRequests)
 	defer cancel()
@@ -383,7 +383,7 @@ func (s *Stack) closeServer(ctx context.Context) error {
 	return nil
 }
 
-// lastRequests is how long requests may take when the stack stops.
+// lastRequests bounds the wait for requests when the stack stops.
 const lastRequests = 5 * time.Second
 
 // Tally is what a look at all runs and tasks says.

@@ -26,8 +26,8 @@ func objects(t *testing.T, server http.Handler) awsio.Objects {
 	})}
 }
 
-// TestFind looks for each of these keys before and after it is put. Each comes after those that it begins, and after
-// those that differ from it in encoding only: none of these is taken for it.
+// TestFind puts keys one by one, and looks for each before and after. A longer key that begins with it, or the same key in
+// another encoding, is put first: Find must not take it for the key.
 func TestFind(t *testing.T) {
 	t.Parallel()
 	server, err := s3.New(s3.Options{Folder: t.TempDir(), Now: time.Now})

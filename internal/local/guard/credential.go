@@ -14,8 +14,8 @@ import (
 // howTo tells the caller how to get the right credentials.
 const howTo = `run  eval "$(modeldispatch local env)"  in this shell, or start the local stack with --any-credentials`
 
-// unsigned returns the error code and the reason of a request without the access key id, or "".
-func (g *Guard) unsigned(r *http.Request) (code, why string) {
+// denial returns the error code and the reason if a request may not pass without the access key id and lacks it, or "".
+func (g *Guard) denial(r *http.Request) (code, why string) {
 	if g.keyID == "" {
 		return "", ""
 	}

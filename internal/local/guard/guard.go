@@ -94,7 +94,7 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(answer, r, accessDenied(r), why+"; web pages may not change anything here: "+ownApp)
 		return
 	}
-	if code, why := g.unsigned(r); code != "" {
+	if code, why := g.denial(r); code != "" {
 		refuse(answer, r, code, why)
 		return
 	}

@@ -206,7 +206,7 @@ func TestControlCharactersAreListedPageByPage(t *testing.T) {
 	}
 }
 
-// TestListingWithoutEncoding lists keys that XML cannot carry, and those that it can.
+// TestListingWithoutEncoding lists keys that XML can carry, and keys that it cannot.
 func TestListingWithoutEncoding(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())

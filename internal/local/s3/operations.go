@@ -24,7 +24,7 @@ const (
 	anObject target = "an object"
 )
 
-// Names of operations in S3's API. object.go has those that are also the reason of an event.
+// Names of operations in S3's API. Some are the reason of an event too: object.go defines them.
 const (
 	deleteObjects  = "DeleteObjects"
 	getObject      = "GetObject"

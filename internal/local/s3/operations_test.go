@@ -240,7 +240,7 @@ type answered struct {
 	code, message string
 }
 
-// send sends a request as it is. A body of unknown length is any other reader than those that net/http knows.
+// send sends a request as it is. net/http knows the length of some kinds of reader; it sends all others chunked.
 func (s *stand) send(t *testing.T, method, target string, header map[string]string, body io.Reader) answered {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), method, s.url+target, body)
