@@ -1,5 +1,8 @@
-// Command modeldispatch runs containerised models on ECS Fargate when something happens: locally
-// with one command, and in AWS as a few Lambda functions.
+// Command modeldispatch runs batch jobs in containers ("models") on ECS Fargate when an event happens. In AWS it is a
+// few Lambda functions (see functions/); on a laptop, `modeldispatch local` runs everything in one process.
+//
+// This file connects the command line (internal/cli) to the process: arguments, standard streams, exit code, and
+// cancellation by an interrupt or SIGTERM.
 package main
 
 import (

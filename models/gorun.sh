@@ -1,7 +1,8 @@
 #!/bin/sh
-# gorun.sh PACKAGE [ARGUMENT ...]: become a Go program, as `go run` cannot. `go run` stands between a
-# program and its signals, and answers each of its failures with exit code 1, where a model's exit
-# code means something. So let it build the program into Go's cache, ask for the path, and exec that.
+# gorun.sh PACKAGE [ARGUMENT ...]: build a Go program and become it.
+# Plain `go run` does not pass signals on to the program, and turns each of its exit codes into 1. But a model needs its
+# signals, and its exit code has a meaning. So this script lets `go run` build the program into Go's cache, asks for its
+# path there, and executes it.
 package=$1
 shift
 go run -exec true "$package" && program=$(go run -exec echo "$package") && exec "$program" "$@"

@@ -1,4 +1,5 @@
-// Command completion is the function that takes ECS Task State Change events.
+// Command completion is the completion function. EventBridge invokes it when one of the deployment's ECS tasks starts to
+// run and when it stops. It records the task's status in the run, and the outcome when the task has stopped.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Command event is the function that takes the EventBridge events of `event` triggers.
+// Command event is the event function. EventBridge invokes it for each event that matches the pattern of an `event`
+// trigger. It accepts the event, which starts runs.
 package main
 
 import (

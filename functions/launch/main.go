@@ -1,4 +1,5 @@
-// Command launch is the function that reads the launch queue and calls RunTask.
+// Command launch is the launch function. It receives messages from the launch queue and calls RunTask for the runs that
+// they name.
 package main
 
 import (

@@ -1,4 +1,5 @@
-// Command message is the function that reads the queues of `message` triggers.
+// Command message is the message function. It receives messages from the queues of `message` triggers and accepts
+// them as events, which start runs.
 package main
 
 import (

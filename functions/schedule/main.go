@@ -1,4 +1,5 @@
-// Command schedule is the function that EventBridge Scheduler invokes when a schedule is due.
+// Command schedule is the schedule function. EventBridge Scheduler invokes it when a schedule is due. It accepts the
+// event, which starts runs.
 package main
 
 import (

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/smithy-go/middleware"
 	"github.com/rs/zerolog"
 
 	"modeldispatch/internal/app"
@@ -34,10 +35,10 @@ import (
 	"modeldispatch/internal/store/dynamodb/dynamodbtest"
 )
 
-// names are the functions.
+// names lists the functions.
 var names = []string{"schedule", "arrival", "message", "event", "launch", "completion", "sweep"}
 
-// folder is where the functions are built, once, when a test needs them.
+// folder holds the binaries of the functions. They are built once, when a test needs them.
 var folder string
 
 func TestMain(m *testing.M) {
@@ -50,9 +51,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// build builds all functions as template.yaml has them built, but for this machine.
+// build builds all functions with the flags that a deployment uses, but for this machine.
 var build = sync.OnceValue(func() error {
-	command := exec.Command("go", "build", "-trimpath", "-ldflags=-s", "-tags=lambda.norpc", "-buildvcs=false", "-o", folder+string(filepath.Separator), "./functions/...")
+	command := exec.Command("go", "build", "-trimpath", "-ldflags=-s", "-tags=lambda.norpc", "-buildvcs=false",
+		"-o", folder+string(filepath.Separator), "./functions/...")
 	command.Dir = filepath.Join("..", "..")
 	command.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := command.CombinedOutput(); err != nil {
@@ -61,23 +63,24 @@ var build = sync.OnceValue(func() error {
 	return nil
 })
 
+// request is the request id of every invocation.
 const request = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
 
-// answer is how a function answers an invocation.
+// answer is the answer of a function to an invocation.
 type answer struct {
 	body   string
 	failed bool
 }
 
-// function is a function's process and the Runtime API that it asks for its invocations.
+// function is the process of a function, with the Runtime API from which it gets its invocations.
 // https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 type function struct {
 	process *exec.Cmd
-	log     string        // the file of what it says
-	time    time.Duration // for an invocation
-	next    chan []byte
-	answers chan answer
-	ended   chan struct{}
+	log     string        // the file with its output
+	time    time.Duration // the time limit of an invocation
+	next    chan []byte   // payloads for the function
+	answers chan answer   // its answers
+	ended   chan struct{} // closed when the process has ended
 }
 
 func (f *function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -99,7 +102,7 @@ func (f *function) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-// start starts a function with an environment.
+// start builds and starts a function with an environment.
 func start(t *testing.T, name string, environment map[string]string) *function {
 	t.Helper()
 	if err := build(); err != nil {
@@ -109,8 +112,11 @@ func start(t *testing.T, name string, environment map[string]string) *function {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = log.Close() }() // the process has its own
-	f := &function{process: exec.Command(filepath.Join(folder, name)), log: log.Name(), time: 30 * time.Second, next: make(chan []byte), answers: make(chan answer, 10), ended: make(chan struct{})}
+	defer func() { _ = log.Close() }() // the process has a descriptor of its own
+	f := &function{
+		process: exec.Command(filepath.Join(folder, name)), log: log.Name(), time: 30 * time.Second,
+		next: make(chan []byte), answers: make(chan answer, 10), ended: make(chan struct{}),
+	}
 	api := httptest.NewServer(f)
 	f.process.Env = []string{"AWS_LAMBDA_RUNTIME_API=" + strings.TrimPrefix(api.URL, "http://"), "AWS_LAMBDA_FUNCTION_NAME=" + name}
 	for name, value := range environment {
@@ -121,7 +127,7 @@ func start(t *testing.T, name string, environment map[string]string) *function {
 		t.Fatal(err)
 	}
 	go func() {
-		_ = f.process.Wait() // how it ended is in its state
+		_ = f.process.Wait() // ProcessState holds the result
 		close(f.ended)
 	}()
 	t.Cleanup(func() {
@@ -133,12 +139,13 @@ func start(t *testing.T, name string, environment map[string]string) *function {
 	return f
 }
 
-func (f *function) said() string {
-	text, _ := os.ReadFile(f.log) // of a file that is not there nothing was said
+// output returns the output of the function so far.
+func (f *function) output() string {
+	text, _ := os.ReadFile(f.log) // without a file there is no output
 	return strings.TrimSpace(string(text))
 }
 
-// invoke gives the function an invocation, and waits for its answer.
+// invoke sends the function an invocation, and waits for its answer.
 func (f *function) invoke(t *testing.T, payload []byte) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -146,20 +153,20 @@ func (f *function) invoke(t *testing.T, payload []byte) answer {
 	for sent := f.next; ; {
 		select {
 		case sent <- payload:
-			sent = nil // and now its answer
+			sent = nil // the payload is sent once
 		case a := <-f.answers:
 			return a
 		case <-f.ended:
-			t.Fatalf("the function ended (%s), and said:\n%s", f.process.ProcessState, f.said())
+			t.Fatalf("the function ended (%s) without an answer; output:\n%s", f.process.ProcessState, f.output())
 		case <-ctx.Done():
-			t.Fatal("the function does not answer")
+			t.Fatal("the function did not answer within a minute")
 		}
 	}
 }
 
-// account is what stands in for an AWS account: the local stack's endpoints, and a real DynamoDB.
+// account imitates an AWS account with the endpoints of the local stack and DynamoDB Local.
 type account struct {
-	environment map[string]string
+	environment map[string]string // the environment variables of the functions
 	catalog     model.Catalog
 	stack       *local.Stack
 	store       *dynamodb.Store
@@ -168,8 +175,10 @@ type account struct {
 	sqs         *sqs.Client
 }
 
+// deployment is the name of the functions' deployment.
 const deployment = "boot"
 
+// newAccount starts an account with the models of testdata/project. It skips the test without DynamoDB Local.
 func newAccount(t *testing.T) account {
 	t.Helper()
 	endpoint := dynamodbtest.Local(t)
@@ -178,8 +187,8 @@ func newAccount(t *testing.T) account {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The stack has the buckets and queues of the same models. Its own functions mind their own deployment. It takes the credentials
-	// of the functions, by which DynamoDB Local tells accounts apart.
+	// The local stack has the buckets and queues of the same models. Its own functions serve another deployment. It
+	// accepts all credentials, because DynamoDB Local tells accounts apart by them.
 	stack, err := local.Start(t.Context(), local.Options{Catalog: c, Data: t.TempDir(), Port: -1, AnyCredentials: true, Log: zerolog.Nop()})
 	if err != nil {
 		t.Fatal(err)
@@ -189,7 +198,7 @@ func newAccount(t *testing.T) account {
 			t.Error(err)
 		}
 	})
-	text, err := c.Compile()
+	text, err := c.Encode()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,15 +222,32 @@ func newAccount(t *testing.T) account {
 	}
 	a.register(t, c)
 	a.environment = map[string]string{
-		"DEPLOYMENT": deployment, "CATALOG": file, "TABLE": table, "LAUNCH_QUEUE_URL": queue("launch"), "WAKE_QUEUE_URL": queue("wake"),
-		"STATE_BUCKET": local.Bucket, "EVENT_BUS": "default", "CLUSTER": "modeldispatch", "SUBNETS": "subnet-1,subnet-2", "RUN_TASK_RATE": "19.5", "RETENTION": "90",
+		"DEPLOYMENT": deployment, "CATALOG": file, "TABLE": table,
+		"LAUNCH_QUEUE_URL": queue("launch"), "WAKE_QUEUE_URL": queue("wake"),
+		"STATE_BUCKET": local.Bucket, "EVENT_BUS": "default", "CLUSTER": "modeldispatch", "SUBNETS": "subnet-1,subnet-2",
+		"RUN_TASK_RATE": "19.5", "RETENTION": "90",
 		"AWS_REGION": local.Region, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
 		"AWS_ENDPOINT_URL": stack.URL(), "AWS_ENDPOINT_URL_DYNAMODB": endpoint,
 	}
 	return a
 }
 
-// register registers the task definitions of the models as the deployment does, under its own families.
+// options returns the options that the environment describes, with the placement of the local stack.
+func (a account) options() app.Options {
+	e := a.environment
+	return app.Options{
+		Deployment: deployment, Table: e["TABLE"], LaunchURL: e["LAUNCH_QUEUE_URL"], WakeURL: e["WAKE_QUEUE_URL"],
+		Bucket: e["STATE_BUCKET"], Bus: e["EVENT_BUS"], Placement: local.Placement(),
+	}
+}
+
+// storeWith returns the store of the functions, with middleware for its calls.
+func (a account) storeWith(add func(*middleware.Stack) error) *dynamodb.Store {
+	client := dynamodbtest.Connect(a.environment["AWS_ENDPOINT_URL_DYNAMODB"], dynamodbtest.WithMiddleware(add))
+	return dynamodb.New(client, a.environment["TABLE"])
+}
+
+// register registers the task definitions of the models, with the families that the deployment uses.
 func (a account) register(t *testing.T, c model.Catalog) {
 	t.Helper()
 	for _, m := range c.Models {
@@ -242,11 +268,12 @@ func (a account) register(t *testing.T, c model.Catalog) {
 	}
 }
 
+// run returns the only run in the store.
 func (a account) run(t *testing.T) run.Run {
 	t.Helper()
 	docs, _, err := a.store.List(t.Context(), store.Query{Kind: dispatch.KindRun})
 	if err != nil || len(docs) != 1 {
-		t.Fatalf("the store lists %d runs, %v, want one", len(docs), err)
+		t.Fatalf("the store lists %d runs, error %v, want one run", len(docs), err)
 	}
 	var r run.Run
 	if err := dispatch.Decode(docs[0], &r); err != nil {
@@ -255,16 +282,24 @@ func (a account) run(t *testing.T) run.Run {
 	return r
 }
 
-// receive takes the messages of a queue, as Lambda's event-source mapping does.
+// receive receives messages from a queue, and returns the payload that Lambda's event source mapping makes of them.
 func (a account) receive(t *testing.T, queue string) []byte {
 	t.Helper()
-	out, err := a.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(a.environment[queue]), MaxNumberOfMessages: 10, WaitTimeSeconds: 10})
-	if err != nil || len(out.Messages) == 0 {
-		t.Fatalf("the queue has %d messages, %v", len(out.Messages), err)
+	out, err := a.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{
+		QueueUrl: aws.String(a.environment[queue]), MaxNumberOfMessages: 10, WaitTimeSeconds: 10,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(out.Messages) == 0 {
+		t.Fatalf("the queue in %s has no messages, want at least one", queue)
 	}
 	var batch events.SQSEvent
 	for _, m := range out.Messages {
-		batch.Records = append(batch.Records, events.SQSMessage{MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body, EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:us-east-1:000000000000:boot-launch"})
+		batch.Records = append(batch.Records, events.SQSMessage{
+			MessageId: *m.MessageId, ReceiptHandle: *m.ReceiptHandle, Body: *m.Body,
+			EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:us-east-1:000000000000:boot-launch",
+		})
 	}
 	text, err := json.Marshal(batch)
 	if err != nil {
@@ -273,12 +308,15 @@ func (a account) receive(t *testing.T, queue string) []byte {
 	return text
 }
 
-const arrived = `{"version":"0","id":"e1","detail-type":"Object Created","source":"aws.s3","account":"1","time":"2026-01-05T08:00:00Z","region":"us-east-1","resources":[],
-	"detail":{"version":"0","bucket":{"name":"landing"},"object":{"key":"copy/a.txt","size":1,"etag":"e","sequencer":"0A"},"reason":"PutObject"}}`
+// arrived is the event of an object that the model copy takes.
+const arrived = `{"version":"0","id":"e1","detail-type":"Object Created","source":"aws.s3","account":"1",` +
+	`"time":"2026-01-05T08:00:00Z","region":"us-east-1","resources":[],
+	"detail":{"version":"0","bucket":{"name":"landing"},"object":{"key":"copy/a.txt","size":1,"etag":"e","sequencer":"0A"},` +
+	`"reason":"PutObject"}}`
 
-// TestAnObjectGoesTheWholeWay: the functions as they are deployed, DynamoDB behind them, from an object's event to a run that
-// has succeeded.
-func TestAnObjectGoesTheWholeWay(t *testing.T) {
+// TestArrivalToSuccess checks the built functions with DynamoDB Local, from the event of an object to a run that has
+// succeeded.
+func TestArrivalToSuccess(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t)
 	functions := map[string]*function{}
@@ -286,46 +324,55 @@ func TestAnObjectGoesTheWholeWay(t *testing.T) {
 		functions[name] = start(t, name, a.environment)
 	}
 	if got := functions["arrival"].invoke(t, []byte(arrived)); got.failed || got.body != "null" {
-		t.Fatalf("arrival answers %+v, and said:\n%s", got, functions["arrival"].said())
+		t.Fatalf("arrival answers %+v, want null; output:\n%s", got, functions["arrival"].output())
 	}
-	if r := a.run(t); r.State != run.Waiting || r.For != run.Queued {
-		t.Fatalf("after the event the run is %s, for %s", r.State, r.For)
+	if r := a.run(t); r.State != run.Waiting || r.WaitingFor != run.ForLaunch {
+		t.Fatalf("after the event the run is %s for %q, want waiting for launch", r.State, r.WaitingFor)
 	}
 	if got := functions["arrival"].invoke(t, []byte(arrived)); got.failed {
-		t.Errorf("a duplicate is answered with %+v", got)
+		t.Errorf("for a duplicate arrival answers %+v, want success", got)
 	}
 	if got := functions["launch"].invoke(t, a.receive(t, "LAUNCH_QUEUE_URL")); got.failed || got.body != `{"batchItemFailures":[]}` {
-		t.Fatalf("launch answers %+v, and said:\n%s", got, functions["launch"].said())
+		t.Fatalf("launch answers %+v, want no failures; output:\n%s", got, functions["launch"].output())
 	}
 	task := a.run(t).Task.ARN
-	described := &ecs.DescribeTasksInput{Cluster: aws.String("modeldispatch"), Tasks: []string{task}}
-	if err := ecs.NewTasksStoppedWaiter(a.ecs, func(o *ecs.TasksStoppedWaiterOptions) { o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second }).Wait(t.Context(), described, time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	out, err := a.ecs.DescribeTasks(t.Context(), described)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := functions["completion"].invoke(t, stateChange(t, out)); got.failed {
-		t.Fatalf("completion answers %+v, and said:\n%s", got, functions["completion"].said())
+	if got := functions["completion"].invoke(t, stateChange(t, a.waitUntilStopped(t, task))); got.failed {
+		t.Fatalf("completion answers %+v, want success; output:\n%s", got, functions["completion"].output())
 	}
 	if r := a.run(t); r.State != run.Succeeded || r.Attempt != 1 {
-		t.Errorf("the run is %s after attempt %d: %v; completion said:\n%s", r.State, r.Attempt, r.Outcome, functions["completion"].said())
+		t.Errorf("the run is %s after attempt %d with the outcome %v, want succeeded after attempt 1; output of completion:\n%s",
+			r.State, r.Attempt, r.Outcome, functions["completion"].output())
 	}
-	for name, metric := range map[string]string{"arrival": `"Bindings":1`, "launch": `"Launches":1`, "completion": `"Outcomes":1`} {
-		if f := functions[name]; !strings.Contains(f.said(), metric) || !strings.Contains(f.said(), `"request":"`+request) {
-			t.Errorf("%s writes no metric %s, or not whose request it was:\n%s", name, metric, f.said())
+	metrics := map[string]string{"arrival": `"Bindings":1`, "launch": `"Launches":1`, "completion": `"Outcomes":1`}
+	for name, metric := range metrics {
+		output := functions[name].output()
+		if !strings.Contains(output, metric) || !strings.Contains(output, `"request":"`+request) {
+			t.Errorf("%s writes\n%s\nwant the metric %s and the request id %s", name, output, metric, request)
 		}
 	}
 	if got := functions["sweep"].invoke(t, []byte(`{"source":"aws.events","detail-type":"Scheduled Event"}`)); got.failed {
-		t.Errorf("sweep answers %+v, and said:\n%s", got, functions["sweep"].said())
+		t.Errorf("sweep answers %+v, want success; output:\n%s", got, functions["sweep"].output())
 	}
-	if said := functions["sweep"].said(); strings.Count(said, `"Sweeps":1`) != 1 {
-		t.Errorf("the sweep is not counted once:\n%s", said)
+	if output := functions["sweep"].output(); strings.Count(output, `"Sweeps":1`) != 1 {
+		t.Errorf("the metric Sweeps is not written once:\n%s", output)
 	}
 }
 
-// stateChange is the event of a task that has stopped, of what ECS says of it.
+// waitUntilStopped waits until a task has stopped, and returns what ECS reports about it.
+func (a account) waitUntilStopped(t *testing.T, task string) *ecs.DescribeTasksOutput {
+	t.Helper()
+	in := &ecs.DescribeTasksInput{Cluster: aws.String("modeldispatch"), Tasks: []string{task}}
+	waiter := ecs.NewTasksStoppedWaiter(a.ecs, func(o *ecs.TasksStoppedWaiterOptions) {
+		o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second
+	})
+	out, err := waiter.WaitForOutput(t.Context(), in, time.Minute)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// stateChange returns the event that ECS sends when a task has stopped, from a description of the task.
 func stateChange(t *testing.T, out *ecs.DescribeTasksOutput) []byte {
 	t.Helper()
 	task := out.Tasks[0]
@@ -335,19 +382,23 @@ func stateChange(t *testing.T, out *ecs.DescribeTasksOutput) []byte {
 		"lastStatus": task.LastStatus, "desiredStatus": task.DesiredStatus, "stopCode": task.StopCode, "stoppedReason": task.StoppedReason,
 		"version": task.Version, "containers": []any{map[string]any{"name": c.Name, "lastStatus": c.LastStatus, "exitCode": c.ExitCode}},
 	}
-	text, err := json.Marshal(map[string]any{"version": "0", "id": "e", "detail-type": "ECS Task State Change", "source": "aws.ecs", "account": "1", "time": "2026-01-05T08:00:00Z", "region": "us-east-1", "resources": []any{task.TaskArn}, "detail": detail})
+	text, err := json.Marshal(map[string]any{
+		"version": "0", "id": "e", "detail-type": "ECS Task State Change", "source": "aws.ecs", "account": "1",
+		"time": "2026-01-05T08:00:00Z", "region": "us-east-1", "resources": []any{task.TaskArn}, "detail": detail,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return text
 }
 
-// The answers of a function that was given a batch.
+// The answers of a function that reports failed messages.
 const (
-	taken  = `{"batchItemFailures":[]}`
-	minute = `{"batchItemFailures":null}` // the sweep was given none
+	allTaken = `{"batchItemFailures":[]}`
+	noBatch  = `{"batchItemFailures":null}` // the answer of the sweep function to a payload without messages
 )
 
+// sample returns a payload from the folder events.
 func sample(t *testing.T, name string) []byte {
 	t.Helper()
 	payload, err := os.ReadFile(filepath.Join("..", "..", "events", name))
@@ -357,11 +408,12 @@ func sample(t *testing.T, name string) []byte {
 	return payload
 }
 
-// garbage is a payload that is JSON, and nothing that a function is given.
+// garbage is valid JSON, but no payload of any function.
 const garbage = `{"what": "is this"}`
 
-// TestEachFunctionAnswersAsLambdaWants: real payloads, what is none, and what is no JSON. The process lives on.
-func TestEachFunctionAnswersAsLambdaWants(t *testing.T) {
+// TestAnswers checks the answer of each function to real payloads, to garbage and to invalid JSON. The process must
+// survive all of them.
+func TestAnswers(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t)
 	for name, one := range map[string]struct {
@@ -369,13 +421,13 @@ func TestEachFunctionAnswersAsLambdaWants(t *testing.T) {
 		want    string
 		bad     string // the answer to garbage; "" for an error
 	}{
-		"schedule":   {[]string{"schedule-earthquakes.json"}, "null", "null"}, // recorded as rejected
+		"schedule":   {[]string{"schedule-earthquakes.json"}, "null", "null"}, // garbage is recorded as a rejected event
 		"arrival":    {[]string{"arrival-weather.json", "notification-weather.json", "notification-in-queue.json"}, "null", "null"},
-		"message":    {[]string{"messages-energy.json"}, taken, taken},
+		"message":    {[]string{"messages-energy.json"}, allTaken, allTaken},
 		"event":      {[]string{"event-job-succeeded.json", "arrival-unmatched.json"}, "null", "null"},
-		"launch":     {[]string{"launch-message.json"}, taken, taken},
+		"launch":     {[]string{"launch-message.json"}, allTaken, allTaken},
 		"completion": {[]string{"task-stopped.json"}, "null", ""},
-		"sweep":      {[]string{"wake-message.json"}, taken, minute}, // with anything else it looks at all
+		"sweep":      {[]string{"wake-message.json"}, allTaken, noBatch}, // garbage starts a sweep of the whole store
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -383,44 +435,48 @@ func TestEachFunctionAnswersAsLambdaWants(t *testing.T) {
 			for range 2 {
 				for _, payload := range one.samples {
 					if got := f.invoke(t, sample(t, payload)); got.failed || got.body != one.want {
-						t.Errorf("%s: it answers %+v, want %s; it said:\n%s", payload, got, one.want, f.said())
+						t.Errorf("%s: the answer is %+v, want %s; output:\n%s", payload, got, one.want, f.output())
 					}
 				}
 				if got := f.invoke(t, []byte(garbage)); got.failed != (one.bad == "") || got.body != one.bad && one.bad != "" {
-					t.Errorf("garbage: it answers %+v, want %q; it said:\n%s", got, one.bad, f.said())
+					t.Errorf("garbage: the answer is %+v, want %q or an error if that is empty; output:\n%s", got, one.bad, f.output())
 				}
 				if got := f.invoke(t, []byte(`{`)); !got.failed || !strings.Contains(got.body, "errorMessage") {
-					t.Errorf("no JSON: it answers %+v, want an error", got)
+					t.Errorf("invalid JSON: the answer is %+v, want an error", got)
 				}
 			}
 		})
 	}
-	t.Run("a message that names no run comes back", func(t *testing.T) {
+	t.Run("a message without a run id comes back", func(t *testing.T) {
 		t.Parallel()
 		for _, name := range []string{"launch", "sweep"} {
 			f := start(t, name, a.environment)
 			const want = `{"batchItemFailures":[{"itemIdentifier":"m2"}]}`
 			batch := `{"Records":[{"messageId":"m1","body":"{\"run\":\"copy-1\"}"},{"messageId":"m2","body":"run"}]}`
 			if got := f.invoke(t, []byte(batch)); got.failed || got.body != want {
-				t.Errorf("%s answers %+v, want %s; it said:\n%s", name, got, want, f.said())
+				t.Errorf("%s answers %+v, want %s; output:\n%s", name, got, want, f.output())
 			}
 		}
 	})
 }
 
-// TestAFunctionThatHasNoTimeLeftSaysSo: an answer comes before Lambda ends the process, messages come back, what was invoked
-// for an event is invoked again, and the next invocation is served.
-func TestAFunctionThatHasNoTimeLeftSaysSo(t *testing.T) {
+// TestDeadline checks that a function answers before its deadline when the store does not answer. Messages must come
+// back, the invocation for an event must fail, so that Lambda repeats it, and the process must serve the next
+// invocation.
+func TestDeadline(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t)
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only then the server notices that the client has gone
+		_, _ = io.Copy(io.Discard, r.Body) // the server notices a closed connection only after it has read the body
 		<-r.Context().Done()
 	}))
 	t.Cleanup(silent.Close)
 	a.environment["AWS_ENDPOINT_URL_DYNAMODB"] = silent.URL
 	ours := strings.ReplaceAll(string(sample(t, "task-stopped.json")), `"modeldispatch/`, `"`+deployment+"/")
-	for _, one := range []struct{ function, payload, back string }{
+	for _, one := range []struct {
+		function, payload string
+		back              string // the id of the message that comes back; "" for a payload without messages
+	}{
 		{"schedule", string(sample(t, "schedule-earthquakes.json")), ""},
 		{"arrival", arrived, ""},
 		{"message", string(sample(t, "message-passengers.json")), "ef49c924-a38e-49b0-877e-6366d2716cf8"},
@@ -434,26 +490,27 @@ func TestAFunctionThatHasNoTimeLeftSaysSo(t *testing.T) {
 			t.Parallel()
 			f := start(t, one.function, a.environment)
 			if f.time = time.Second; one.payload == "{}" {
-				f.time += 10 * time.Second // with less the sweep begins nothing
+				f.time += 10 * time.Second // with less time the sweep starts no work
 			}
 			for range 2 {
 				got := f.invoke(t, []byte(one.payload))
-				all := got.failed && strings.Contains(got.body, "deadline exceeded") // the whole batch, too
+				all := got.failed && strings.Contains(got.body, "deadline exceeded") // the whole invocation is repeated
 				each := one.back != "" && got.body == `{"batchItemFailures":[{"itemIdentifier":"`+one.back+`"}]}`
 				if !all && !each {
-					t.Errorf("it answers %+v, and what it was given is lost; it said:\n%s", got, f.said())
+					t.Errorf("the answer is %+v, want an error or the message back; output:\n%s", got, f.output())
 				}
 			}
-			if strings.Contains(f.said(), "Sweeps") {
-				t.Error("the sweep that failed counts as one")
+			if strings.Contains(f.output(), "Sweeps") {
+				t.Error("a sweep that failed writes the metric Sweeps; want none")
 			}
 		})
 	}
 }
 
-// TestAPanicIsAnswered: with what it was, and a process that ends, so that Lambda starts another; where it was over one
-// message of a batch, that message comes back alone. What panics is a model of a layer that was tampered with.
-func TestAPanicIsAnswered(t *testing.T) {
+// TestPanic checks that a panic becomes an error with the text of the panic, and ends the process, so that Lambda
+// starts a new one. A panic over one message of a batch only sends that message back. The panic comes from a model in
+// the compiled catalog that is not valid JSON.
+func TestPanic(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t)
 	compiled, err := os.ReadFile(a.environment["CATALOG"])
@@ -466,36 +523,52 @@ func TestAPanicIsAnswered(t *testing.T) {
 	if err := os.WriteFile(a.environment["CATALOG"], compiled, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	const why = "a model of the compiled catalog that cannot be decoded"
+	const why = "decoding a model of the compiled catalog"
 	arrival := start(t, "arrival", a.environment)
-	if got := arrival.invoke(t, []byte(arrived)); !got.failed || !strings.Contains(got.body, `"errorMessage":"`+why) || !strings.Contains(got.body, "stackTrace") {
-		t.Errorf("arrival answers %+v", got)
+	got := arrival.invoke(t, []byte(arrived))
+	if !got.failed || !strings.Contains(got.body, `"errorMessage":"`+why) || !strings.Contains(got.body, "stackTrace") {
+		t.Errorf("arrival answers %+v, want an error with the message %q and a stack trace", got, why)
 	}
 	<-arrival.ended
 	if arrival.process.ProcessState.ExitCode() == 0 {
-		t.Errorf("arrival ended with %s", arrival.process.ProcessState)
+		t.Errorf("arrival ended with %s, want another exit code than 0", arrival.process.ProcessState)
 	}
 	message := start(t, "message", a.environment)
-	batch := `{"Records":[{"messageId":"m1","body":"{}","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:000000000000:boot-seconds"},{"messageId":"m2","body":"{}","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:000000000000:boot-other"}]}`
-	for range 2 { // the process lives on
-		if got := message.invoke(t, []byte(batch)); got.failed || got.body != `{"batchItemFailures":[{"itemIdentifier":"m1"}]}` || !strings.Contains(message.said(), why) {
-			t.Errorf("message answers %+v, and said:\n%s", got, message.said())
+	const batch = `{"Records":[
+		{"messageId":"m1","body":"{}","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:000000000000:boot-seconds"},
+		{"messageId":"m2","body":"{}","eventSource":"aws:sqs","eventSourceARN":"arn:aws:sqs:us-east-1:000000000000:boot-other"}
+	]}`
+	const want = `{"batchItemFailures":[{"itemIdentifier":"m1"}]}`
+	for range 2 { // the process survives the panic
+		got := message.invoke(t, []byte(batch))
+		if got.failed || got.body != want || !strings.Contains(message.output(), why) {
+			t.Errorf("message answers %+v, want %s and the panic in the log; output:\n%s", got, want, message.output())
 		}
 	}
 }
 
-// TestAFunctionWithoutItsEnvironmentDoesNotStart: one line names what is missing or broken, all of it.
-func TestAFunctionWithoutItsEnvironmentDoesNotStart(t *testing.T) {
+// TestWrongEnvironment checks that each function with missing and broken variables logs one line that names all of
+// them, and exits with code 1.
+func TestWrongEnvironment(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("it builds the functions; without -short it runs")
+		t.Skip("this test builds the functions; run it without -short")
 	}
 	for _, name := range names {
-		f := start(t, name, map[string]string{"DEPLOYMENT": "boot", "TABLE": "t", "AWS_REGION": "eu-west-1", "RUN_TASK_RATE": "fast"})
+		f := start(t, name, map[string]string{
+			"DEPLOYMENT": "boot", "TABLE": "t", "AWS_REGION": "eu-west-1", "RUN_TASK_RATE": "fast",
+		})
 		<-f.ended
-		said := f.said()
-		if f.process.ProcessState.ExitCode() != 1 || strings.Contains(said, "\n") || !strings.Contains(said, "it lacks LAUNCH_QUEUE_URL, WAKE_QUEUE_URL, STATE_BUCKET") || !strings.Contains(said, `CATALOG; RUN_TASK_RATE is \"fast\", and`) {
-			t.Errorf("%s ended with %s, and said %s", name, f.process.ProcessState, said)
+		output := f.output()
+		if f.process.ProcessState.ExitCode() != 1 || strings.Contains(output, "\n") {
+			t.Errorf("%s ended with %s and the output %s, want exit code 1 and one line", name, f.process.ProcessState, output)
+		}
+		for _, want := range []string{
+			"missing LAUNCH_QUEUE_URL, WAKE_QUEUE_URL, STATE_BUCKET", `CATALOG; RUN_TASK_RATE is \"fast\", want`,
+		} {
+			if !strings.Contains(output, want) {
+				t.Errorf("%s writes %s, want a line with %q", name, output, want)
+			}
 		}
 	}
 }

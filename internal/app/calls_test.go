@@ -19,45 +19,45 @@ import (
 	"github.com/rs/zerolog"
 
 	"modeldispatch/internal/app"
-	"modeldispatch/internal/app/apptest"
+	"modeldispatch/internal/app/iamtest"
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/handler"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
-	"modeldispatch/internal/store/dynamodb"
-	"modeldispatch/internal/store/dynamodb/dynamodbtest"
 )
 
-// calls is the handlers of an account, whose AWS calls are watched, and its clock.
+// calls runs the handlers of all functions in one account, watches their AWS calls, and moves their clock.
 type calls struct {
 	account
 	handler.Handlers
-	ahead  atomic.Int64 // of the real time
-	during func() error // what happens while RunTask is called; nil for nothing
-	serial int
+	ahead  atomic.Int64 // how far the clock of the handlers is ahead of the real time, in nanoseconds
+	during func() error // called before each RunTask call, which then fails with its error; may be nil
+	serial int          // makes the ids of events and messages unique
 }
 
 type functionKey struct{}
 
-// as is a context of one of the functions.
+// as returns a context that marks all calls as calls of a function.
 func as(t *testing.T, function string) context.Context {
 	return context.WithValue(t.Context(), functionKey{}, function)
 }
 
-func newCalls(t *testing.T) (*calls, *apptest.Watch) {
+// newCalls returns the handlers of a new account, and the watch of their calls.
+func newCalls(t *testing.T) (*calls, *iamtest.Watch) {
 	t.Helper()
 	c := &calls{account: newAccount(t)}
-	e := c.environment
-	w := apptest.NewWatch(local.Region, local.Account, func(ctx context.Context) string { function, _ := ctx.Value(functionKey{}).(string); return function })
-	cfg := app.Endpoint(e["AWS_ENDPOINT_URL"], local.Region, "test", "test")
+	w := iamtest.NewWatch(local.Region, local.Account, func(ctx context.Context) string {
+		function, _ := ctx.Value(functionKey{}).(string)
+		return function
+	})
+	cfg := app.Endpoint(c.environment["AWS_ENDPOINT_URL"], local.Region, "test", "test")
 	cfg.APIOptions = append(cfg.APIOptions, w.Middleware, c.disturb)
-	o := app.Options{Deployment: deployment, Table: e["TABLE"], LaunchURL: e["LAUNCH_QUEUE_URL"], WakeURL: e["WAKE_QUEUE_URL"], Bucket: e["STATE_BUCKET"], Bus: e["EVENT_BUS"], Placement: local.Placement()}
-	deployed, err := c.catalog.Deployed(deployment)
+	deployed, err := c.catalog.ForDeployment(deployment)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := app.Wire(cfg, o, deployed, dynamodb.New(dynamodbtest.Connect(e["AWS_ENDPOINT_URL_DYNAMODB"], dynamodbtest.With(w.Middleware)), e["TABLE"]))
+	d, err := app.Wire(cfg, c.options(), deployed, c.storeWith(w.Middleware))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,31 +66,38 @@ func newCalls(t *testing.T) (*calls, *apptest.Watch) {
 	return c, w
 }
 
-// disturb has something happen in the middle of RunTask.
+// disturb adds middleware that calls during before each RunTask call.
 func (c *calls) disturb(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("disturb", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-		if _, isRunTask := in.Parameters.(*ecs.RunTaskInput); isRunTask && c.during != nil {
-			if err := c.during(); err != nil {
-				return middleware.InitializeOutput{}, middleware.Metadata{}, err
-			}
-		}
-		return next.HandleInitialize(ctx, in)
-	}), middleware.After)
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("disturb", c.callDuring), middleware.After)
 }
 
-// accept gives a function an event that starts a run, and garbage that is too large for the store.
+func (c *calls) callDuring(
+	ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+) (middleware.InitializeOutput, middleware.Metadata, error) {
+	if _, isRunTask := in.Parameters.(*ecs.RunTaskInput); isRunTask && c.during != nil {
+		if err := c.during(); err != nil {
+			return middleware.InitializeOutput{}, middleware.Metadata{}, err
+		}
+	}
+	return next.HandleInitialize(ctx, in)
+}
+
+// accept invokes a function with an event that starts a run, and with garbage that is too large for the store.
 func (c *calls) accept(t *testing.T, function string) {
 	t.Helper()
 	c.serial++
 	ctx, large := as(t, function), strings.Repeat("x", 40_000)
 	var err error
 	both := func(handle func(context.Context, json.RawMessage) error, payload string) {
-		err = errors.Join(err, handle(ctx, json.RawMessage(payload)), handle(ctx, json.RawMessage(fmt.Sprintf("{%q: %d}", large, c.serial))))
+		garbage := fmt.Sprintf("{%q: %d}", large, c.serial)
+		err = errors.Join(err, handle(ctx, json.RawMessage(payload)), handle(ctx, json.RawMessage(garbage)))
 	}
 	switch function {
 	case "schedule":
-		for _, of := range []string{"second", "flaky"} {
-			both(c.Schedule, fmt.Sprintf(`{"source":"modeldispatch.schedule","model":%q,"trigger":"schedule","hash":"h","scheduled-time":"20%02d-01-01T00:00:00Z"}`, of, c.serial))
+		const due = `{"source":"modeldispatch.schedule","model":%q,"trigger":"schedule","hash":"h",
+			"scheduled-time":"20%02d-01-01T00:00:00Z"}`
+		for _, name := range []string{"second", "flaky"} {
+			both(c.Schedule, fmt.Sprintf(due, name, c.serial))
 		}
 	case "arrival":
 		c.arrive(t, "second/a.txt")
@@ -109,27 +116,35 @@ func (c *calls) accept(t *testing.T, function string) {
 	}
 }
 
+// happened returns an EventBridge event.
 func happened(source, id string) string {
-	return fmt.Sprintf(`{"version":"0","id":%q,"detail-type":"t","source":%q,"account":"1","time":"2026-01-05T08:00:00Z","region":"us-east-1","resources":[],"detail":{}}`, id, source)
+	return fmt.Sprintf(`{"version":"0","id":%q,"detail-type":"t","source":%q,"account":"1","time":"2026-01-05T08:00:00Z",`+
+		`"region":"us-east-1","resources":[],"detail":{}}`, id, source)
 }
 
+// message returns a message of the queue that starts the model second.
 func (c *calls) message(body string) events.SQSMessage {
 	c.serial++
-	return events.SQSMessage{MessageId: fmt.Sprint("m", c.serial), Body: body, EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:us-east-1:000000000000:boot-seconds"}
+	return events.SQSMessage{
+		MessageId: fmt.Sprint("m", c.serial), Body: body,
+		EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:us-east-1:000000000000:boot-seconds",
+	}
 }
 
-// pump gives functions what is in their queues, until that leads to nothing any more.
+// pump invokes launch and sweep with the messages of their queues. Its four steps suffice for every situation in live.
 func (c *calls) pump(t *testing.T) {
 	t.Helper()
 	for _, queue := range []string{"LAUNCH_QUEUE_URL", "LAUNCH_QUEUE_URL", "WAKE_QUEUE_URL", "LAUNCH_QUEUE_URL"} {
-		out, err := c.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: aws.String(c.environment[queue]), MaxNumberOfMessages: 10})
+		url := aws.String(c.environment[queue])
+		out, err := c.sqs.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10})
 		if err != nil {
 			t.Fatal(err)
 		}
 		var batch events.SQSEvent
 		for _, m := range out.Messages {
 			batch.Records = append(batch.Records, events.SQSMessage{MessageId: *m.MessageId, Body: *m.Body})
-			if _, err := c.sqs.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: aws.String(c.environment[queue]), ReceiptHandle: m.ReceiptHandle}); err != nil {
+			remove := &sqs.DeleteMessageInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle}
+			if _, err := c.sqs.DeleteMessage(t.Context(), remove); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -149,10 +164,10 @@ func (c *calls) pump(t *testing.T) {
 	}
 }
 
-// runs are all of a model in a state, newest first.
-func (c *calls) runs(t *testing.T, of string, state run.State) []run.Run {
+// runs returns all runs of a model in a state, newest first.
+func (c *calls) runs(t *testing.T, name string, state run.State) []run.Run {
 	t.Helper()
-	docs, _, err := c.store.List(t.Context(), store.Query{Kind: dispatch.KindRun, Model: of, State: string(state)})
+	docs, _, err := c.store.List(t.Context(), store.Query{Kind: dispatch.KindRun, Model: name, State: string(state)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -165,27 +180,20 @@ func (c *calls) runs(t *testing.T, of string, state run.State) []run.Run {
 	return all
 }
 
-// one is the only run of a model in a state.
-func (c *calls) one(t *testing.T, of string, state run.State) run.Run {
+// one returns the only run of a model in a state.
+func (c *calls) one(t *testing.T, name string, state run.State) run.Run {
 	t.Helper()
-	all := c.runs(t, of, state)
+	all := c.runs(t, name, state)
 	if len(all) != 1 {
-		t.Fatalf("%d runs of %s are %s, want one", len(all), of, state)
+		t.Fatalf("%d runs of %s are %s, want one", len(all), name, state)
 	}
 	return all[0]
 }
 
-// stopped waits until a run's task has stopped, and tells completion, if it is to be told.
+// stopped waits until a run's task has stopped. If told is true, it then invokes completion with the event of the task.
 func (c *calls) stopped(t *testing.T, r run.Run, told bool) {
 	t.Helper()
-	described := &ecs.DescribeTasksInput{Cluster: aws.String("modeldispatch"), Tasks: []string{r.Task.ARN}}
-	if err := ecs.NewTasksStoppedWaiter(c.ecs, func(o *ecs.TasksStoppedWaiterOptions) { o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second }).Wait(t.Context(), described, time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	out, err := c.ecs.DescribeTasks(t.Context(), described)
-	if err != nil {
-		t.Fatal(err)
-	}
+	out := c.waitUntilStopped(t, r.Task.ARN)
 	if told {
 		if err := c.Completion(as(t, "completion"), stateChange(t, out)); err != nil {
 			t.Fatal(err)
@@ -193,16 +201,18 @@ func (c *calls) stopped(t *testing.T, r run.Run, told bool) {
 	}
 }
 
-// arrive tells arrival of an object.
+// arrive invokes arrival with the event of an object.
 func (c *calls) arrive(t *testing.T, key string) {
 	t.Helper()
 	c.serial++
-	if err := c.Arrival(as(t, "arrival"), []byte(strings.NewReplacer("copy/a.txt", key, `"0A"`, fmt.Sprintf(`"0%d"`, c.serial)).Replace(arrived))); err != nil {
+	payload := strings.NewReplacer("copy/a.txt", key, `"0A"`, fmt.Sprintf(`"0%d"`, c.serial)).Replace(arrived)
+	if err := c.Arrival(as(t, "arrival"), []byte(payload)); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// first runs the model that second comes after, with an input that is too large for the store.
+// first starts a run of the model first, with an input that is too large for the store. The model second runs after
+// first.
 func (c *calls) first(t *testing.T, n string) run.Run {
 	t.Helper()
 	detail := fmt.Sprintf(`"detail":{"n":%q,"note":%q}`, n, strings.Repeat("x", 40_000))
@@ -216,11 +226,19 @@ func (c *calls) first(t *testing.T, n string) run.Run {
 	return c.one(t, "first", run.Running)
 }
 
-// live has each function do all that it can do.
+// live lets each function make every AWS call that it can make. The steps depend on each other.
 func (c *calls) live(t *testing.T) {
 	t.Helper()
-	// Each function that accepts events starts a run, and replaces one, whose task is stopped. Another run of each event
-	// waits for more of them.
+	c.liveAccept(t)
+	c.liveRetryAndDownstream(t)
+	c.liveCancelAndRefusal(t)
+	c.liveObjectsAndLostAnswer(t)
+}
+
+// liveAccept lets each function that accepts events start a run, and replace a run, so that the task of the replaced
+// run is stopped. The same events also start a run of flaky, which waits in its debounce window.
+func (c *calls) liveAccept(t *testing.T) {
+	t.Helper()
 	for _, function := range []string{"schedule", "arrival", "message", "event"} {
 		for _, r := range c.runs(t, "second", run.Running) {
 			if err := c.Dispatcher.Cancel(as(t, "sweep"), r.ID, "test", "a test"); err != nil {
@@ -238,13 +256,16 @@ func (c *calls) live(t *testing.T) {
 		c.pump(t)
 		c.one(t, "second", run.Running)
 	}
+}
 
-	// The run that waited for more events fails, and is to be tried again.
+// liveRetryAndDownstream lets a run fail and wait for its next attempt. Then first succeeds twice, and second starts
+// after it: once completion gets the event of the task, and once the sweep finds the end of the task.
+func (c *calls) liveRetryAndDownstream(t *testing.T) {
+	t.Helper()
 	c.sweep(t, time.Hour/2)
 	c.pump(t)
 	c.stopped(t, c.one(t, "flaky", run.Running), true)
 
-	// The success of another one does so, too, whoever hears of it: completion, or the sweep.
 	for _, told := range []bool{true, false} {
 		before := c.one(t, "second", run.Running)
 		c.stopped(t, c.first(t, fmt.Sprint(told)), told)
@@ -256,8 +277,12 @@ func (c *calls) live(t *testing.T) {
 		c.pump(t)
 		c.one(t, "second", run.Running)
 	}
+}
 
-	// A run is cancelled while it is launched: launch stops the task that it has got.
+// liveCancelAndRefusal cancels a run during its RunTask call, so that launch has to stop the new task. Then ECS refuses
+// a task, so that launch has to grant the slot to the next waiter.
+func (c *calls) liveCancelAndRefusal(t *testing.T) {
+	t.Helper()
 	before := c.one(t, "second", run.Running)
 	c.accept(t, "event")
 	c.pump(t)
@@ -275,14 +300,18 @@ func (c *calls) live(t *testing.T) {
 		t.Errorf("%d runs of second are running, want none", n)
 	}
 
-	// ECS refuses a task: launch lets the next of its line go.
 	c.during = func() error { return &types.InvalidParameterException{Message: aws.String("no")} }
 	c.arrive(t, "first/refused")
 	c.arrive(t, "first/next")
 	c.pump(t)
 	c.during = nil
+}
 
-	// A run waits for an object: arrival and the sweep look for it. It is of a definition that is not the deployment's.
+// liveObjectsAndLostAnswer lets a run wait for an object, so that arrival and the sweep look for the object. The run's
+// model has a task definition from outside the deployment. Then the answer of a RunTask call is lost for longer than
+// its token may be sent, so that launch has to list the tasks.
+func (c *calls) liveObjectsAndLostAnswer(t *testing.T) {
+	t.Helper()
 	if err := c.Event(as(t, "event"), []byte(happened("rates", "r"))); err != nil {
 		t.Fatal(err)
 	}
@@ -296,16 +325,15 @@ func (c *calls) live(t *testing.T) {
 	c.pump(t)
 	c.one(t, "third", run.Running)
 
-	// RunTask's answer is lost, for longer than its token lives: launch looks what there is.
 	c.during = func() error { return errors.New("connection reset") }
 	c.accept(t, "event")
 	c.pump(t)
 	c.during = nil
-	c.sweep(t, run.TokenAge)
+	c.sweep(t, run.MaxTokenAge)
 	c.pump(t)
 }
 
-// sweep has time go by, and the sweep come.
+// sweep moves the clock of the handlers, and invokes the sweep.
 func (c *calls) sweep(t *testing.T, later time.Duration) {
 	t.Helper()
 	c.ahead.Add(int64(later))

@@ -12,29 +12,31 @@ import (
 	"testing"
 )
 
-var updateCosts = flag.Bool("update", false, "write the measured quantities, and what they cost, into docs/costs.md")
+var updateCosts = flag.Bool("update", false, "write the measured quantities and their costs into docs/costs.md")
 
-// Assumed is what only an account can tell: how long an invocation takes, how much Lambda itself logs of one, how it polls.
+// Assumed quantities, which can only be measured in an AWS account.
 const (
-	assumedSeconds  = 0.2
-	assumedLogBytes = 400
-	polls           = 2 * 5 * 3    // in a minute: two queues, five pollers, 20 seconds
-	minutes         = 30 * 24 * 60 // of a month
+	assumedSeconds  = 0.2          // the duration of an invocation
+	assumedLogBytes = 400          // the bytes that Lambda itself logs for an invocation
+	polls           = 2 * 5 * 3    // polls a minute: two queues, five pollers for each, 20 seconds for each poll
+	minutes         = 30 * 24 * 60 // minutes a month
 )
 
-// deployed is what the functions' memory in GB is, by template.yaml, and how many metrics have alarms.
+// deployed holds the properties of a deployment that its costs depend on.
 type deployed struct {
-	memory map[string]float64
-	alarms float64
+	memory map[string]float64 // the memory of each function, in GB
+	alarms float64            // the number of metrics that have alarms
 }
 
+// template reads these properties from template.yaml.
 func template(t *testing.T) deployed {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "template.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := deployed{map[string]float64{}, float64(len(regexp.MustCompile(`(?m)^      MetricName:|MetricStat:`).FindAll(text, -1)))}
+	alarms := regexp.MustCompile(`(?m)^      MetricName:|MetricStat:`).FindAll(text, -1)
+	d := deployed{map[string]float64{}, float64(len(alarms))}
 	for _, found := range regexp.MustCompile(`CodeUri: functions/(\w+)\n.*\n *MemorySize: (\d+)`).FindAllSubmatch(text, -1) {
 		mib, err := strconv.Atoi(string(found[2]))
 		if err != nil {
@@ -45,15 +47,17 @@ func template(t *testing.T) deployed {
 	return d
 }
 
-// cost is a line of the bill: a quantity that follows from the launches of a month, and its price.
+// cost is one line of the bill of a month: a quantity and its price. The quantity is fixed + launch × launches, and
+// used is added if there are any launches.
 type cost struct {
 	what          string
-	fixed, launch float64 // of a month, and of each launch
-	used          float64 // of a month with launches
-	price         string
-	dollars       float64 // for one
+	fixed, launch float64
+	used          float64
+	price         string  // the price as AWS states it
+	dollars       float64 // the price of one unit
 }
 
+// of returns the cost of a month with so many launches, in dollars.
 func (c cost) of(launches float64) float64 {
 	quantity := c.fixed + c.launch*launches
 	if launches > 0 {
@@ -62,6 +66,7 @@ func (c cost) of(launches float64) float64 {
 	return quantity * c.dollars
 }
 
+// quantity returns the formula of the quantity.
 func (c cost) quantity() string {
 	var terms []string
 	if c.fixed > 0 {
@@ -71,12 +76,13 @@ func (c cost) quantity() string {
 		terms = append(terms, strings.TrimPrefix(number(c.launch)+" × launches", "1 × "))
 	}
 	if c.used > 0 {
-		terms = append(terms, number(c.used)+", if there are launches")
+		terms = append(terms, "("+number(c.used)+" if there are launches)")
 	}
 	return strings.Join(terms, " + ")
 }
 
-// costs are the lines of the bill. Prices: US East (N. Virginia), November 2026.
+// costs returns the lines of the bill, from the counts of one launch and of one idle minute. The prices are those of US
+// East (N. Virginia) in November 2026.
 func costs(stack deployed, launch, idle map[string]float64) []cost {
 	of := func(what func(map[string]float64) float64, name, price string, dollars float64) cost {
 		return cost{what: name, fixed: minutes * what(idle), launch: what(launch), price: price, dollars: dollars}
@@ -91,9 +97,11 @@ func costs(stack deployed, launch, idle map[string]float64) []cost {
 		}
 	}
 	invocations := sum(func(string) float64 { return 1 })
+	gbSeconds := sum(func(name string) float64 { return stack.memory[name] * assumedSeconds })
 	count := func(what string) func(map[string]float64) float64 {
 		return func(counts map[string]float64) float64 { return counts[what] }
 	}
+	s3Requests := func(counts map[string]float64) float64 { return counts[lists] + counts[puts] }
 	logs := func(counts map[string]float64) float64 {
 		return (counts[logBytes] + assumedLogBytes*invocations(counts)) / 1e9
 	}
@@ -108,23 +116,29 @@ func costs(stack deployed, launch, idle map[string]float64) []cost {
 	}
 	return []cost{
 		of(invocations, "Lambda requests", "$0.20 a million", 0.20e-6),
-		of(sum(func(name string) float64 { return stack.memory[name] * assumedSeconds }), "Lambda GB-seconds, arm64", "$0.0000133334", 0.0000133334),
+		of(gbSeconds, "Lambda GB-seconds, arm64", "$0.0000133334", 0.0000133334),
 		of(count(writeUnits), "DynamoDB write request units", "$0.625 a million", 0.625e-6),
 		of(count(readUnits), "DynamoDB read request units", "$0.125 a million", 0.125e-6),
-		{what: "DynamoDB GB-months, three kept", launch: 3 * launch[itemBytes] / 1e9, price: "$0.25, and $0.20 to recover", dollars: 0.45},
+		{what: "DynamoDB GB-months, three months kept", launch: 3 * launch[itemBytes] / 1e9, price: "$0.25 + $0.20 for recovery", dollars: 0.45},
 		{what: "KMS requests of DynamoDB", fixed: minutes / 5 * float64(len(names)), price: "$0.03 for 10,000", dollars: 0.03e-4},
-		{what: "SQS requests", fixed: minutes * (polls + idle[sqsCalls]), launch: launch[sqsCalls], price: "$0.40 a million", dollars: 0.40e-6},
+		{
+			what: "SQS requests", fixed: minutes * (polls + idle[sqsCalls]), launch: launch[sqsCalls],
+			price: "$0.40 a million", dollars: 0.40e-6,
+		},
 		of(count(entries), "EventBridge custom events", "$1.00 a million", 1e-6),
-		of(func(counts map[string]float64) float64 { return counts[lists] + counts[puts] }, "S3 LIST and PUT requests", "$0.005 for 1,000", 0.005e-3),
-		of(logs, "CloudWatch Logs, GB taken in", "$0.50", 0.50),
-		{what: "CloudWatch Logs, GB-months, three kept", fixed: 3 * minutes * logs(idle), launch: 3 * logs(launch), price: "$0.03", dollars: 0.03},
+		of(s3Requests, "S3 LIST and PUT requests", "$0.005 for 1,000", 0.005e-3),
+		of(logs, "CloudWatch Logs, GB ingested", "$0.50", 0.50),
+		{
+			what: "CloudWatch Logs, GB-months, three months kept", fixed: 3 * minutes * logs(idle), launch: 3 * logs(launch),
+			price: "$0.03", dollars: 0.03,
+		},
 		{what: "CloudWatch metrics", fixed: metrics(idle), used: metrics(launch), price: "$0.30", dollars: 0.30},
 		{what: "CloudWatch metrics with an alarm", fixed: stack.alarms, price: "$0.10", dollars: 0.10},
 		{what: "CloudWatch dashboards", fixed: 1, price: "$3.00", dollars: 3},
 	}
 }
 
-// number is a number with commas, and three figures that count.
+// number returns a number with commas between thousands, and with three significant digits if it is a fraction.
 func number(x float64) string {
 	digits := 0
 	if x < 100 && x != math.Trunc(x) {
@@ -141,7 +155,9 @@ func number(x float64) string {
 	return whole
 }
 
-// TestCosts measures what docs/costs.md calculates with, and calculates it.
+// TestCosts measures the quantities of docs/costs.md, calculates the costs of a month, and compares both with the page.
+// With
+// -update it writes them into the page.
 func TestCosts(t *testing.T) {
 	t.Parallel()
 	m := newMetered(t)
@@ -160,7 +176,7 @@ func TestCosts(t *testing.T) {
 	compareCosts(t, "measured", text.String())
 
 	text.Reset()
-	fmt.Fprintf(&text, "| | in a month | price | 0 launches | 1,000 | 1,000,000 |\n|---|---|---|---:|---:|---:|\n")
+	fmt.Fprintf(&text, "| | quantity in a month | price | 0 launches | 1,000 | 1,000,000 |\n|---|---|---|---:|---:|---:|\n")
 	totals := [3]float64{}
 	for _, c := range costs(template(t), launch, idle) {
 		fmt.Fprintf(&text, "| %s | %s | %s |", c.what, c.quantity(), c.price)
@@ -174,10 +190,11 @@ func TestCosts(t *testing.T) {
 	compareCosts(t, "calculated", text.String())
 
 	writes, reads := silent[writeUnits]-idle[writeUnits], silent[readUnits]-idle[readUnits]
-	compareCosts(t, "silent", fmt.Sprintf("%s × $0.625 + %s × $0.125 = $%.2f for a million looks\n", number(writes), number(reads), writes*0.625+reads*0.125))
+	const million = "%s × $0.625 + %s × $0.125 = $%.2f for a million checks\n"
+	compareCosts(t, "silent", fmt.Sprintf(million, number(writes), number(reads), writes*0.625+reads*0.125))
 }
 
-// compareCosts holds a part of docs/costs.md, which comments mark, against what it should say.
+// compareCosts compares a part of docs/costs.md with the wanted text. The part lies between two HTML comments.
 func compareCosts(t *testing.T, part, want string) {
 	t.Helper()
 	file := filepath.Join("..", "..", "docs", "costs.md")
@@ -187,16 +204,16 @@ func compareCosts(t *testing.T, part, want string) {
 	}
 	mark := "<!-- " + part + " -->\n"
 	before, rest, found := strings.Cut(string(page), mark)
-	there, after, ended := strings.Cut(rest, "<!-- end -->")
+	current, after, ended := strings.Cut(rest, "<!-- end -->")
 	switch {
 	case !found || !ended:
 		t.Fatalf("%s has no %s or no <!-- end --> after it", file, mark)
-	case there == want:
+	case current == want:
 	case *updateCosts:
 		if err := os.WriteFile(file, []byte(before+mark+want+"<!-- end -->"+after), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("%s says\n%s\nand this is so now (-update writes it):\n%s", file, there, want)
+		t.Errorf("%s has\n%s\nwant (-update writes it)\n%s", file, current, want)
 	}
 }

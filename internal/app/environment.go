@@ -19,24 +19,31 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// environment is the variables of a function, and what is wrong with them.
+// environment reads the environment variables of a function, and collects the problems with them.
 type environment struct {
-	get             func(string) string
-	missing, broken []string
+	get     func(string) string
+	missing []string // the names of required variables without a value
+	broken  []string // one message for each variable with an invalid value
 }
 
-// fromEnvironment reads Options and the catalog, and says of all variables at once, in one line, which are missing or broken.
+// fromEnvironment reads Options and the catalog. Its error names all missing and broken variables in one line.
 func fromEnvironment(getenv func(string) string) (Options, model.Catalog, error) {
 	e := &environment{get: getenv}
 	o := Options{
-		Deployment: e.like("DEPLOYMENT", deploymentForm, "a name of at most 40 small letters, digits and -, such as modeldispatch, is expected"),
-		Table:      e.need("TABLE"), LaunchURL: e.url("LAUNCH_QUEUE_URL"), WakeURL: e.url("WAKE_QUEUE_URL"),
-		Bucket: e.need("STATE_BUCKET"), Bus: e.need("EVENT_BUS"),
+		Deployment: e.matching("DEPLOYMENT", deploymentForm, deploymentWanted),
+		Table:      e.need("TABLE"),
+		LaunchURL:  e.url("LAUNCH_QUEUE_URL"),
+		WakeURL:    e.url("WAKE_QUEUE_URL"),
+		Bucket:     e.need("STATE_BUCKET"),
+		Bus:        e.need("EVENT_BUS"),
 		Placement: fargate.Placement{
-			Cluster: e.like("CLUSTER", clusterForm, "the name or the ARN of an ECS cluster is expected"), Subnets: e.list("SUBNETS", e.need("SUBNETS")),
-			SecurityGroups: e.list("SECURITY_GROUPS", e.get("SECURITY_GROUPS")), AssignPublicIP: e.assignPublicIP(),
+			Cluster:        e.matching("CLUSTER", clusterForm, "the name or the ARN of an ECS cluster"),
+			Subnets:        e.list("SUBNETS", e.need("SUBNETS")),
+			SecurityGroups: e.list("SECURITY_GROUPS", e.get("SECURITY_GROUPS")),
+			AssignPublicIP: e.assignPublicIP(),
 		},
-		Rate: e.rate(), Retention: e.retention(),
+		Rate:      e.rate(),
+		Retention: e.retention(),
 	}
 	for _, name := range []string{"AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} {
 		e.need(name)
@@ -45,10 +52,11 @@ func fromEnvironment(getenv func(string) string) (Options, model.Catalog, error)
 	return o, c, e.err()
 }
 
+// err returns one error for all missing and broken variables, or nil if there are none.
 func (e *environment) err() error {
 	wrong := e.broken
 	if len(e.missing) > 0 {
-		wrong = append([]string{"it lacks " + strings.Join(e.missing, ", ")}, wrong...)
+		wrong = append([]string{"missing " + strings.Join(e.missing, ", ")}, wrong...)
 	}
 	if len(wrong) == 0 {
 		return nil
@@ -56,11 +64,12 @@ func (e *environment) err() error {
 	return fmt.Errorf("the function's environment is wrong: %s", strings.Join(wrong, "; "))
 }
 
-// wrong notes that a variable has a value that it cannot have.
-func (e *environment) wrong(name, expected string) {
-	e.broken = append(e.broken, fmt.Sprintf("%s is %q, and %s", name, e.get(name), expected))
+// wrong notes that the value of a variable is invalid. wanted describes a valid value.
+func (e *environment) wrong(name, wanted string) {
+	e.broken = append(e.broken, fmt.Sprintf("%s is %q, want %s", name, e.get(name), wanted))
 }
 
+// need returns the value of a required variable. It notes a missing variable.
 func (e *environment) need(name string) string {
 	value := e.get(name)
 	if value == "" {
@@ -74,34 +83,39 @@ var (
 	clusterForm    = regexp.MustCompile(`^(arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:cluster/)?[A-Za-z0-9_-]{1,255}$`)
 )
 
-func (e *environment) like(name string, form *regexp.Regexp, expected string) string {
+const deploymentWanted = "1 to 40 lowercase letters, digits and hyphens that start with a letter, such as modeldispatch"
+
+// matching returns the value of a required variable that must match a form.
+func (e *environment) matching(name string, form *regexp.Regexp, wanted string) string {
 	value := e.need(name)
 	if value != "" && !form.MatchString(value) {
-		e.wrong(name, expected)
+		e.wrong(name, wanted)
 	}
 	return value
 }
 
+// url returns the value of a required variable that must be a URL.
 func (e *environment) url(name string) string {
 	value := e.need(name)
 	if at, err := url.Parse(value); value != "" && (err != nil || at.Host == "" || at.Scheme != "https" && at.Scheme != "http") {
-		e.wrong(name, "the URL of a queue is expected")
+		e.wrong(name, "the URL of an SQS queue")
 	}
 	return value
 }
 
-// list is the items of a variable's value, with commas between them; none of an empty one.
+// list returns the items of a comma-separated value, or nil if the value is empty.
 func (e *environment) list(name, value string) []string {
 	if value == "" {
 		return nil
 	}
 	items := strings.Split(value, ",")
 	if slices.Contains(items, "") {
-		e.wrong(name, "an id between each two commas is expected")
+		e.wrong(name, "ids with one comma between them")
 	}
 	return items
 }
 
+// assignPublicIP reads whether tasks get a public IP address. The default is false.
 func (e *environment) assignPublicIP() bool {
 	const name = "ASSIGN_PUBLIC_IP"
 	switch e.get(name) {
@@ -109,11 +123,12 @@ func (e *environment) assignPublicIP() bool {
 		return true
 	case "DISABLED", "":
 	default:
-		e.wrong(name, "ENABLED or DISABLED is expected")
+		e.wrong(name, "ENABLED or DISABLED")
 	}
 	return false
 }
 
+// rate reads the number of RunTask calls a second. It returns 0 if the variable is not set.
 func (e *environment) rate() float64 {
 	const name = "RUN_TASK_RATE"
 	if e.get(name) == "" {
@@ -121,25 +136,27 @@ func (e *environment) rate() float64 {
 	}
 	rate, err := strconv.ParseFloat(e.get(name), 64)
 	if err != nil || math.IsNaN(rate) || math.IsInf(rate, 0) || rate <= 0 {
-		e.wrong(name, "calls a second are expected, such as 19.5")
+		e.wrong(name, "a positive number of calls a second, such as 19.5")
 	}
 	return rate
 }
 
-// Events are kept for so many days at least: that long duplicates are recognised. More than a century is a mistake.
+// The shortest and the longest retention, in days. A duplicate of an event is recognised only while the record of the
+// event is kept. More than a century is a mistake.
 const minRetention, maxRetention = 30, 36500
 
+// retention reads the number of days for which documents are kept.
 func (e *environment) retention() time.Duration {
 	const name, day = "RETENTION", 24 * time.Hour
 	text := e.need(name)
 	days, err := strconv.Atoi(text)
 	if text != "" && (err != nil || days < minRetention || days > maxRetention) {
-		e.wrong(name, fmt.Sprintf("days are expected, %d to %d", minRetention, maxRetention))
+		e.wrong(name, fmt.Sprintf("a number of days from %d to %d", minRetention, maxRetention))
 	}
 	return time.Duration(days) * day
 }
 
-// catalog reads the compiled catalog, which is a layer of the functions.
+// catalog reads the compiled catalog, which lies in a layer of the functions.
 func (e *environment) catalog() model.Catalog {
 	const name = "CATALOG"
 	file := e.need(name)
@@ -148,24 +165,25 @@ func (e *environment) catalog() model.Catalog {
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		e.wrong(name, fmt.Sprintf("the compiled catalog cannot be read there: %v", err))
+		e.wrong(name, fmt.Sprintf("a file that can be read: %v", err))
 		return model.Catalog{}
 	}
 	c, err := model.ReadCatalog(text, e.get("DEPLOYMENT"))
 	if err != nil {
-		e.wrong(name, fmt.Sprintf("that file is no compiled catalog: %v", err))
+		e.wrong(name, fmt.Sprintf("the file of a compiled catalog: %v", err))
 	}
 	return c
 }
 
-// configuration is the AWS configuration of a function: Lambda gives it its region and credentials in its environment, so
-// none of the other places is looked into that the SDK's config package knows (it would make a function a seventh larger).
-// Services are at other addresses where AWS_ENDPOINT_URL and AWS_ENDPOINT_URL_SQS, and so on, say so, as in any SDK.
+// configuration returns the AWS configuration of a function. Lambda sets the Region and the credentials in environment
+// variables. The SDK's config package would look in other places, too, and make a function one seventh larger. As in
+// every SDK, AWS_ENDPOINT_URL changes the URL of all services, and AWS_ENDPOINT_URL_SQS, for example, the URL of one.
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
 func configuration(getenv func(string) string) aws.Config {
+	key, secret, token := getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY"), getenv("AWS_SESSION_TOKEN")
 	cfg := aws.Config{
 		Region:        getenv("AWS_REGION"),
-		Credentials:   credentials.NewStaticCredentialsProvider(getenv("AWS_ACCESS_KEY_ID"), getenv("AWS_SECRET_ACCESS_KEY"), getenv("AWS_SESSION_TOKEN")),
+		Credentials:   credentials.NewStaticCredentialsProvider(key, secret, token),
 		ConfigSources: []any{endpoints(getenv)},
 	}
 	if all := getenv("AWS_ENDPOINT_URL"); all != "" {
@@ -174,10 +192,11 @@ func configuration(getenv func(string) string) aws.Config {
 	return cfg
 }
 
-// endpoints are the addresses of services that the environment names.
+// endpoints returns the value of an environment variable. The SDK takes it as a source of the URLs of single services.
 type endpoints func(string) string
 
-// GetServiceBaseEndpoint is asked by each service's client.
+// GetServiceBaseEndpoint returns the URL of a service, and false if the environment names none. Each client of the SDK
+// calls it.
 func (e endpoints) GetServiceBaseEndpoint(_ context.Context, service string) (string, bool, error) {
 	address := e("AWS_ENDPOINT_URL_" + strings.ToUpper(strings.ReplaceAll(service, " ", "_")))
 	return address, address != "", nil

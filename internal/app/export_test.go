@@ -7,7 +7,7 @@ import (
 	"modeldispatch/internal/dispatch"
 )
 
-// NoticeTo writes the functions' metrics to a writer, for tests from outside.
-func NoticeTo(w io.Writer, deployment string, now func() time.Time) dispatch.Notice {
-	return (&metrics{out: w, deployment: deployment, now: now}).notice()
+// MetricsTo returns hooks that write the metrics of the functions to a writer. Tests in package app_test use it.
+func MetricsTo(w io.Writer, deployment string, now func() time.Time) dispatch.Hooks {
+	return (&metrics{out: w, deployment: deployment, now: now}).hooks()
 }

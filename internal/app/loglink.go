@@ -11,16 +11,18 @@ import (
 	"modeldispatch/internal/run"
 )
 
-// LogGroup is the log group of a deployment's tasks.
+// LogGroup returns the name of the log group of a deployment's tasks.
 func LogGroup(deployment string) string { return "/" + deployment + "/models" }
 
-// LogStream is the stream of a task in it: named after the model, the container and the task, as the awslogs driver does.
+// LogStream returns the name of a task's log stream in that group. task is the ARN or the id of the task. The awslogs
+// driver builds the name from its prefix (the model), the container and the task id.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/using_awslogs.html
 func LogStream(model, container, task string) string {
 	return model + "/" + container + "/" + task[strings.LastIndexByte(task, '/')+1:]
 }
 
-// logLink gives the page of CloudWatch's console that shows the log of a task.
+// logLink returns a function that returns the URL of a run's log in the CloudWatch console: the log of its last task.
+// The URL is empty if the run has no task.
 func logLink(deployment string) func(run.Run, string) string {
 	consoles := map[string]string{"aws-cn": "console.amazonaws.cn", "aws-us-gov": "console.amazonaws-us-gov.com"}
 	return func(r run.Run, container string) string {

@@ -30,11 +30,11 @@ import (
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
-	"modeldispatch/internal/store/dynamodb"
 	"modeldispatch/internal/store/dynamodb/dynamodbtest"
 )
 
-// What is counted, beside invocations, which have their function's name, and calls of ECS, which are free.
+// The names of the counts, which are also the names of rows in docs/costs.md. Invocations are counted under the name of
+// their function. Requests to ECS are free.
 const (
 	writeUnits = "DynamoDB write request units"
 	readUnits  = "DynamoDB read request units"
@@ -44,32 +44,34 @@ const (
 	puts       = "S3 PUT requests"
 	ecsCalls   = "ECS requests"
 	logBytes   = "bytes logged"
-	items      = "items that stay in the table"
-	itemBytes  = "their bytes, indexes included"
-	aMetric    = "metric " // and its name and dimensions
+	items      = "items left in the table"
+	itemBytes  = "bytes of these items, with their index entries"
+	aMetric    = "metric " // the prefix of a metric's name with its dimensions
 )
 
-// order is of the rows of the table.
-var order = append(slices.Clone(names), writeUnits, readUnits, sqsCalls, entries, lists, puts, ecsCalls, logBytes, items, itemBytes)
+// order lists the rows of the table of quantities.
+var order = append(slices.Clone(names),
+	writeUnits, readUnits, sqsCalls, entries, lists, puts, ecsCalls, logBytes, items, itemBytes)
 
-// meter counts what AWS would charge for.
+// meter counts everything that AWS would charge for.
 type meter struct {
 	mu     sync.Mutex
 	counts map[string]float64
-	// transaction is what AWS charges for a transaction, over what DynamoDB Local says.
+	// transaction is the factor by which AWS charges other write units for a transaction than DynamoDB Local reports.
 	transaction float64
 }
 
+// add adds n to a count.
 func (m *meter) add(what string, n float64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.counts[what] += n
 }
 
-// Write takes what a function logs.
+// Write counts the bytes and the metrics of a line that a function logs.
 func (m *meter) Write(line []byte) (int, error) {
 	m.add(logBytes, float64(len(line)))
-	var of struct {
+	var logged struct {
 		AWS struct {
 			CloudWatchMetrics []struct {
 				Dimensions [][]string
@@ -78,18 +80,18 @@ func (m *meter) Write(line []byte) (int, error) {
 		} `json:"_aws"`
 		Class, State string
 	}
-	if err := json.Unmarshal(line, &of); err != nil {
+	if err := json.Unmarshal(line, &logged); err != nil {
 		return 0, err
 	}
-	for _, each := range of.AWS.CloudWatchMetrics {
+	for _, each := range logged.AWS.CloudWatchMetrics {
 		for _, dimensions := range each.Dimensions {
-			m.add(fmt.Sprint(aMetric, each.Metrics[0].Name, dimensions, of.Class, of.State), 1)
+			m.add(fmt.Sprint(aMetric, each.Metrics[0].Name, dimensions, logged.Class, logged.State), 1)
 		}
 	}
 	return len(line), nil
 }
 
-// take is what was counted since the last time.
+// take returns the counts since its last call, and starts again at zero.
 func (m *meter) take() map[string]float64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -98,62 +100,82 @@ func (m *meter) take() map[string]float64 {
 	return counts
 }
 
-// middleware has DynamoDB say what each call takes, its indexes included, and counts the others. DynamoDB Local charges
-// nothing for a query that finds nothing, and AWS does.
-// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
+// middleware adds middleware that counts each call.
 func (m *meter) middleware(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("meter", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-		least := 0.5 // of a read that finds nothing
-		switch in := in.Parameters.(type) {
-		case *client.GetItemInput:
-			in.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
-		case *client.PutItemInput:
-			in.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
-		case *client.QueryInput:
-			if aws.ToBool(in.ConsistentRead) {
-				least = 1
-			}
-			in.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
-		case *client.TransactWriteItemsInput:
-			in.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
-		case *eventbridge.PutEventsInput:
-			m.add(entries, float64(len(in.Entries)))
-		default:
-			operation := awsmiddleware.GetOperationName(ctx)
-			what, known := map[string]string{"SendMessage": sqsCalls, "ListObjectsV2": lists, "PutObject": puts}[operation]
-			if awsmiddleware.GetServiceID(ctx) == ecs.ServiceID {
-				what, known = ecsCalls, true
-			}
-			if !known {
-				return middleware.InitializeOutput{}, middleware.Metadata{}, fmt.Errorf("docs/costs.md has no price of %s: count it here", operation)
-			}
-			m.add(what, 1)
-		}
-		out, metadata, err := next.HandleInitialize(ctx, in)
-		switch out := out.Result.(type) {
-		case *client.GetItemOutput:
-			m.add(readUnits, *out.ConsumedCapacity.CapacityUnits)
-		case *client.QueryOutput:
-			m.add(readUnits, max(*out.ConsumedCapacity.CapacityUnits, least))
-		case *client.PutItemOutput:
-			m.add(writeUnits, *out.ConsumedCapacity.CapacityUnits)
-		case *client.TransactWriteItemsOutput:
-			for _, c := range out.ConsumedCapacity {
-				m.add(writeUnits, *c.CapacityUnits*m.transaction)
-			}
-		}
-		return out, metadata, err
-	}), middleware.After)
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("meter", m.count), middleware.After)
 }
 
-// calibrate asks DynamoDB Local what a transaction of one small item takes: AWS charges two units.
+// count makes a call and counts it.
+func (m *meter) count(
+	ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,
+) (middleware.InitializeOutput, middleware.Metadata, error) {
+	if err := m.countInput(ctx, in.Parameters); err != nil {
+		return middleware.InitializeOutput{}, middleware.Metadata{}, err
+	}
+	out, metadata, err := next.HandleInitialize(ctx, in)
+	m.countOutput(in.Parameters, out.Result)
+	return out, metadata, err
+}
+
+// countInput makes DynamoDB return the units of a call, indexes included. It counts the calls of other services.
+func (m *meter) countInput(ctx context.Context, in any) error {
+	switch in := in.(type) {
+	case *client.GetItemInput:
+		in.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+	case *client.PutItemInput:
+		in.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+	case *client.QueryInput:
+		in.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+	case *client.TransactWriteItemsInput:
+		in.ReturnConsumedCapacity = types.ReturnConsumedCapacityTotal
+	case *eventbridge.PutEventsInput:
+		m.add(entries, float64(len(in.Entries)))
+	default:
+		operation := awsmiddleware.GetOperationName(ctx)
+		name, known := map[string]string{"SendMessage": sqsCalls, "ListObjectsV2": lists, "PutObject": puts}[operation]
+		if awsmiddleware.GetServiceID(ctx) == ecs.ServiceID {
+			name, known = ecsCalls, true
+		}
+		if !known {
+			return fmt.Errorf("docs/costs.md has no price for %s: add a count for it here", operation)
+		}
+		m.add(name, 1)
+	}
+	return nil
+}
+
+// countOutput counts the units of a DynamoDB call. AWS charges for a query that finds nothing, and DynamoDB Local does
+// not.
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
+func (m *meter) countOutput(in, out any) {
+	switch out := out.(type) {
+	case *client.GetItemOutput:
+		m.add(readUnits, *out.ConsumedCapacity.CapacityUnits)
+	case *client.QueryOutput:
+		least := 0.5
+		if query, isQuery := in.(*client.QueryInput); isQuery && aws.ToBool(query.ConsistentRead) {
+			least = 1
+		}
+		m.add(readUnits, max(*out.ConsumedCapacity.CapacityUnits, least))
+	case *client.PutItemOutput:
+		m.add(writeUnits, *out.ConsumedCapacity.CapacityUnits)
+	case *client.TransactWriteItemsOutput:
+		for _, c := range out.ConsumedCapacity {
+			m.add(writeUnits, *c.CapacityUnits*m.transaction)
+		}
+	}
+}
+
+// calibrate asks DynamoDB Local for the units of a transaction with one small item. AWS charges two units.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis.html#transaction-capacity-handling
 func (m *metered) calibrate(t *testing.T) {
 	t.Helper()
 	db := dynamodbtest.Connect(m.environment["AWS_ENDPOINT_URL_DYNAMODB"])
-	item := map[string]types.AttributeValue{"pk": &types.AttributeValueMemberS{Value: "p"}, "sk": &types.AttributeValueMemberS{Value: "s"}}
+	put := &types.Put{TableName: aws.String(dynamodbtest.Table(t, db)), Item: map[string]types.AttributeValue{
+		"pk": &types.AttributeValueMemberS{Value: "p"}, "sk": &types.AttributeValueMemberS{Value: "s"},
+	}}
 	out, err := db.TransactWriteItems(t.Context(), &client.TransactWriteItemsInput{
-		TransactItems:          []types.TransactWriteItem{{Put: &types.Put{TableName: aws.String(dynamodbtest.Table(t, db)), Item: item}}},
+		TransactItems:          []types.TransactWriteItem{{Put: put}},
 		ReturnConsumedCapacity: types.ReturnConsumedCapacityTotal,
 	})
 	if err != nil {
@@ -162,42 +184,42 @@ func (m *metered) calibrate(t *testing.T) {
 	m.transaction = 2 / *out.ConsumedCapacity[0].CapacityUnits
 }
 
-// metered is an account whose functions are metered.
+// metered runs the handlers of the functions in one account, and counts their calls.
 type metered struct {
 	account
 	handler.Handlers
 	meter
-	now time.Time // stands still, so that each time the same is counted
+	now time.Time // the fixed time of the handlers, so that every test run counts the same
 }
 
+// newMetered returns a calibrated meter in a new account.
 func newMetered(t *testing.T) *metered {
 	t.Helper()
-	now := time.Now().UTC().Truncate(time.Second).Add(123456789) // as long as a time can be
+	now := time.Now().UTC().Truncate(time.Second).Add(123456789) // the text of this time has the full length
 	m := &metered{account: newAccount(t), meter: meter{counts: map[string]float64{}}, now: now}
 	m.calibrate(t)
 	return m
 }
 
-// wire makes the functions for a catalog of one model.
+// wire makes the handlers for a catalog with only one model.
 func (m *metered) wire(t *testing.T, name string) {
 	t.Helper()
-	e := m.environment
-	cfg := app.Endpoint(e["AWS_ENDPOINT_URL"], local.Region, "test", "test")
+	cfg := app.Endpoint(m.environment["AWS_ENDPOINT_URL"], local.Region, "test", "test")
 	cfg.APIOptions = append(cfg.APIOptions, m.middleware)
-	o := app.Options{Deployment: deployment, Table: e["TABLE"], LaunchURL: e["LAUNCH_QUEUE_URL"], WakeURL: e["WAKE_QUEUE_URL"], Bucket: e["STATE_BUCKET"], Bus: e["EVENT_BUS"], Placement: local.Placement()}
 	one := m.catalog
 	one.Models = slices.DeleteFunc(slices.Clone(one.Models), func(m model.Model) bool { return m.Name != name })
-	deployed, err := one.Deployed(deployment)
+	deployed, err := one.ForDeployment(deployment)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := app.Wire(cfg, o, deployed, dynamodb.New(dynamodbtest.Connect(e["AWS_ENDPOINT_URL_DYNAMODB"], dynamodbtest.With(m.middleware)), e["TABLE"]))
+	d, err := app.Wire(cfg, m.options(), deployed, m.storeWith(m.middleware))
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.Now = func() time.Time { return m.now }
-	d.Notice = app.NoticeTo(&m.meter, deployment, d.Now)
-	m.Handlers = handler.Handlers{Dispatcher: d, Log: zerolog.New(&m.meter).With().Time("time", m.now.Truncate(time.Second)).Logger()}
+	d.Hooks = app.MetricsTo(&m.meter, deployment, d.Now)
+	log := zerolog.New(&m.meter).With().Time("time", m.now.Truncate(time.Second)).Logger()
+	m.Handlers = handler.Handlers{Dispatcher: d, Log: log}
 }
 
 // invoke invokes one of the functions.
@@ -217,23 +239,23 @@ func (m *metered) invoke(t *testing.T, function string, payload []byte) {
 	case "sweep":
 		answer, err = m.Sweep(ctx, payload)
 	case "launch":
-		m.add(sqsCalls, 2) // Lambda receives and deletes the batch, which at worst is of one message
+		m.add(sqsCalls, 2) // Lambda receives and deletes the batch, which holds one message in the worst case
 		var batch events.SQSEvent
 		if err = json.Unmarshal(payload, &batch); err == nil {
 			answer, err = m.Launch(ctx, batch)
 		}
 	}
 	if err != nil || len(answer.BatchItemFailures) > 0 {
-		t.Fatalf("%s answers %v, %v", function, answer, err)
+		t.Fatalf("%s answers %v, error %v, want success", function, answer, err)
 	}
 }
 
-// only is the run in a state.
+// only returns the only run in a state.
 func (m *metered) only(t *testing.T, state run.State) run.Run {
 	t.Helper()
 	docs, _, err := m.store.List(t.Context(), store.Query{Kind: dispatch.KindRun, State: string(state)})
 	if err != nil || len(docs) != 1 {
-		t.Fatalf("%d runs are %s, %v, want one", len(docs), state, err)
+		t.Fatalf("%d runs are %s, error %v, want one", len(docs), state, err)
 	}
 	var r run.Run
 	if err := dispatch.Decode(docs[0], &r); err != nil {
@@ -242,7 +264,8 @@ func (m *metered) only(t *testing.T, state run.State) run.Run {
 	return r
 }
 
-// succeeds takes a run from its object to its end, with the two events that ECS sends of its task.
+// succeeds runs the ordinary case, from the event of an object to the success of the run, with the two events that ECS
+// sends about a task. It returns the counts.
 func (m *metered) succeeds(t *testing.T) map[string]float64 {
 	t.Helper()
 	m.wire(t, "first")
@@ -251,15 +274,7 @@ func (m *metered) succeeds(t *testing.T) map[string]float64 {
 	}
 	m.invoke(t, "arrival", []byte(strings.ReplaceAll(arrived, "copy/a.txt", "first/n")))
 	m.invoke(t, "launch", m.receive(t, "LAUNCH_QUEUE_URL"))
-	described := &ecs.DescribeTasksInput{Cluster: aws.String("modeldispatch"), Tasks: []string{m.only(t, run.Running).Task.ARN}}
-	if err := ecs.NewTasksStoppedWaiter(m.ecs, func(o *ecs.TasksStoppedWaiterOptions) { o.MinDelay, o.MaxDelay = 50*time.Millisecond, time.Second }).Wait(t.Context(), described, time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	out, err := m.ecs.DescribeTasks(t.Context(), described)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stopped := stateChange(t, out)
+	stopped := stateChange(t, m.waitUntilStopped(t, m.only(t, run.Running).Task.ARN))
 	m.invoke(t, "completion", bytes.ReplaceAll(stopped, []byte(`"STOPPED"`), []byte(`"RUNNING"`)))
 	m.invoke(t, "completion", stopped)
 	m.only(t, run.Succeeded)
@@ -268,7 +283,8 @@ func (m *metered) succeeds(t *testing.T) map[string]float64 {
 	return counts
 }
 
-// stored adds what a run leaves in the table and its indexes, as it is charged for: names and values, and 100 bytes for each.
+// stored counts the items of a run in the table, and their billed size with their index entries. AWS bills names,
+// values and 100 bytes for each item and each index entry.
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
 func (m *metered) stored(t *testing.T, counts map[string]float64) {
 	t.Helper()
@@ -283,8 +299,8 @@ func (m *metered) stored(t *testing.T, counts map[string]float64) {
 	}
 	for _, item := range out.Items {
 		kind, _, _ := strings.Cut(item["pk"].(*types.AttributeValueMemberS).Value, "/")
-		if kind == "control" || kind == "line" {
-			continue // the deployment's or the model's, not the run's
+		if kind == "control" || kind == "group" {
+			continue // it belongs to the deployment or the model
 		}
 		counts[items]++
 		counts[itemBytes] += size(item, slices.Collect(maps.Keys(item)))
@@ -297,7 +313,7 @@ func (m *metered) stored(t *testing.T, counts map[string]float64) {
 	}
 }
 
-// size is what attributes of an item are charged for.
+// size returns the billed size of some attributes of an item, in bytes.
 func size(item map[string]types.AttributeValue, names []string) float64 {
 	bytes := 100
 	for _, name := range names {
@@ -313,14 +329,15 @@ func size(item map[string]types.AttributeValue, names []string) float64 {
 	return float64(bytes)
 }
 
-// silent is a minute in which the sweep looks after a task that ran, and of which nothing was heard for five minutes.
+// silent runs a sweep that asks ECS about one running task, because ECS has sent no event about it for run.SilentAfter.
+// It returns the counts of that sweep.
 func (m *metered) silent(t *testing.T) map[string]float64 {
 	t.Helper()
 	m.wire(t, "second")
 	m.invoke(t, "event", []byte(happened("test", "e")))
 	m.invoke(t, "launch", m.receive(t, "LAUNCH_QUEUE_URL"))
 	m.only(t, run.Running)
-	m.now = m.now.Add(run.Silence)
+	m.now = m.now.Add(run.SilentAfter)
 	m.take()
 	m.invoke(t, "sweep", []byte(`{}`))
 	m.only(t, run.Running)

@@ -14,26 +14,28 @@ import (
 // Namespace is the CloudWatch namespace of the metrics.
 const Namespace = "modeldispatch"
 
-// The metrics. Those that say so have the dimension class or state beside the deployment's; models are fields and no
-// dimensions, as each would be a metric to pay for.
+// The names of the metrics, each with its unit. All have the dimension deployment. Some have a second dimension: the
+// class of an outcome or the state of a run. The model is only a field of the log line, because CloudWatch charges for
+// each value of a dimension as for one more metric.
 const (
-	metricEvents      = "Events"         // what became of an event for a model was decided
-	metricBindings    = "Bindings"       // an event had a run of its own, or joined one
-	metricRejections  = "Rejections"     // an event could not be used
-	metricLaunches    = "Launches"       // an attempt was begun
-	metricQueueWait   = "QueueWait"      // from when a run was ready to its first RunTask call, ms
-	metricRefusals    = "Refusals"       // RunTask started nothing, by class
-	metricOutcomes    = "Outcomes"       // a task ended, by class
-	metricRuns        = "Runs"           // a run ended, by state
-	metricRunsFailed  = "RunsFailed"     // a run failed
-	metricRunDuration = "RunDuration"    // from acceptance to end, ms
-	metricDropped     = "EffectsDropped" // something that was to be done for a run or an event can never be done
-	metricSweeps      = "Sweeps"         // a minute's sweep has done all that was due
-	metricDrainLag    = "DrainLag"       // until all that is ready has had its turn at RunTask, ms
+	metricEvents      = "Events"         // count of decisions about events, one for each event and model
+	metricBindings    = "Bindings"       // count of events that started a run or joined one
+	metricRejections  = "Rejections"     // count of rejected events
+	metricLaunches    = "Launches"       // count of new attempts
+	metricQueueWait   = "QueueWait"      // milliseconds from the time at which a run is ready to its first attempt
+	metricRefusals    = "Refusals"       // count of RunTask calls that started no task, by class
+	metricOutcomes    = "Outcomes"       // count of attempts that ended otherwise than by a refusal, by class
+	metricRuns        = "Runs"           // count of runs that ended, by state
+	metricRunsFailed  = "RunsFailed"     // count of runs that failed
+	metricRunDuration = "RunDuration"    // milliseconds from the acceptance of a run to its end
+	metricDropped     = "EffectsDropped" // count of effects that were given up, because they can never succeed
+	metricSweeps      = "Sweeps"         // count of the sweeps of a minute that ended without an error
+	metricDrainLag    = "DrainLag"       // milliseconds until every reservation given so far has come
 )
 
-// metrics writes metrics in CloudWatch's embedded metric format: log lines that CloudWatch Logs turns into metrics, without
-// a call. https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+// metrics writes metrics in CloudWatch's embedded metric format: CloudWatch Logs reads them from the log lines of the
+// functions, so they need no calls. It is safe for concurrent use.
+// https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 type metrics struct {
 	mu         sync.Mutex
 	out        io.Writer
@@ -46,88 +48,97 @@ type point struct {
 	name  string
 	unit  string // Count or Milliseconds
 	value float64
-	by    string // a second dimension, "" for none
-	is    string // its value
-	about map[string]string
+
+	dimension      string            // the name of the second dimension; "" means none
+	dimensionValue string            // the value of the second dimension
+	fields         map[string]string // more fields of the log line, such as the model
 }
 
-func counted(name string, about map[string]string) point {
-	return point{name: name, unit: "Count", value: 1, about: about}
+// count returns a point that counts 1.
+func count(name string, fields map[string]string) point {
+	return point{name: name, unit: "Count", value: 1, fields: fields}
 }
 
-func lasted(name string, d time.Duration, about map[string]string) point {
-	return point{name: name, unit: "Milliseconds", value: float64(d.Milliseconds()), about: about}
+// milliseconds returns a point with a duration.
+func milliseconds(name string, d time.Duration, fields map[string]string) point {
+	return point{name: name, unit: "Milliseconds", value: float64(d.Milliseconds()), fields: fields}
 }
 
-func (p point) with(by, is string) point {
-	p.by, p.is = by, is
+// by returns the point with a second dimension.
+func (p point) by(dimension, value string) point {
+	p.dimension, p.dimensionValue = dimension, value
 	return p
 }
 
+// write writes one line for each point.
 func (m *metrics) write(points ...point) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range points {
 		dimensions := [][]string{{"deployment"}}
 		line := map[string]any{"deployment": m.deployment, p.name: p.value}
-		for name, value := range p.about {
+		for name, value := range p.fields {
 			line[name] = value
 		}
-		if p.by != "" {
-			dimensions = append(dimensions, []string{"deployment", p.by})
-			line[p.by] = p.is
+		if p.dimension != "" {
+			dimensions = append(dimensions, []string{"deployment", p.dimension})
+			line[p.dimension] = p.dimensionValue
 		}
 		line["_aws"] = map[string]any{"Timestamp": m.now().UnixMilli(), "CloudWatchMetrics": []any{map[string]any{
 			"Namespace": Namespace, "Dimensions": dimensions, "Metrics": []any{map[string]string{"Name": p.name, "Unit": p.unit}},
 		}}}
-		if text, err := json.Marshal(line); err == nil { // plain data
+		if text, err := json.Marshal(line); err == nil { // strings and numbers can always be encoded
 			_, _ = m.out.Write(append(text, '\n'))
 		}
 	}
 }
 
-// notice turns what happens into metrics.
-func (m *metrics) notice() dispatch.Notice {
-	return dispatch.Notice{
-		Decided: m.decided, Moved: m.moved,
-		Lag:     func(lag time.Duration) { m.write(lasted(metricDrainLag, lag, nil)) },
-		Swept:   func() { m.write(counted(metricSweeps, nil)) },
-		Dropped: func(e run.Effect) { m.write(counted(metricDropped, map[string]string{"effect": string(e.Kind)})) },
+// hooks returns hooks that write the metrics.
+func (m *metrics) hooks() dispatch.Hooks {
+	return dispatch.Hooks{
+		Decided: m.decided, RunUpdated: m.runUpdated,
+		LaunchLag:     func(lag time.Duration) { m.write(milliseconds(metricDrainLag, lag, nil)) },
+		Swept:         func() { m.write(count(metricSweeps, nil)) },
+		EffectDropped: func(e run.Effect) { m.write(count(metricDropped, map[string]string{"effect": string(e.Kind)})) },
 	}
 }
 
+// decided writes the metrics of a decision about an event.
 func (m *metrics) decided(e event.Event, d dispatch.Decision) {
-	about := map[string]string{"model": d.Model, "kind": string(e.Kind), "decision": string(d.Verdict)}
-	points := []point{counted(metricEvents, about)}
-	switch d.Verdict {
+	fields := map[string]string{"model": d.Model, "kind": string(e.Kind), "decision": string(d.Kind)}
+	points := []point{count(metricEvents, fields)}
+	switch d.Kind {
 	case dispatch.Started, dispatch.Joined:
-		points = append(points, counted(metricBindings, about))
+		points = append(points, count(metricBindings, fields))
 	case dispatch.Rejected:
-		points = append(points, counted(metricRejections, about))
+		points = append(points, count(metricRejections, fields))
 	}
 	m.write(points...)
 }
 
-func (m *metrics) moved(before, after run.Run) {
-	about := map[string]string{"model": after.Model, "run": after.ID}
+// runUpdated writes the metrics of a change of a run.
+func (m *metrics) runUpdated(before, after run.Run) {
+	fields := map[string]string{"model": after.Model, "run": after.ID}
 	var points []point
 	if after.Attempt > before.Attempt {
-		points = append(points, counted(metricLaunches, about))
+		points = append(points, count(metricLaunches, fields))
 		if after.Attempt == 1 {
-			points = append(points, lasted(metricQueueWait, m.now().Sub(after.Queued), about))
+			points = append(points, milliseconds(metricQueueWait, m.now().Sub(after.ReadySince), fields))
 		}
 	}
 	closed := after.Closed && !before.Closed && after.Attempt > 0 && after.Outcome != nil
 	switch {
-	case closed && (after.Task.ARN != "" || after.Outcome.Class == run.Lost || after.Outcome.Class == run.Stopped):
-		points = append(points, counted(metricOutcomes, about).with("class", string(after.Outcome.Class)))
-	case closed, after.Spent.Refusals > before.Spent.Refusals:
-		points = append(points, counted(metricRefusals, about).with("class", string(after.Outcome.Class)))
+	case closed && (after.Task.ARN != "" || after.Outcome.Class == run.ClassLost || after.Outcome.Class == run.ClassCancelled):
+		points = append(points, count(metricOutcomes, fields).by("class", string(after.Outcome.Class)))
+	case closed, after.RetriesUsed.Refusals > before.RetriesUsed.Refusals:
+		points = append(points, count(metricRefusals, fields).by("class", string(after.Outcome.Class)))
 	}
 	if after.State.Ended() && !before.State.Ended() {
-		points = append(points, counted(metricRuns, about).with("state", string(after.State)), lasted(metricRunDuration, after.Ended.Sub(after.Accepted), about))
+		points = append(points,
+			count(metricRuns, fields).by("state", string(after.State)),
+			milliseconds(metricRunDuration, after.Ended.Sub(after.Accepted), fields))
 		if after.State == run.Failed {
-			points = append(points, counted(metricRunsFailed, about))
+			points = append(points, count(metricRunsFailed, fields))
 		}
 	}
 	m.write(points...)

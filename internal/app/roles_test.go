@@ -12,16 +12,16 @@ import (
 	"testing"
 	"time"
 
-	"modeldispatch/internal/app/apptest"
+	"modeldispatch/internal/app/iamtest"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/stack"
 )
 
-// outside is the role of the task definition that no model brings.
+// outside is the ARN of a role that belongs to a task definition from outside the deployment.
 const outside = "arn:aws:iam::" + local.Account + ":role/outside"
 
-// templates are the deployment's templates, with parameters and names of the account.
-func (c *calls) templates(t *testing.T) apptest.Stack {
+// templates returns the templates of the deployment, with the parameters and names of the account.
+func (c *calls) templates(t *testing.T) iamtest.Stack {
 	t.Helper()
 	root, err := os.ReadFile("../../template.yaml")
 	if err != nil {
@@ -32,11 +32,11 @@ func (c *calls) templates(t *testing.T) apptest.Stack {
 	if err != nil {
 		t.Fatal(err)
 	}
-	templates := map[string]string{apptest.Root: string(root)}
+	templates := map[string]string{iamtest.Root: string(root)}
 	for name, text := range models {
 		templates[name] = string(text)
 	}
-	return apptest.Stack{
+	return iamtest.Stack{
 		Templates: templates, Region: local.Region, Account: local.Account,
 		Parameters: map[string]any{
 			"Deployment": deployment, "ExtraTaskRoleArns": []any{outside},
@@ -46,16 +46,17 @@ func (c *calls) templates(t *testing.T) apptest.Stack {
 	}
 }
 
-// operations are the SDK's operations that the code of the functions has calls of. Why one life says of all tests' calls
-// whether they are allowed: it has called each, and what a role allows is what its function has called in it. BatchGetItem
-// is of the store's lists, which the command line reads, with the credentials of who runs it.
+// operations returns the names of the SDK operations that the code of the functions can call. The test compares them
+// with the calls that calls.live has made: only if it has called every operation do its calls show what the roles must
+// allow. BatchGetItem does not count. It reads the store's lists for the command line, which has the credentials of its
+// user.
 func operations(t *testing.T) []string {
 	t.Helper()
 	found := map[string]bool{}
-	for _, folder := range []string{"../fargate", "../dispatch/awsio", "../store/dynamodb"} {
+	for _, folder := range []string{"../fargate", "../dispatch/awsadapters", "../store/dynamodb"} {
 		files, err := filepath.Glob(filepath.Join(folder, "*.go"))
 		if err != nil || len(files) == 0 {
-			t.Fatalf("%s has no code: %v", folder, err)
+			t.Fatalf("%s has no Go files, error %v", folder, err)
 		}
 		for _, file := range files {
 			if strings.HasSuffix(file, "_test.go") {
@@ -83,23 +84,24 @@ func operations(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// TestTheRolesAllowWhatTheFunctionsCall, and nothing else.
-func TestTheRolesAllowWhatTheFunctionsCall(t *testing.T) {
+// TestRoles checks that the roles of the templates allow every call of the functions, and nothing else. It also checks
+// that each mistake in a template (see doctored) is found.
+func TestRoles(t *testing.T) {
 	t.Parallel()
 	c, watch := newCalls(t)
 	c.live(t)
 	if called, all := watch.Operations(), operations(t); !slices.Equal(called, all) {
-		t.Errorf("the functions have called %q, and their code has calls of %q", called, all)
+		t.Errorf("the test has called the operations %q, want every operation in the code: %q", called, all)
 	}
 	given := c.templates(t)
 	for _, wrong := range watch.Check(t, given) {
 		t.Error(wrong)
 	}
-	own := given // the deployment makes its cluster itself
+	own := given // without a value for Cluster, the deployment makes its own cluster
 	own.Parameters, own.Names = maps.Clone(given.Parameters), maps.Clone(given.Names)
 	own.Parameters["Cluster"], own.Names["OwnCluster"] = "", c.environment["CLUSTER"]
 	for _, wrong := range watch.Check(t, own) {
-		t.Errorf("with a cluster of its own: %s", wrong)
+		t.Errorf("with the deployment's own cluster: %s", wrong)
 	}
 	for _, one := range doctored {
 		bad := given
@@ -108,43 +110,194 @@ func TestTheRolesAllowWhatTheFunctionsCall(t *testing.T) {
 			bad.Templates[name] = strings.ReplaceAll(text, one.old, one.new)
 		}
 		if maps.Equal(bad.Templates, given.Templates) {
-			t.Errorf("%s: no template has %q", one.what, one.old)
+			t.Errorf("%s: no template contains %q", one.what, one.old)
 		}
 		found := strings.Join(watch.Check(t, bad), "\n")
 		for _, want := range one.want {
 			if !strings.Contains(found, want) {
-				t.Errorf("%s: found is\n%s\nwant %q", one.what, found, want)
+				t.Errorf("%s: the findings are\n%s\nwant one with %q", one.what, found, want)
 			}
 		}
 	}
 }
 
-// doctored are templates with something wrong, which has to be found.
+// doctored lists mistakes that the test makes in the templates, and parts of the findings that must follow.
 var doctored = []struct {
 	what, old, new string
 	want           []string
 }{
-	{"tags are not allowed", "[ecs:TagResource]", "[ecs:UntagResource]", []string{"LaunchRole does not allow ecs:TagResource", "LaunchRole allows more than is needed: ecs:UntagResource"}},
-	{"tags are allowed for something else", "ecs:CreateAction: RunTask", "ecs:CreateAction: CreateService", []string{"does not allow ecs:TagResource", "more than is needed: ecs:TagResource"}},
-	{"other roles are passed", "role/${Deployment}/*", "role/nonsense/*", []string{"does not allow iam:PassRole on arn:aws:iam::000000000000:role/boot/TaskRole", "role/boot/ExecutionRole", "role/boot/RoleFirst", "more than is needed: iam:PassRole", "more than is needed: arn:aws:iam::000000000000:role/nonsense/*"}},
-	{"the roles of others are not passed", "Resource: !Ref ExtraTaskRoleArns", "Resource: !GetAtt TaskRole.Arn", []string{"does not allow iam:PassRole on " + outside}},
-	{"roles are passed to another service", "iam:PassedToService: ecs-tasks.amazonaws.com", "iam:PassedToService: ec2.amazonaws.com", []string{"does not allow iam:PassRole"}},
-	{"ECS cannot take the roles", "Principal: {Service: ecs-tasks.amazonaws.com}", "Principal: {Service: ec2.amazonaws.com}", []string{"TaskRole does not allow sts:AssumeRole", "ExecutionRole does not allow sts:AssumeRole"}},
-	{"ECS of another account takes the roles", "aws:SourceAccount: !Ref AWS::AccountId", "aws:SourceAccount: other", []string{"TaskRole does not allow sts:AssumeRole", "SchedulerRole does not allow sts:AssumeRole"}},
-	{"Lambda cannot take the roles", "Principal: {Service: lambda.amazonaws.com}", "Principal: {Service: ec2.amazonaws.com}", []string{"SweepRole does not allow sts:AssumeRole", "SweepRole allows more than is needed: ec2.amazonaws.com"}},
-	{"queues cannot be read", "sqs:ReceiveMessage, ", "", []string{"LaunchRole does not allow sqs:ReceiveMessage", "SweepRole does not allow sqs:ReceiveMessage"}},
-	{"messages cannot be deleted", "sqs:DeleteMessage, ", "", []string{"LaunchRole does not allow sqs:DeleteMessage", "SweepRole does not allow sqs:DeleteMessage"}},
-	{"the models' queues cannot be read", "- sqs:ReceiveMessage", "- sqs:SendMessage", []string{"MessageRole does not allow sqs:ReceiveMessage", "MessageRole allows more than is needed: sqs:SendMessage"}},
-	{"another queue is read", "Resource: !GetAtt WakeQueue.Arn", "Resource: !GetAtt DeadLetters.Arn", []string{"SweepRole does not allow sqs:ReceiveMessage", "SweepRole allows more than is needed: sqs:ReceiveMessage"}},
-	{"what has failed is lost", "[sqs:SendMessage]\n                Resource: !GetAtt DeadLetters.Arn", "[sqs:SendMessage]\n                Resource: !GetAtt WakeQueue.Arn", []string{"ScheduleRole does not allow sqs:SendMessage", "SweepRole does not allow", "SchedulerRole does not allow sqs:SendMessage"}},
-	{"nothing fails", "EventInvokeConfig:", "Nothing:", []string{"ScheduleRole allows more than is needed: sqs:SendMessage", "SweepRole allows more"}},
-	{"another cluster", "ecs:cluster: !If [MakeCluster, !GetAtt OwnCluster.Arn, !Ref Cluster]", "ecs:cluster: nonsense", []string{"LaunchRole does not allow ecs:ListTasks", "SweepRole does not allow ecs:DescribeTasks", "does not allow ecs:StopTask", "more than is needed: ecs:StopTask"}},
-	{"announcements of another", "events:source: modeldispatch", "events:source: nonsense", []string{"CompletionRole does not allow events:PutEvents", "CompletionRole allows more than is needed: events:PutEvents"}},
-	{"an operator that is not known", "StringEquals: {events:source", "StringNotEquals: {events:source", []string{"does not allow events:PutEvents"}},
-	{"no log", "logs:CreateLogStream, ", "", []string{"ArrivalRole does not allow logs:CreateLogStream"}},
-	{"something for all that nothing calls", "dynamodb:Query]", "dynamodb:Query, dynamodb:Scan]", []string{"ScheduleRole allows more than is needed: dynamodb:Scan", "SweepRole allows more"}},
-	{"a queue more for all", "[!GetAtt LaunchQueue.Arn, !GetAtt WakeQueue.Arn]", "[!GetAtt LaunchQueue.Arn, !GetAtt WakeQueue.Arn, !GetAtt DeadLetters.Arn]", []string{"LaunchRole allows more than is needed: arn:aws:sqs:us-east-1:000000000000:boot-dead-letters"}},
-	{"schedules cannot invoke", "[lambda:InvokeFunction]", "[lambda:GetFunction]", []string{"SchedulerRole does not allow lambda:InvokeFunction", "SchedulerRole allows more than is needed: lambda:GetFunction"}},
-	{"large inputs cannot be read", "[s3:GetObject]", "[s3:GetObjectAcl]", []string{"CompletionRole does not allow s3:GetObject", "SweepRole allows more than is needed: s3:GetObjectAcl"}},
-	{"objects cannot be looked for", "s3:ListBucket", "s3:GetBucketAcl", []string{"SweepRole does not allow s3:ListBucket", "SweepRole allows more than is needed: s3:GetBucketAcl"}},
+	{
+		what: "no permission for tags",
+		old:  "[ecs:TagResource]",
+		new:  "[ecs:UntagResource]",
+		want: []string{
+			"LaunchRole does not allow ecs:TagResource",
+			"LaunchRole allows more than is needed: ecs:UntagResource",
+		},
+	},
+	{
+		what: "permission for tags of another call",
+		old:  "ecs:CreateAction: RunTask",
+		new:  "ecs:CreateAction: CreateService",
+		want: []string{"does not allow ecs:TagResource", "more than is needed: ecs:TagResource"},
+	},
+	{
+		what: "permission to pass other roles",
+		old:  "role/${Deployment}/*",
+		new:  "role/nonsense/*",
+		want: []string{
+			"does not allow iam:PassRole on arn:aws:iam::000000000000:role/boot/TaskRole",
+			"role/boot/ExecutionRole",
+			"role/boot/RoleFirst",
+			"more than is needed: iam:PassRole",
+			"more than is needed: arn:aws:iam::000000000000:role/nonsense/*",
+		},
+	},
+	{
+		what: "no permission to pass roles from outside",
+		old:  "Resource: !Ref ExtraTaskRoleArns",
+		new:  "Resource: !GetAtt TaskRole.Arn",
+		want: []string{"does not allow iam:PassRole on " + outside},
+	},
+	{
+		what: "permission to pass roles to another service",
+		old:  "iam:PassedToService: ecs-tasks.amazonaws.com",
+		new:  "iam:PassedToService: ec2.amazonaws.com",
+		want: []string{"does not allow iam:PassRole"},
+	},
+	{
+		what: "ECS cannot assume the roles",
+		old:  "Principal: {Service: ecs-tasks.amazonaws.com}",
+		new:  "Principal: {Service: ec2.amazonaws.com}",
+		want: []string{"TaskRole does not allow sts:AssumeRole", "ExecutionRole does not allow sts:AssumeRole"},
+	},
+	{
+		what: "services of another account assume the roles",
+		old:  "aws:SourceAccount: !Ref AWS::AccountId",
+		new:  "aws:SourceAccount: other",
+		want: []string{"TaskRole does not allow sts:AssumeRole", "SchedulerRole does not allow sts:AssumeRole"},
+	},
+	{
+		what: "Lambda cannot assume the roles",
+		old:  "Principal: {Service: lambda.amazonaws.com}",
+		new:  "Principal: {Service: ec2.amazonaws.com}",
+		want: []string{
+			"SweepRole does not allow sts:AssumeRole",
+			"SweepRole allows more than is needed: ec2.amazonaws.com",
+		},
+	},
+	{
+		what: "no permission to receive messages",
+		old:  "sqs:ReceiveMessage, ",
+		new:  "",
+		want: []string{"LaunchRole does not allow sqs:ReceiveMessage", "SweepRole does not allow sqs:ReceiveMessage"},
+	},
+	{
+		what: "no permission to delete messages",
+		old:  "sqs:DeleteMessage, ",
+		new:  "",
+		want: []string{"LaunchRole does not allow sqs:DeleteMessage", "SweepRole does not allow sqs:DeleteMessage"},
+	},
+	{
+		what: "no permission to receive messages of the models' queues",
+		old:  "- sqs:ReceiveMessage",
+		new:  "- sqs:SendMessage",
+		want: []string{
+			"MessageRole does not allow sqs:ReceiveMessage",
+			"MessageRole allows more than is needed: sqs:SendMessage",
+		},
+	},
+	{
+		what: "permission to receive messages of another queue",
+		old:  "Resource: !GetAtt WakeQueue.Arn",
+		new:  "Resource: !GetAtt DeadLetters.Arn",
+		want: []string{
+			"SweepRole does not allow sqs:ReceiveMessage",
+			"SweepRole allows more than is needed: sqs:ReceiveMessage",
+		},
+	},
+	{
+		what: "no permission to send dead letters",
+		old:  "[sqs:SendMessage]\n                Resource: !GetAtt DeadLetters.Arn",
+		new:  "[sqs:SendMessage]\n                Resource: !GetAtt WakeQueue.Arn",
+		want: []string{
+			"ScheduleRole does not allow sqs:SendMessage",
+			"SweepRole does not allow",
+			"SchedulerRole does not allow sqs:SendMessage",
+		},
+	},
+	{
+		what: "no destination for failed invocations",
+		old:  "EventInvokeConfig:",
+		new:  "Nothing:",
+		want: []string{"ScheduleRole allows more than is needed: sqs:SendMessage", "SweepRole allows more"},
+	},
+	{
+		what: "permission for another cluster",
+		old:  "ecs:cluster: !If [MakeCluster, !GetAtt OwnCluster.Arn, !Ref Cluster]",
+		new:  "ecs:cluster: nonsense",
+		want: []string{
+			"LaunchRole does not allow ecs:ListTasks",
+			"SweepRole does not allow ecs:DescribeTasks",
+			"does not allow ecs:StopTask",
+			"more than is needed: ecs:StopTask",
+		},
+	},
+	{
+		what: "permission to announce as another source",
+		old:  "events:source: modeldispatch",
+		new:  "events:source: nonsense",
+		want: []string{
+			"CompletionRole does not allow events:PutEvents",
+			"CompletionRole allows more than is needed: events:PutEvents",
+		},
+	},
+	{
+		what: "an unknown condition operator",
+		old:  "StringEquals: {events:source",
+		new:  "StringNotEquals: {events:source",
+		want: []string{"does not allow events:PutEvents"},
+	},
+	{
+		what: "no permission to write logs",
+		old:  "logs:CreateLogStream, ",
+		new:  "",
+		want: []string{"ArrivalRole does not allow logs:CreateLogStream"},
+	},
+	{
+		what: "an action for all functions that none of them needs",
+		old:  "dynamodb:Query]",
+		new:  "dynamodb:Query, dynamodb:Scan]",
+		want: []string{"ScheduleRole allows more than is needed: dynamodb:Scan", "SweepRole allows more"},
+	},
+	{
+		what: "a queue for all functions that none of them needs",
+		old:  "[!GetAtt LaunchQueue.Arn, !GetAtt WakeQueue.Arn]",
+		new:  "[!GetAtt LaunchQueue.Arn, !GetAtt WakeQueue.Arn, !GetAtt DeadLetters.Arn]",
+		want: []string{"LaunchRole allows more than is needed: arn:aws:sqs:us-east-1:000000000000:boot-dead-letters"},
+	},
+	{
+		what: "no permission for schedules to invoke functions",
+		old:  "[lambda:InvokeFunction]",
+		new:  "[lambda:GetFunction]",
+		want: []string{
+			"SchedulerRole does not allow lambda:InvokeFunction",
+			"SchedulerRole allows more than is needed: lambda:GetFunction",
+		},
+	},
+	{
+		what: "no permission to read external inputs",
+		old:  "[s3:GetObject]",
+		new:  "[s3:GetObjectAcl]",
+		want: []string{
+			"CompletionRole does not allow s3:GetObject",
+			"SweepRole allows more than is needed: s3:GetObjectAcl",
+		},
+	},
+	{
+		what: "no permission to look for objects",
+		old:  "s3:ListBucket",
+		new:  "s3:GetBucketAcl",
+		want: []string{"SweepRole does not allow s3:ListBucket", "SweepRole allows more than is needed: s3:GetBucketAcl"},
+	},
 }

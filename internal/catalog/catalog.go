@@ -1,9 +1,3 @@
-// Package catalog turns a project's files into a compiled catalog: modeldispatch.yaml and one
-// models/<name>/model.yaml for each model, with its task definition beside it.
-//
-// Everything that can be wrong is found here, all at once, each with its place and with what
-// would be right; what is compiled needs no further checks. The package is strict: a field that
-// it does not know is an error.
 package catalog
 
 import (
@@ -21,10 +15,11 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// ProjectFile is the file that makes a folder a project.
+// ProjectFile is the name of the file that makes a folder a project.
 const ProjectFile = "modeldispatch.yaml"
 
-// Find gives the project folder of a folder: itself, or the nearest parent that has a project file.
+// Find returns the absolute path of the project that dir belongs to: dir itself, or its nearest parent with a
+// ProjectFile. It returns an error if there is none.
 func Find(dir string) (string, error) {
 	start, err := filepath.Abs(dir)
 	if err != nil {
@@ -35,24 +30,28 @@ func Find(dir string) (string, error) {
 			return at, nil
 		}
 		if at == filepath.Dir(at) {
-			return "", fmt.Errorf("neither %s nor a folder above it has a %s; make one with the line \"environments: { local: {} }\"", start, ProjectFile)
+			return "", fmt.Errorf("there is no %s in %s or in a folder above it; create one with the line \"environments: { local: {} }\"",
+				ProjectFile, start)
 		}
 	}
 }
 
-// Options are what a catalog is compiled for.
+// Options holds the settings of Compile.
 type Options struct {
-	Environment string // default local
-	Deployment  string // default: the environment's stack, else modeldispatch
-	// Processes: tasks run as processes on this machine. A model's local.command then replaces its
-	// command, and the entry point of its container.
+	// Environment is the name of an environment in modeldispatch.yaml. The default is "local".
+	Environment string
+	// Deployment is the name of the deployment. The default is the environment's stack, or else "modeldispatch".
+	Deployment string
+	// Processes is true if tasks run as processes on this machine. A model's local.command then replaces the command of
+	// the model, and the entry point of its container.
 	Processes bool
-	// Now is when it is: schedules whose times are over are warned of. Default: the clock's time.
+	// Now is the time with which schedules are compared: Compile warns about a schedule that has no later time. The
+	// default is the current time.
 	Now time.Time
 }
 
-// Compile compiles a project's models. It gives warnings, and an error that is Problems when the
-// files are not right.
+// Compile compiles the models of the project in the folder dir. It returns the catalog and all warnings. If a file
+// has an error, it returns an empty catalog, and Problems with all errors.
 func Compile(dir string, o Options) (model.Catalog, []Problem, error) {
 	if o.Environment == "" {
 		o.Environment = "local"
@@ -61,7 +60,7 @@ func Compile(dir string, o Options) (model.Catalog, []Problem, error) {
 	p, ok := readProject(r, dir, o)
 	if ok {
 		p.readModels(dir)
-		p.checkTogether()
+		p.finish()
 	}
 	warnings, problems := r.split()
 	if len(problems) > 0 {
@@ -74,8 +73,9 @@ func Compile(dir string, o Options) (model.Catalog, []Problem, error) {
 	return c, warnings, nil
 }
 
-// Stack is the name of the deployment of an environment, and of its CloudFormation stack. The models are not looked at.
-func Stack(dir, environment string) (string, error) {
+// DeploymentName returns the name of an environment's deployment, which is also the name of its CloudFormation stack. It does
+// not read the models. If modeldispatch.yaml has errors, it returns them as Problems.
+func DeploymentName(dir, environment string) (string, error) {
 	r := &report{}
 	p, _ := readProject(r, dir, Options{Environment: environment})
 	if _, problems := r.split(); len(problems) > 0 {
@@ -88,32 +88,32 @@ func Stack(dir, environment string) (string, error) {
 func (p *project) readModels(dir string) {
 	folders, err := os.ReadDir(filepath.Join(dir, "models"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		p.problem(position{}, false, "the folder models cannot be read: %v", err)
+		p.problem(position{}, false, "cannot read the folder models: %v", err)
 	}
 	for _, folder := range folders {
 		file := filepath.Join("models", folder.Name(), "model.yaml")
 		if _, err := os.Stat(filepath.Join(dir, file)); !folder.IsDir() || err != nil {
-			continue // what models share lies beside them
+			continue // not a model: files that models share
 		}
 		p.folders = append(p.folders, folder.Name())
 		p.readModel(dir, folder.Name(), file)
 	}
 	if len(p.models) == 0 && len(p.all) == 0 {
-		p.problem(position{}, false, "the project has no models: make models/<name>/model.yaml")
+		p.problem(position{}, false, "the project has no models: create models/<name>/model.yaml")
 	}
 }
 
-// checkTogether checks what only all models together can get wrong.
-func (p *project) checkTogether() {
+// finish sorts the models by name, and makes the checks that need all of them.
+func (p *project) finish() {
 	slices.SortFunc(p.models, func(a, b model.Model) int { return strings.Compare(a.Name, b.Name) })
 	p.checkFollows()
 }
 
-// hash is the version of what marshals to the same JSON.
+// hash returns a short hash of the value's JSON: equal JSON gives an equal hash.
 func hash(v any) string {
 	text, err := json.Marshal(v)
 	if err != nil {
-		panic(fmt.Sprintf("a catalog that cannot be encoded: %v", err)) // plain data: cannot happen
+		panic(fmt.Sprintf("encoding a catalog: %v", err)) // cannot happen: it is plain data
 	}
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])

@@ -28,7 +28,7 @@ func TestSamplesCompile(t *testing.T) {
 			t.Fatalf("%s: %v %v", environment, err, warnings)
 		}
 		if len(c.Models) != 4 {
-			t.Errorf("%s: %d models", environment, len(c.Models))
+			t.Errorf("%s: got %d models, want 4", environment, len(c.Models))
 		}
 		again, _, err := catalog.Compile("../..", catalog.Options{Environment: environment})
 		if err != nil {
@@ -42,20 +42,21 @@ func TestSamplesCompile(t *testing.T) {
 	}
 }
 
-func TestTheSchemaFilesAreTheSchemas(t *testing.T) {
+// TestSchemaFilesAreCurrent compares the schema files in the project's root with the schemas of this package.
+func TestSchemaFilesAreCurrent(t *testing.T) {
 	t.Parallel()
 	for name, schema := range map[string]struct {
 		text []byte
 		flag string
 	}{"model.schema.json": {catalog.Schema(), "--schema"}, "project.schema.json": {catalog.ProjectSchema(), "--project-schema"}} {
 		if file, err := os.ReadFile("../../" + name); err != nil || !bytes.Equal(file, schema.text) {
-			t.Errorf("%s is not what `check %s` prints (%v): write it with `go run . check %[2]s >%[1]s`", name, schema.flag, err)
+			t.Errorf("%s differs from the output of `check %s` (%v): refresh it with `go run . check %[2]s >%[1]s`", name, schema.flag, err)
 		}
 	}
 }
 
-// problems are what is wrong with a project, a line each.
-func problems(t *testing.T, dir string) string {
+// compileProblems compiles a project, and returns its warnings and errors, one on each line.
+func compileProblems(t *testing.T, dir string) string {
 	t.Helper()
 	_, warnings, err := catalog.Compile(dir, catalog.Options{Environment: "local", Now: time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)})
 	var all []string
@@ -71,18 +72,18 @@ func problems(t *testing.T, dir string) string {
 	return strings.Join(all, "\n") + "\n"
 }
 
-// TestBad compiles one bad project for each rule, each with the text that it must get.
+// TestBad compiles one bad project for each rule, and compares the problems with the project's expected.txt.
 func TestBad(t *testing.T) {
 	t.Parallel()
 	projects, err := filepath.Glob("testdata/bad/*")
 	if err != nil || len(projects) == 0 {
-		t.Fatalf("no bad projects: %v", err)
+		t.Fatalf("found no bad projects: %v", err)
 	}
 	for _, dir := range projects {
 		t.Run(filepath.Base(dir), func(t *testing.T) {
 			t.Parallel()
 			project := unpack(t, dir)
-			got := problems(t, project)
+			got := compileProblems(t, project)
 			golden := filepath.Join(dir, "expected.txt")
 			if *update {
 				if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
@@ -97,13 +98,15 @@ func TestBad(t *testing.T) {
 				t.Errorf("got\n%s\nwant\n%s", got, want)
 			}
 			if !strings.Contains(got, ":") {
-				t.Error("nothing is wrong with it")
+				t.Error("the project has no problems")
 			}
 		})
 	}
 }
 
-// unpack makes a project of a bad model.yaml (and what lies beside it) and a good task definition.
+// unpack creates a project from the files in dir, which all are optional: modeldispatch.yaml, model.yaml and
+// task-definition.json of the model forecast, and further models. Valid files in testdata take the place of missing
+// ones.
 func unpack(t *testing.T, dir string) string {
 	t.Helper()
 	project := t.TempDir()
@@ -116,10 +119,10 @@ func unpack(t *testing.T, dir string) string {
 			t.Fatal(err)
 		}
 	}
-	read := func(name, otherwise string) []byte {
+	read := func(name, fallback string) []byte {
 		text, err := os.ReadFile(filepath.Join(dir, name))
 		if errors.Is(err, fs.ErrNotExist) {
-			text, err = os.ReadFile(filepath.Join("testdata", otherwise))
+			text, err = os.ReadFile(filepath.Join("testdata", fallback))
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -133,7 +136,7 @@ func unpack(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, other := range others { // further models
+	for _, other := range others {
 		name := filepath.Base(other)
 		text, err := os.ReadFile(filepath.Join(other, "model.yaml"))
 		if err != nil {
@@ -145,7 +148,7 @@ func unpack(t *testing.T, dir string) string {
 	return project
 }
 
-// TestWholeProject has everything that a modeldispatch.yaml can have.
+// TestWholeProject reads a modeldispatch.yaml that has every field.
 func TestWholeProject(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -156,12 +159,13 @@ func TestWholeProject(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if stack, err := catalog.Stack(dir, "dev"); err != nil || stack != "models-dev" {
-		t.Errorf("stack %q, %v", stack, err)
+	if stack, err := catalog.DeploymentName(dir, "dev"); err != nil || stack != "models-dev" {
+		t.Errorf("got stack %q, error %v; want models-dev", stack, err)
 	}
 }
 
-func TestSchemaTakesWhatTheCatalogTakes(t *testing.T) {
+// TestSchemasAcceptValidFiles validates valid and invalid files against the JSON schemas. whole.yaml has every field.
+func TestSchemasAcceptValidFiles(t *testing.T) {
 	t.Parallel()
 	schema := compileSchema(t, catalog.Schema())
 	files, err := filepath.Glob("../../models/*/model.yaml")
@@ -176,7 +180,7 @@ func TestSchemaTakesWhatTheCatalogTakes(t *testing.T) {
 	unknown := decode(t, "testdata/model.yaml").(map[string]any)
 	unknown["tigers"] = []any{}
 	if err := schema.Validate(unknown); err == nil {
-		t.Error("the schema takes an unknown field")
+		t.Error("the schema accepts an unknown field")
 	}
 	project := compileSchema(t, catalog.ProjectSchema())
 	for _, file := range []string{"../../modeldispatch.yaml", "testdata/modeldispatch.yaml", "testdata/whole-project.yaml"} {
@@ -184,9 +188,14 @@ func TestSchemaTakesWhatTheCatalogTakes(t *testing.T) {
 			t.Errorf("%s: %v", file, err)
 		}
 	}
-	for _, wrong := range []string{"defaults: { name: x }", "environments: { prod: { stak: x } }", "pools: { a: 0 }", "environments: { local: { variables: { A-X: x } } }"} {
-		if err := project.Validate(decoded(t, []byte(wrong))); err == nil {
-			t.Errorf("the schema takes %s", wrong)
+	for _, wrong := range []string{
+		"defaults: { name: x }",
+		"environments: { prod: { stak: x } }",
+		"pools: { a: 0 }",
+		"environments: { local: { variables: { A-X: x } } }",
+	} {
+		if err := project.Validate(decodeYAML(t, []byte(wrong))); err == nil {
+			t.Errorf("the schema accepts %s", wrong)
 		}
 	}
 }
@@ -208,16 +217,17 @@ func compileSchema(t *testing.T, schema []byte) *jsonschema.Schema {
 	return compiled
 }
 
+// decode reads a YAML file as JSON values.
 func decode(t *testing.T, file string) any {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return decoded(t, text)
+	return decodeYAML(t, text)
 }
 
-func decoded(t *testing.T, text []byte) any {
+func decodeYAML(t *testing.T, text []byte) any {
 	t.Helper()
 	plain, err := yaml.YAMLToJSON(text)
 	if err != nil {
@@ -230,7 +240,8 @@ func decoded(t *testing.T, text []byte) any {
 	return v
 }
 
-// TestLocalCommand has tasks on this machine run local.command where nobody gives them another.
+// TestLocalCommand checks that local.command becomes the command of the task definition on this machine, for tasks
+// that are started without a command override.
 func TestLocalCommand(t *testing.T) {
 	t.Parallel()
 	for local, want := range map[string]string{
@@ -258,13 +269,14 @@ func TestLocalCommand(t *testing.T) {
 		}
 		container := definition.ContainerDefinitions[0]
 		if got, _ := json.Marshal(container.Command); string(got) != want || container.EntryPoint != nil {
-			t.Errorf("local.command %s is registered as %s, entry point %q; want %s", local, got, container.EntryPoint, want)
+			t.Errorf("local.command %s: registered command is %s and entry point is %q; want %s and none", local, got, container.EntryPoint, want)
 		}
 	}
 }
 
-// TestADebouncedGroupIsClosedSometime, though nobody says when: events that keep coming must not keep a run from starting.
-func TestADebouncedGroupIsClosedSometime(t *testing.T) {
+// TestDebounceHasADefaultMaxDelay checks the default of max-delay, without which a steady flow of events would keep the
+// debounce window open forever.
+func TestDebounceHasADefaultMaxDelay(t *testing.T) {
 	t.Parallel()
 	dir := unpack(t, "testdata/local-command")
 	file := filepath.Join(dir, "models/forecast/model.yaml")
@@ -279,7 +291,7 @@ func TestADebouncedGroupIsClosedSometime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := c.Models[0].Policy.Debounce; d.AtMost != 20*time.Minute {
-		t.Errorf("it is open for %s at most, want ten times its quiet of %s", d.AtMost, d.Quiet)
+	if d := c.Models[0].Policy.Debounce; d.MaxDelay != 20*time.Minute {
+		t.Errorf("max-delay is %s, want ten times quiet, which is %s", d.MaxDelay, d.Quiet)
 	}
 }

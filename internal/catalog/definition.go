@@ -12,15 +12,15 @@ import (
 	"strings"
 )
 
-// lint checks a task definition: what ECS would refuse is an error, what will probably not work
-// as meant is a warning.
+// lint checks a task definition. It reports an error if ECS would reject the definition, and a warning if the
+// definition probably does not do what its author wants.
 type lint struct {
 	*draft
-	root   value
-	places map[string]value // by dotted path
+	root   value            // the whole definition
+	places map[string]value // each value of the definition by its dotted path, such as containerDefinitions.0.name
 }
 
-// index notes where everything is, and finds what ECS does not know. A shape is a path without the numbers of its lists.
+// index fills places, and reports fields that ECS does not know. shape is the path without list indexes.
 func (l *lint) index(path, shape string, v value, depth int) {
 	l.places[path] = v
 	if depth > maxDepth {
@@ -31,8 +31,10 @@ func (l *lint) index(path, shape string, v value, depth int) {
 		known, closed := members[shape]
 		all, _ := v.members("a task definition")
 		for _, m := range all {
-			if names := strings.Fields(known); closed && !slices.Contains(names, m.name) && (shape != "" || !slices.Contains(shown, m.name)) {
-				v.doc.problem(m.key, false, "ECS knows no %q here, and would refuse the definition; %s", m.name, meant(m.name, names))
+			names := strings.Fields(known)
+			described := shape == "" && slices.Contains(describedOnly, m.name)
+			if closed && !described && !slices.Contains(names, m.name) {
+				v.doc.problem(m.key, false, "ECS does not know the field %q here, and would reject the definition; %s", m.name, hint(m.name, names))
 			}
 			l.index(strings.TrimPrefix(path+"."+m.name, "."), strings.TrimPrefix(shape+"."+m.name, "."), m.value, depth+1)
 		}
@@ -43,7 +45,7 @@ func (l *lint) index(path, shape string, v value, depth int) {
 	}
 }
 
-// at is where a path is written, or the nearest thing that is.
+// at returns the value at a path, or else the nearest enclosing value that the file has.
 func (l *lint) at(path string) value {
 	for ; path != ""; path = path[:max(strings.LastIndexByte(path, '.'), 0)] {
 		if v, known := l.places[path]; known {
@@ -53,15 +55,18 @@ func (l *lint) at(path string) value {
 	return l.root
 }
 
-// shown are the fields that describing a definition adds, and registering one refuses.
-var shown = []string{"taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "registeredBy", "deregisteredAt"}
+// describedOnly lists the fields that DescribeTaskDefinition adds to a definition, and that RegisterTaskDefinition
+// rejects.
+var describedOnly = []string{
+	"taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "registeredBy", "deregisteredAt",
+}
 
-// definition checks a definition, and turns it into the form in which it is registered.
-func (l *lint) definition(fields map[string]any) {
-	for _, name := range shown {
+// normalize checks a definition, and changes it in place to the form in which it is registered.
+func (l *lint) normalize(fields map[string]any) {
+	for _, name := range describedOnly {
 		delete(fields, name)
 	}
-	plain(fields)
+	removeEmpty(fields)
 	fields["family"] = l.project.deployment + "-" + l.draft.model.Name
 	for _, name := range []string{"cpu", "memory"} {
 		if size, has := fields[name]; has {
@@ -70,37 +75,38 @@ func (l *lint) definition(fields map[string]any) {
 	}
 	containers, _ := fields["containerDefinitions"].([]any)
 	if len(containers) == 0 {
-		l.at("containerDefinitions").errorf("the definition has no containers")
+		l.at("containerDefinitions").errorf("the task definition has no containers")
 		return
 	}
-	l.fargateRules(fields)
-	l.roles(fields, containers)
-	l.containers(containers)
-	l.volumes(fields, containers)
-	l.sums(fields, containers)
+	l.checkFargate(fields)
+	l.checkRoles(fields, containers)
+	l.checkContainers(containers)
+	l.checkVolumes(fields, containers)
+	l.checkSums(fields, containers)
 }
 
-// plain takes nulls and empty lists and objects out, as the console's export has them.
-func plain(fields map[string]any) {
+// removeEmpty removes the nulls and empty lists that the export of the ECS console contains.
+func removeEmpty(fields map[string]any) {
 	for name, v := range fields {
 		switch v := v.(type) {
 		case nil:
 			delete(fields, name)
 		case map[string]any:
-			plain(v)
+			removeEmpty(v)
 		case []any:
 			if len(v) == 0 {
 				delete(fields, name)
 			}
 			for _, item := range v {
 				if inner, isObject := item.(map[string]any); isObject {
-					plain(inner)
+					removeEmpty(inner)
 				}
 			}
 		}
 	}
 }
 
+// number returns a whole number that is written as a number or as text, or 0 for any other value.
 func number(v any) int {
 	n, err := strconv.Atoi(fmt.Sprint(v))
 	if err != nil {
@@ -109,27 +115,30 @@ func number(v any) int {
 	return n
 }
 
-func (l *lint) fargateRules(fields map[string]any) {
+// checkFargate checks the size of the task, and the fields that Fargate requires.
+func (l *lint) checkFargate(fields map[string]any) {
 	cpu, memory := number(fields["cpu"]), number(fields["memory"])
 	l.checkOverride(*l.draft.definition, cpu, memory)
-	if !l.fargate() {
+	if !l.usesFargate() {
 		return
 	}
 	if fields["networkMode"] != "awsvpc" {
-		l.at("networkMode").errorf("networkMode is %v, and Fargate needs awsvpc", fields["networkMode"])
+		l.at("networkMode").errorf("networkMode must be \"awsvpc\" for Fargate")
 	}
 	if list, _ := fields["requiresCompatibilities"].([]any); !slices.Contains(list, any("FARGATE")) {
-		l.at("requiresCompatibilities").errorf("requiresCompatibilities does not have FARGATE: write [\"FARGATE\"]")
+		l.at("requiresCompatibilities").errorf("requiresCompatibilities must contain FARGATE: write [\"FARGATE\"]")
 	}
 	switch {
 	case fields["cpu"] == nil || fields["memory"] == nil:
-		l.root.errorf("Fargate needs cpu and memory of the task: write \"cpu\": \"256\" and \"memory\": \"512\" or more beside containerDefinitions")
+		l.root.errorf("Fargate requires cpu and memory for the task: " +
+			"write \"cpu\": \"256\" and \"memory\": \"512\", or more, next to containerDefinitions")
 	default:
 		checkSize(l.at("cpu"), cpu, memory)
 	}
 }
 
-func (l *lint) roles(fields map[string]any, containers []any) {
+// checkRoles checks that the task has an execution role if it needs one. It warns if the task role is the same role.
+func (l *lint) checkRoles(fields map[string]any, containers []any) {
 	execution, task := fields["executionRoleArn"], fields["taskRoleArn"]
 	needs := ""
 	for _, c := range containers {
@@ -147,11 +156,12 @@ func (l *lint) roles(fields map[string]any, containers []any) {
 		l.root.errorf("executionRoleArn is missing: the task needs it %s", needs)
 	}
 	if execution != nil && execution == task {
-		l.at("taskRoleArn").warnf("taskRoleArn and executionRoleArn are the same role: the model could do all that ECS may do for it; give it a role of its own")
+		l.at("taskRoleArn").warnf("taskRoleArn and executionRoleArn are the same role, so the model has all permissions " +
+			"that ECS uses to start it: give the model its own task role")
 	}
 }
 
-// container is what is read of a container.
+// container holds the fields of a container definition that the lint reads.
 type container struct {
 	Name        string
 	Image       string
@@ -171,14 +181,15 @@ type container struct {
 	MountPoints []struct{ SourceVolume string }
 }
 
-func (l *lint) containers(all []any) {
+// checkContainers checks the containers one by one, and selects the container that runs the model.
+func (l *lint) checkContainers(all []any) {
 	var essential, names []string
 	read, whole := make([]container, len(all)), true
 	for i, raw := range all {
 		path := fmt.Sprintf("containerDefinitions.%d", i)
 		_, isObject := raw.(map[string]any)
 		if err := json.Unmarshal(rawJSON(raw), &read[i]); err != nil || !isObject {
-			l.unreadable(path, err)
+			l.reportType(path, err)
 			whole = false
 			continue
 		}
@@ -187,7 +198,7 @@ func (l *lint) containers(all []any) {
 		case c.Name == "":
 			l.at(path+".name").errorf("container %d has no name: write \"name\": \"model\"", i+1)
 		case !ecsName.MatchString(c.Name):
-			l.at(path+".name").errorf("a container has the name %q: %s", c.Name, ecsNames)
+			l.at(path+".name").errorf("container name %q is not valid: %s", c.Name, ecsNameRule)
 		case slices.Contains(names, c.Name):
 			l.at(path+".name").errorf("two containers have the name %q", c.Name)
 		}
@@ -199,39 +210,44 @@ func (l *lint) containers(all []any) {
 	if !whole {
 		return
 	}
-	l.choose(essential, names)
+	l.selectContainer(essential, names)
 	for i, c := range read {
 		path := fmt.Sprintf("containerDefinitions.%d", i)
-		l.container(path, c, all[i].(map[string]any))
-		l.together(path, c, names)
+		l.checkContainer(path, c, all[i].(map[string]any))
+		l.checkLinks(path, c, names)
 	}
 }
 
-// unreadable says that a container has something of the wrong type.
-func (l *lint) unreadable(path string, err error) {
+// reportType reports a container definition in which a value has the wrong type. err is the error of decoding it.
+func (l *lint) reportType(path string, err error) {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) || wrong.Field == "" {
-		l.at(path).errorf("the container is no object, as {\"name\": \"model\", \"image\": \"…\"}")
+		l.at(path).errorf("a container must be an object such as {\"name\": \"model\", \"image\": \"…\"}")
 		return
 	}
-	kinds := map[reflect.Kind]string{reflect.String: "text", reflect.Int: "a whole number", reflect.Bool: "true or false", reflect.Slice: "a list"}
+	kinds := map[reflect.Kind]string{
+		reflect.String: "text", reflect.Int: "a whole number", reflect.Bool: "true or false", reflect.Slice: "a list",
+	}
 	field := ""
 	for name := range strings.SplitSeq(wrong.Field, ".") {
 		field = strings.TrimPrefix(field+"."+strings.ToLower(name[:min(1, len(name))])+name[min(1, len(name)):], ".")
 	}
-	l.at(path+"."+field).errorf("%s is of type %s, and ECS takes %s", field, wrong.Value, cmp.Or(kinds[wrong.Type.Kind()], "an object"))
+	l.at(path+"."+field).errorf("%s has type %s; ECS expects %s", field, wrong.Value, cmp.Or(kinds[wrong.Type.Kind()], "an object"))
 }
 
-// choose finds the container that is the model.
-func (l *lint) choose(essential, names []string) {
+// selectContainer sets task.container to the only essential container, unless model.yaml names one.
+func (l *lint) selectContainer(essential, names []string) {
 	t := &l.draft.model.Task
 	switch {
 	case len(essential) == 0:
-		l.at("containerDefinitions").errorf("no container is essential: the task would never end by itself; set \"essential\": true on the model's")
+		l.at("containerDefinitions").errorf("no container is essential, so the task would never end by itself: " +
+			"set \"essential\": true on the container that runs the model")
 	case t.Container != "" && !slices.Contains(names, t.Container):
-		l.draft.definition.errorf("task.container is %q, which the definition does not have; %s", t.Container, meant(t.Container, names))
+		l.draft.definition.errorf("task.container is %q, but the task definition has no such container; %s",
+			t.Container, hint(t.Container, names))
 	case t.Container == "" && len(essential) > 1:
-		l.draft.definition.errorf("the definition has %d essential containers (%s): say which is the model with task.container", len(essential), strings.Join(essential, ", "))
+		l.draft.definition.errorf("the task definition has %d essential containers (%s): set task.container to the container that runs the model",
+			len(essential), strings.Join(essential, ", "))
 	case t.Container == "":
 		t.Container = essential[0]
 	}
@@ -239,40 +255,46 @@ func (l *lint) choose(essential, names []string) {
 
 var secretForm = regexp.MustCompile(`(?i)(password|passwd|secret|token|api_?key|private_?key|credential)`)
 
-// container checks one container, and changes the model's for this environment.
-func (l *lint) container(path string, c container, fields map[string]any) {
+// checkContainer checks one container. In the container that runs the model, it also sets task.image and local.command.
+func (l *lint) checkContainer(path string, c container, fields map[string]any) {
 	if c.Name == l.draft.model.Task.Container {
 		if l.image != nil {
-			c.Image, _ = l.image.passed("image")
+			c.Image, _ = l.image.textForCloudFormation("image")
 			fields["image"] = c.Image
 		}
 		if len(l.local) > 0 && l.project.options.Processes {
-			l.localCommand(fields)
+			l.setLocalCommand(fields)
 		}
 	}
 	switch {
 	case c.Image == "":
-		l.at(path+".image").errorf("container %q has no image: write it here, or in task.image", c.Name)
+		l.at(path+".image").errorf("container %q has no image: set it here, or in task.image for the container that runs the model", c.Name)
 	case strings.HasSuffix(c.Image, ":latest") || !strings.Contains(c.Image[strings.LastIndexByte(c.Image, '/')+1:], ":"):
-		l.at(path+".image").warnf("image %s has no fixed tag: each task may run another one; name a version or a digest", c.Image)
+		l.at(path+".image").warnf("image %s has no fixed tag, so each task may run a different version: use a version tag or a digest", c.Image)
 	}
-	l.logs(path, c)
+	l.checkLogs(path, c)
 	if c.StopTimeout != nil && (*c.StopTimeout < 2 || *c.StopTimeout > 120) {
-		l.at(path+".stopTimeout").errorf("stopTimeout is %d, and Fargate takes 2 to 120 seconds", *c.StopTimeout)
+		l.at(path+".stopTimeout").errorf("stopTimeout is %d; Fargate allows 2 to 120 seconds", *c.StopTimeout)
 	}
+	l.checkEnvironment(path, c)
+}
+
+// checkEnvironment checks the names of a container's environment variables.
+func (l *lint) checkEnvironment(path string, c container) {
 	for i, e := range c.Environment {
 		if secretForm.MatchString(e.Name) && e.Value != "" {
-			l.at(fmt.Sprintf("%s.environment.%d", path, i)).warnf("variable %s looks like a secret in plain text: everybody who may describe tasks can read it; use secrets", e.Name)
+			l.at(fmt.Sprintf("%s.environment.%d", path, i)).warnf("variable %s looks like a secret in plain text, which anyone "+
+				"with permission to describe the task definition can read: use secrets", e.Name)
 		}
-		if reserved(e.Name) {
-			l.at(fmt.Sprintf("%s.environment.%d", path, i)).errorf("variable %s is set by modeldispatch for each run: leave it out", e.Name)
+		if isReserved(e.Name) {
+			l.at(fmt.Sprintf("%s.environment.%d", path, i)).errorf("variable %s is set by modeldispatch for each run: remove it", e.Name)
 		}
 	}
 }
 
-// localCommand has a container run the model's local.command, so that a task that nobody gives a command runs it, too. One
-// that mentions inputs is left out: only runs have these.
-func (l *lint) localCommand(fields map[string]any) {
+// setLocalCommand makes local.command the container's own command, so that a task that is started without a command
+// override runs it too. It sets no command if local.command mentions inputs, because only runs have inputs.
+func (l *lint) setLocalCommand(fields map[string]any) {
 	for _, name := range []string{"entryPoint", "workingDirectory", "command"} {
 		delete(fields, name)
 	}
@@ -287,9 +309,10 @@ func (l *lint) localCommand(fields map[string]any) {
 	fields["command"] = command
 }
 
-func (l *lint) logs(path string, c container) {
+// checkLogs warns about a log configuration that is missing or incomplete.
+func (l *lint) checkLogs(path string, c container) {
 	if c.Log == nil || c.Log.LogDriver == "" {
-		l.at(path).warnf("container %q has no logConfiguration: nothing that it prints is kept; use awslogs", c.Name)
+		l.at(path).warnf("container %q has no logConfiguration, so its output is lost: use awslogs", c.Name)
 		return
 	}
 	var missing []string
@@ -299,65 +322,74 @@ func (l *lint) logs(path string, c container) {
 		}
 	}
 	if len(missing) > 0 {
-		l.at(path+".logConfiguration").warnf("container %q: awslogs has no %s; a deployment of these models adds what is missing, and whoever else registers the definition needs it", c.Name, strings.Join(missing, ", "))
+		l.at(path+".logConfiguration").warnf("container %q: awslogs has no %s; a deployment adds the missing options, "+
+			"but any other way to register the definition needs them", c.Name, strings.Join(missing, ", "))
 	}
 }
 
-// together checks what containers have to do with each other, and what a Fargate task cannot have of the machine.
+// checkLinks checks the references to other containers, and the fields that Fargate does not support because its tasks
+// share no host. names holds the names of all containers.
 // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-tasks-services.html
-func (l *lint) together(path string, c container, names []string) {
+func (l *lint) checkLinks(path string, c container, names []string) {
 	for i, d := range c.DependsOn {
 		if !slices.Contains(names, d.ContainerName) || d.ContainerName == c.Name {
 			others := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == c.Name })
-			l.at(fmt.Sprintf("%s.dependsOn.%d", path, i)).errorf("container %q depends on %q, which is no other container; %s", c.Name, d.ContainerName, meant(d.ContainerName, others))
+			l.at(fmt.Sprintf("%s.dependsOn.%d", path, i)).errorf("container %q depends on %q, which is not another container of the task; %s",
+				c.Name, d.ContainerName, hint(d.ContainerName, others))
 		}
 	}
-	if l.fargate() && len(c.Links) > 0 {
-		l.at(path+".links").errorf("container %q has links, which Fargate does not take: the containers of a task reach each other at localhost", c.Name)
+	if l.usesFargate() && len(c.Links) > 0 {
+		l.at(path+".links").errorf("container %q has links, which Fargate does not support: "+
+			"containers of a task reach each other at localhost", c.Name)
 	}
-	if l.fargate() && c.Privileged {
-		l.at(path+".privileged").errorf("container %q is privileged, which Fargate does not take: leave it out", c.Name)
+	if l.usesFargate() && c.Privileged {
+		l.at(path+".privileged").errorf("container %q is privileged, which Fargate does not support: remove it", c.Name)
 	}
 }
 
-// volumes checks that what containers mount is there, and can be on Fargate.
-func (l *lint) volumes(fields map[string]any, containers []any) {
+// checkVolumes checks that Fargate supports the volumes, and that each mount point names a volume.
+func (l *lint) checkVolumes(fields map[string]any, containers []any) {
 	var names []string
 	volumes, _ := fields["volumes"].([]any)
 	for i, raw := range volumes {
 		volume, _ := raw.(map[string]any)
 		names = append(names, fmt.Sprint(volume["name"]))
 		if name, has := volume["name"].(string); has && !ecsName.MatchString(name) {
-			l.at(fmt.Sprintf("volumes.%d.name", i)).errorf("a volume has the name %q: %s", name, ecsNames)
+			l.at(fmt.Sprintf("volumes.%d.name", i)).errorf("volume name %q is not valid: %s", name, ecsNameRule)
 		}
 		host, _ := volume["host"].(map[string]any)
-		if l.fargate() && (host["sourcePath"] != nil || volume["dockerVolumeConfiguration"] != nil) {
-			l.at(fmt.Sprintf("volumes.%d", i)).errorf("volume %v is of the host, which Fargate does not have: leave host out for an empty one, or use efsVolumeConfiguration", volume["name"])
+		if l.usesFargate() && (host["sourcePath"] != nil || volume["dockerVolumeConfiguration"] != nil) {
+			l.at(fmt.Sprintf("volumes.%d", i)).errorf("volume %v is on the host, which Fargate does not support: "+
+				"remove its host or dockerVolumeConfiguration for an empty volume, or use efsVolumeConfiguration", volume["name"])
 		}
 	}
 	for i, raw := range containers {
 		var c container
 		if json.Unmarshal(rawJSON(raw), &c) != nil {
-			continue // has its own error
+			continue // checkContainers has reported it
 		}
 		for j, m := range c.MountPoints {
 			if !slices.Contains(names, m.SourceVolume) {
-				l.at(fmt.Sprintf("containerDefinitions.%d.mountPoints.%d", i, j)).errorf("container %q mounts %q, which is no volume of the definition; %s", c.Name, m.SourceVolume, meant(m.SourceVolume, slices.Clone(names)))
+				at := l.at(fmt.Sprintf("containerDefinitions.%d.mountPoints.%d", i, j))
+				at.errorf("container %q mounts %q, which is not a volume of the task definition; %s",
+					c.Name, m.SourceVolume, hint(m.SourceVolume, slices.Clone(names)))
 			}
 		}
 	}
 }
 
-// sums checks that the containers fit into the task. Only Fargate adds hard limits up: elsewhere they may be more than there
-// is. https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#container_definition_limits
-func (l *lint) sums(fields map[string]any, containers []any) {
+// checkSums checks that the containers fit into the task. Only on Fargate must the sum of the containers' hard memory
+// limits (memory) fit; on other capacity only the sum of their reservations must.
+// https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#container_definition_limits
+func (l *lint) checkSums(fields map[string]any, containers []any) {
 	task := map[string]int{"cpu": number(fields["cpu"]), "memory": number(fields["memory"])}
 	sum := map[string]int{}
 	for i, raw := range containers {
 		c, _ := raw.(map[string]any)
 		limit := max(number(c["memory"]), number(c["memoryReservation"]))
 		if task["memory"] > 0 && limit > task["memory"] {
-			l.at(fmt.Sprintf("containerDefinitions.%d.memory", i)).errorf("the container's memory of %d MiB is more than the task's %d MiB", limit, task["memory"])
+			at := l.at(fmt.Sprintf("containerDefinitions.%d.memory", i))
+			at.errorf("the container's memory of %d MiB is more than the task's %d MiB", limit, task["memory"])
 			return
 		}
 		for _, name := range []string{"cpu", "memory", "memoryReservation"} {
@@ -366,11 +398,13 @@ func (l *lint) sums(fields map[string]any, containers []any) {
 	}
 	switch total := task["memory"]; {
 	case total > 0 && sum["memoryReservation"] > total:
-		l.at("memory").errorf("the containers reserve %d MiB together, and the task has %d MiB", sum["memoryReservation"], total)
-	case total > 0 && l.fargate() && sum["memory"] > total:
-		l.at("memory").errorf("the containers' memory is %d MiB together, and the task has %d MiB: lower theirs, use memoryReservation, or raise the task's", sum["memory"], total)
+		l.at("memory").errorf("the containers together reserve %d MiB, but the task has only %d MiB", sum["memoryReservation"], total)
+	case total > 0 && l.usesFargate() && sum["memory"] > total:
+		l.at("memory").errorf("the containers together have %d MiB of memory, but the task has only %d MiB: "+
+			"lower theirs, use memoryReservation, or raise the task's memory", sum["memory"], total)
 	}
 	if total := task["cpu"]; total > 0 && sum["cpu"] > total {
-		l.at("cpu").errorf("the containers' cpu is %d units together, and the task has %d: lower theirs, or raise the task's", sum["cpu"], total)
+		l.at("cpu").errorf("the containers together have %d CPU units, but the task has only %d: "+
+			"lower theirs, or raise the task's cpu", sum["cpu"], total)
 	}
 }

@@ -10,13 +10,13 @@ import (
 
 // follow is one model that an `after` trigger names.
 type follow struct {
-	at       value
-	trigger  *triggerDraft
-	upstream string
+	at       value         // the place of the model's name in the file
+	trigger  *triggerDraft // the trigger, which belongs to the downstream model
+	upstream string        // the name of the upstream model
 }
 
-// checkFollows checks the `after` triggers once all models are known: what they name is there and has what
-// they bind, and nothing comes after itself.
+// checkFollows checks the `after` triggers when all models are known. The upstream models must exist and have the
+// inputs and outputs that the triggers bind, and no model may start itself through a chain of triggers.
 func (p *project) checkFollows() {
 	models := map[string]model.Model{}
 	for _, m := range p.models {
@@ -25,8 +25,8 @@ func (p *project) checkFollows() {
 	for _, f := range p.follows {
 		upstream, known := models[f.upstream]
 		if !known {
-			if !slices.Contains(p.folders, f.upstream) { // one that is there and is wrong has its own errors
-				f.at.errorf("there is no model %q; %s", f.upstream, meant(f.upstream, slices.Collect(maps.Keys(models))))
+			if !slices.Contains(p.folders, f.upstream) { // a model that exists and has errors is not in models
+				f.at.errorf("there is no model %q; %s", f.upstream, hint(f.upstream, slices.Collect(maps.Keys(models))))
 			}
 			continue
 		}
@@ -35,7 +35,7 @@ func (p *project) checkFollows() {
 	p.checkCycles()
 }
 
-// checkBound checks that the upstream model has what the trigger takes from it.
+// checkBound checks that the upstream model has the inputs and outputs that the trigger uses.
 func (f follow) checkBound(upstream model.Model) {
 	has := []string{"run"}
 	for _, in := range upstream.Inputs {
@@ -48,14 +48,15 @@ func (f follow) checkBound(upstream model.Model) {
 		for _, placeholder := range a.Value.Placeholders() {
 			name, ofUpstream := strings.CutPrefix(placeholder.Name, "upstream.")
 			if ofUpstream && !slices.Contains(has, name) {
-				f.at.errorf("input %q takes {upstream.%s}, and model %q has no such input or output; %s", a.Input, name, upstream.Name, meant(name, has))
+				f.at.errorf("input %q takes {upstream.%s}, but model %q has no such input or output; %s", a.Input, name, upstream.Name, hint(name, has))
 			}
 		}
 	}
 	if f.trigger.where != nil {
-		for _, l := range looks(f.trigger.where.value, "") {
-			if l.namespace == "upstream" && l.field != "" && l.field != "model" && !slices.Contains(has, l.field) {
-				f.trigger.problem(l.at, false, "where looks at %q of \"upstream\", and model %q has no such input or output; %s", l.field, upstream.Name, meant(l.field, has))
+		for _, tested := range patternFields(f.trigger.where.value, "") {
+			if tested.namespace == "upstream" && tested.field != "" && tested.field != "model" && !slices.Contains(has, tested.field) {
+				f.trigger.problem(tested.at, false, "where tests \"upstream.%s\", but model %q has no such input or output; %s",
+					tested.field, upstream.Name, hint(tested.field, has))
 			}
 		}
 	}
@@ -69,28 +70,29 @@ func (f follow) checkBound(upstream model.Model) {
 	}
 }
 
-// checkCycles finds models that would start each other for ever.
+// checkCycles reports models that would start each other forever.
 func (p *project) checkCycles() {
 	before := map[string][]string{}
 	for _, f := range p.follows {
 		name := f.trigger.draft.model.Name
 		before[name] = append(before[name], f.upstream)
 	}
-	told := map[string]bool{}
+	reported := map[string]bool{}
 	for _, f := range p.follows {
 		name := f.trigger.draft.model.Name
-		path := wayBack(before, f.upstream, name, []string{f.upstream})
-		if path == nil || slices.ContainsFunc(path, func(one string) bool { return told[one] }) {
+		path := findPath(before, f.upstream, name, []string{f.upstream})
+		if path == nil || slices.ContainsFunc(path, func(one string) bool { return reported[one] }) {
 			continue
 		}
-		told[name] = true
+		reported[name] = true
 		slices.Reverse(path)
-		f.at.errorf("the models start each other for ever: %s -> %s", strings.Join(path, " -> "), name)
+		f.at.errorf("the models start each other forever: %s -> %s", strings.Join(path, " -> "), name)
 	}
 }
 
-// wayBack is the way from a model to one that it comes after, over the models that come after each other.
-func wayBack(before map[string][]string, from, to string, path []string) []string {
+// findPath returns the models on a path from one model to another, or nil if there is none. before holds the upstream
+// models of each model, and path holds the models that the path already has.
+func findPath(before map[string][]string, from, to string, path []string) []string {
 	if from == to {
 		return path
 	}
@@ -98,8 +100,8 @@ func wayBack(before map[string][]string, from, to string, path []string) []strin
 		if slices.Contains(path, next) {
 			continue
 		}
-		if way := wayBack(before, next, to, append(slices.Clip(path), next)); way != nil {
-			return way
+		if found := findPath(before, next, to, append(slices.Clip(path), next)); found != nil {
+			return found
 		}
 	}
 	return nil

@@ -6,13 +6,13 @@ import (
 	"testing"
 )
 
-// seeds adds files to what is fuzzed.
-func seeds(f *testing.F, patterns ...string) {
+// addSeeds adds files to the seed corpus.
+func addSeeds(f *testing.F, patterns ...string) {
 	f.Helper()
 	for _, pattern := range patterns {
 		files, err := filepath.Glob(pattern)
 		if err != nil || len(files) == 0 {
-			f.Fatalf("%s: no files, %v", pattern, err)
+			f.Fatalf("%s matches no files: %v", pattern, err)
 		}
 		for _, file := range files {
 			text, err := os.ReadFile(file)
@@ -24,59 +24,60 @@ func seeds(f *testing.F, patterns ...string) {
 	}
 }
 
-// fuzzed is a project whose models are in memory; only testdata/task-definition.json is a file.
-func fuzzed() *project {
+// newFuzzProject returns a project whose models are in memory. Only testdata/task-definition.json is a file.
+func newFuzzProject() *project {
 	p := newProject(&report{}, Options{Environment: "local", Processes: true})
-	p.deployment, p.defined, p.variables = "modeldispatch", true, map[string]string{"LANDING": "landing", "RESULTS": "results", "EMPTY": ""}
+	p.deployment, p.defined = "modeldispatch", true
+	p.variables = map[string]string{"LANDING": "landing", "RESULTS": "results", "EMPTY": ""}
 	return p
 }
 
-// sound fails where nothing is said of a file, and nothing comes of it either.
-func sound(t *testing.T, r *report, ok bool) {
+// checkReported fails if a file was rejected without an error.
+func checkReported(t *testing.T, r *report, ok bool) {
 	t.Helper()
 	if _, problems := r.split(); !ok && len(problems) == 0 {
-		t.Fatal("it was not taken, and has no errors")
+		t.Fatal("the file was rejected without an error")
 	}
 }
 
 func FuzzModel(f *testing.F) {
-	seeds(f, "../../models/*/model.yaml", "testdata/bad/*/model.yaml", "testdata/*.yaml")
+	addSeeds(f, "../../models/*/model.yaml", "testdata/bad/*/model.yaml", "testdata/*.yaml")
 	f.Fuzz(func(t *testing.T, text []byte) {
-		p := fuzzed()
+		p := newFuzzProject()
 		d := p.draft(".", "forecast", filepath.Join("testdata", "model.yaml"))
 		root, ok := d.parse(text)
 		if ok {
 			d.build(root, "forecast")
-			p.checkTogether()
+			p.finish()
 		}
-		sound(t, p.report, ok)
+		checkReported(t, p.report, ok)
 	})
 }
 
 func FuzzProject(f *testing.F) {
-	seeds(f, "../../modeldispatch.yaml", "testdata/modeldispatch.yaml", "testdata/bad/*/modeldispatch.yaml")
+	addSeeds(f, "../../modeldispatch.yaml", "testdata/modeldispatch.yaml", "testdata/bad/*/modeldispatch.yaml")
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p := newProject(&report{}, Options{Environment: "prod"})
 		v, ok := p.parse(text)
-		sound(t, p.report, ok && p.build(v))
+		checkReported(t, p.report, ok && p.build(v))
 	})
 }
 
 func FuzzTaskDefinition(f *testing.F) {
-	seeds(f, "../../models/*/task-definition.json", "testdata/task-definition.json", "testdata/bad/*/task-definition.json")
+	addSeeds(f, "../../models/*/task-definition.json", "testdata/task-definition.json", "testdata/bad/*/task-definition.json")
 	f.Fuzz(func(t *testing.T, text []byte) {
-		p := fuzzed()
+		p := newFuzzProject()
 		d := p.draft(".", "forecast", filepath.Join("testdata", "model.yaml"))
 		model, ok := d.parse([]byte("name: forecast\ntask: { definition: x.json }"))
 		if !ok {
-			t.Fatal("the model is wrong")
+			t.Fatal("the model has an error")
 		}
 		d.root, d.definition = model, &member{name: "definition", value: model}
 		file := &document{report: p.report, file: "task-definition.json", model: "forecast", json: true}
 		root, ok := file.parse(text)
 		if ok {
-			d.takeDefinition(root)
+			d.useDefinition(root)
 		}
-		sound(t, p.report, ok && (d.model.Task.Definition != nil))
+		checkReported(t, p.report, ok && (d.model.Task.Definition != nil))
 	})
 }

@@ -1,7 +1,8 @@
 package catalog
 
-// members are what each object of a task definition can have, by its path without the numbers of lists, as ECS's
-// RegisterTaskDefinition takes it. Objects that are not here have keys of the user's own. A test holds it against the SDK.
+// members holds the field names that ECS's RegisterTaskDefinition accepts in each object of a task definition. The
+// key is the object's path without list indexes. Objects that are not in it, such as dockerLabels, have keys that the
+// user chooses. TestMembers compares it with the AWS SDK.
 var members = map[string]string{
 	"": `
 		containerDefinitions family cpu enableFaultInjection ephemeralStorage executionRoleArn inferenceAccelerators ipcMode
@@ -44,8 +45,9 @@ var members = map[string]string{
 	"volumes": `
 		configuredAtLaunch dockerVolumeConfiguration efsVolumeConfiguration fsxWindowsFileServerVolumeConfiguration host name
 		s3filesVolumeConfiguration`,
-	"volumes.dockerVolumeConfiguration":                                   "autoprovision driver driverOpts labels scope",
-	"volumes.efsVolumeConfiguration":                                      "fileSystemId authorizationConfig rootDirectory transitEncryption transitEncryptionPort",
+	"volumes.dockerVolumeConfiguration": "autoprovision driver driverOpts labels scope",
+	"volumes.efsVolumeConfiguration": `
+		fileSystemId authorizationConfig rootDirectory transitEncryption transitEncryptionPort`,
 	"volumes.efsVolumeConfiguration.authorizationConfig":                  "accessPointId iam",
 	"volumes.fsxWindowsFileServerVolumeConfiguration":                     "authorizationConfig fileSystemId rootDirectory",
 	"volumes.fsxWindowsFileServerVolumeConfiguration.authorizationConfig": "credentialsParameter domain",

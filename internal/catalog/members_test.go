@@ -9,7 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 )
 
-// TestMembers holds what a task definition can have against the SDK's RegisterTaskDefinition.
+// TestMembers compares members with the fields of RegisterTaskDefinition in the AWS SDK.
 func TestMembers(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
@@ -33,13 +33,13 @@ func TestMembers(t *testing.T) {
 		slices.Sort(names)
 		slices.Sort(known)
 		if !slices.Equal(names, known) {
-			t.Errorf("%q: the SDK has\n%s\nand members has\n%s", path, names, known)
+			t.Errorf("%q: the SDK has\n%s\nbut members has\n%s", path, names, known)
 		}
 	}
 	walk("", reflect.TypeFor[ecs.RegisterTaskDefinitionInput]())
 	for path := range members {
 		if !seen[path] {
-			t.Errorf("%q is in members, and not in the SDK", path)
+			t.Errorf("%q is in members, but not in the SDK", path)
 		}
 	}
 }

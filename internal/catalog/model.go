@@ -15,25 +15,25 @@ import (
 	"modeldispatch/internal/route"
 )
 
-// draft is a model that is being read.
+// draft holds a model while its model.yaml is read. Its methods report errors and go on, so one pass finds all errors.
 type draft struct {
 	*document
 	project    *project
-	model      model.Model
-	folder     string // relative
-	dir        string // of the project
-	root       value
-	image      *member // task.image
-	definition *member
-	upTo       *member // retry.out-of-memory.up-to
+	model      model.Model // the result so far
+	folder     string      // the model's folder, relative to dir
+	dir        string      // the project's folder
+	root       value       // the whole file
+	image      *member     // task.image
+	definition *member     // task.definition
+	maxMemory  *member     // retry.out-of-memory.max-memory
 	local      []model.Template
-	timezone   string
+	timezone   string // the model's own time zone; "" is UTC
 	inputs     map[string]position
 	outputs    map[string]member
 	triggers   []member
-	envNames   map[string]bool
 }
 
+// readModel reads the file of the model with this name. dir is the project's folder, and file is relative to it.
 func (p *project) readModel(dir, name, file string) {
 	d := p.draft(dir, name, file)
 	if root, ok := d.read(dir); ok {
@@ -45,25 +45,26 @@ func (p *project) draft(dir, name, file string) *draft {
 	return &draft{
 		document: &document{
 			report: p.report, file: filepath.ToSlash(file), model: name, variables: p.variables, defined: true,
-			least: fmt.Sprintf("name: %s and task: { definition: task-definition.json } are", name),
+			minimum: fmt.Sprintf("name: %s and task: { definition: task-definition.json }", name),
 		},
-		project: p, folder: filepath.Dir(file), dir: dir, inputs: map[string]position{}, outputs: map[string]member{}, envNames: map[string]bool{},
+		project: p, folder: filepath.Dir(file), dir: dir, inputs: map[string]position{}, outputs: map[string]member{},
 	}
 }
 
-// build builds the model of what its file has.
+// build reads the whole file, checks it, and adds the model to the project.
 func (d *draft) build(root value, name string) {
 	d.root = root
-	d.model.Folder = filepath.Join(d.dir, d.folder)
+	d.model.Dir = filepath.Join(d.dir, d.folder)
 	d.model.Policy = model.Policy{Timeout: model.DefaultTimeout, Retry: model.Retry{Attempts: 1}}
 	d.readFields(name)
 	d.readTask()
 	d.readTriggers()
-	d.checkWhole(name)
+	d.finish(name)
 	d.project.models = append(d.project.models, d.model)
 }
 
-// readFields reads the file, the parts that others refer to first.
+// readFields reads the fields of the file and the project's defaults. It reads inputs before the fields that refer to
+// them. It only collects the task's definition and the triggers: readTask and readTriggers read those later.
 func (d *draft) readFields(name string) {
 	given := map[string]member{}
 	readers := map[string]func(member){}
@@ -73,7 +74,7 @@ func (d *draft) readFields(name string) {
 	d.root.fields("a model", readers)
 	for _, m := range d.project.defaults {
 		if !slices.Contains(defaultable, m.name) {
-			m.doc.problem(m.key, false, "defaults cannot have %q; %s", m.name, meant(m.name, slices.Clone(defaultable)))
+			m.doc.problem(m.key, false, "defaults cannot have %q; %s", m.name, hint(m.name, slices.Clone(defaultable)))
 			continue
 		}
 		if _, own := given[m.name]; !own {
@@ -90,14 +91,17 @@ func (d *draft) readFields(name string) {
 	}
 }
 
-// fields are the fields of a model, in the order in which they are read.
+// fields lists the fields of model.yaml in the order in which they are read.
 var fields = []string{
 	"name", "description", "owner", "tags", "timezone", "inputs", "outputs", "task", "command", "environment", "local",
-	"timeout", "retry", "exit-codes", "concurrency", "debounce", "wait-for", "expect", "launches-per-hour", "triggers",
+	"timeout", "retry", "exit-codes", "concurrency", "debounce", "wait-for", "expect", "max-launches-per-hour", "triggers",
 }
 
-// defaultable are the fields that modeldispatch.yaml may give for all models.
-var defaultable = []string{"owner", "tags", "timezone", "timeout", "retry", "exit-codes", "concurrency", "debounce", "wait-for", "expect", "launches-per-hour"}
+// defaultable lists the fields that modeldispatch.yaml may set for all models.
+var defaultable = []string{
+	"owner", "tags", "timezone", "timeout", "retry", "exit-codes", "concurrency", "debounce", "wait-for", "expect",
+	"max-launches-per-hour",
+}
 
 func (d *draft) readField(field string, m member, name string) {
 	switch field {
@@ -143,9 +147,9 @@ func (d *draft) readName(m member, folder string) {
 	switch {
 	case !ok:
 	case !nameForm.MatchString(name):
-		m.errorf("%q is no name of a model: small letters, digits and hyphens are, at most 40, the first a letter", name)
+		m.errorf("%q is not a valid model name: %s", name, nameRule)
 	case name != folder:
-		m.errorf("the name is %q and the folder's %q: they must be equal", name, folder)
+		m.errorf("the name is %q, but the folder is %q: they must be equal", name, folder)
 	}
 	d.model.Name = folder
 }
@@ -156,21 +160,23 @@ func (d *draft) readTags(m member) {
 	for _, one := range list {
 		text, ok := one.text("tag " + one.name)
 		if ok && (len(one.name) > 128 || len(text) > 256 || strings.HasPrefix(strings.ToLower(one.name), "aws:")) {
-			one.errorf("tag %q: a key has at most 128 characters and does not begin with aws:, a value at most 256", one.name)
+			one.errorf("tag %q: a key may have at most 128 characters and must not start with aws:, and a value may have at most 256", one.name)
 		}
 		d.model.Tags[one.name] = text
 	}
 	if len(list) > 40 {
-		m.errorf("there are %d tags, and a task takes at most 40 beside ours", len(list))
+		m.errorf("the model has %d tags; the maximum is 40, because ECS allows 50 and modeldispatch adds its own", len(list))
 	}
 }
 
 var inputForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,39}$`)
 
+const inputRule = "use at most 40 lowercase letters, digits, hyphens and underscores, starting with a letter"
+
 func (d *draft) readInput(m member) {
 	in := model.Input{Name: m.name, Type: model.String}
 	if !inputForm.MatchString(m.name) {
-		d.problem(m.key, false, "%q is no name of an input: small letters, digits, hyphens and _ are, at most 40, the first a letter", m.name)
+		d.problem(m.key, false, "%q is not a valid input name: %s", m.name, inputRule)
 	}
 	var enum, format, fallback, file *member
 	ok := m.fields(fmt.Sprintf("input %q", m.name), map[string]func(member){
@@ -209,7 +215,7 @@ func (d *draft) readFormat(in *model.Input, m *member) {
 	}
 	text, ok := m.text("format")
 	if ok && in.Type != model.Date && in.Type != model.DateTime {
-		m.errorf("input %q is a %s, and only a date or datetime has a format", in.Name, in.Type)
+		m.errorf("input %q has type %s, but only a date or datetime can have a format", in.Name, in.Type)
 		return
 	}
 	if err := model.CheckFormat(text); err != nil {
@@ -225,7 +231,7 @@ func (d *draft) readEnum(in *model.Input, m *member) {
 	}
 	plain := *in
 	for _, v := range m.list() {
-		text, ok := v.text("a value of enum")
+		text, ok := v.text("an enum value")
 		if !ok {
 			continue
 		}
@@ -235,7 +241,7 @@ func (d *draft) readEnum(in *model.Input, m *member) {
 			continue
 		}
 		if slices.Contains(in.Enum, canonical) {
-			v.errorf("input %q: %q is there twice", in.Name, text)
+			v.errorf("input %q: enum lists %q twice", in.Name, text)
 			continue
 		}
 		in.Enum = append(in.Enum, canonical)
@@ -246,14 +252,14 @@ func (d *draft) readDefault(in *model.Input, m *member) {
 	if m == nil {
 		return
 	}
-	in.Default = &model.Template{} // one that is wrong has its own error, and nothing follows from it
+	in.Default = &model.Template{} // so that a default with an error does not also cause "input is not bound"
 	t, ok := d.template(m.value, "default")
 	if !ok {
 		return
 	}
 	for _, p := range t.Placeholders() {
 		if _, above := d.model.Input(p.Name); !above {
-			m.errorf("the default of %q mentions {%s}, which is no input above it; %s", in.Name, p.Name, meant(p.Name, d.inputNames()))
+			m.errorf("the default of %q mentions {%s}, which is not an input above it; %s", in.Name, p.Name, hint(p.Name, d.inputNames()))
 			return
 		}
 	}
@@ -277,21 +283,21 @@ func (d *draft) inputNames() []string {
 
 func (d *draft) readOutput(m member) {
 	if !inputForm.MatchString(m.name) {
-		d.problem(m.key, false, "%q is no name of an output: small letters, digits, hyphens and _ are, at most 40, the first a letter", m.name)
+		d.problem(m.key, false, "%q is not a valid output name: %s", m.name, inputRule)
 	}
 	t, ok := d.template(m.value, "an output")
 	if !ok {
 		return
 	}
 	if !strings.HasPrefix(t.String(), "s3://") {
-		m.errorf("output %q is %q, and an S3 URI s3://bucket/key is expected", m.name, t)
+		m.errorf("output %q is %q; expected an S3 URI of the form s3://bucket/key", m.name, t)
 	}
 	m.checkBucket(t.String())
 	d.checkInputs(m.value, t, true)
 	d.model.Outputs, d.outputs[m.name] = append(d.model.Outputs, model.Output{Name: m.name, URI: t}), m
 }
 
-// template reads text with placeholders.
+// template reads text with placeholders. It does not check that the placeholders exist.
 func (d *draft) template(v value, what string) (model.Template, bool) {
 	text, ok := v.text(what)
 	if !ok {
@@ -305,9 +311,10 @@ func (d *draft) template(v value, what string) (model.Template, bool) {
 	return t, true
 }
 
+// templates reads a command: a list of texts that may mention inputs.
 func (d *draft) templates(m member, what string) []model.Template {
 	if !m.isList() {
-		m.errorf("%s is %s, and a list is expected: [program, argument]", what, m.kind())
+		m.errorf("%s must be a list such as [program, argument], not %s", what, m.kind())
 		return nil
 	}
 	var all []model.Template
@@ -322,18 +329,18 @@ func (d *draft) templates(m member, what string) []model.Template {
 	return all
 }
 
-// checkInputs checks that a template mentions inputs of the model. Where it must be complete, it
-// cannot mention one that may be unset.
+// checkInputs checks that a template mentions only inputs of the model. If complete is true, it must not mention an
+// input that may be unset.
 func (d *draft) checkInputs(v value, t model.Template, complete bool) {
 	for _, p := range t.Placeholders() {
 		in, known := d.model.Input(p.Name)
 		switch {
 		case !known:
-			v.errorf("{%s} is no input of the model; %s", p.Name, meant(p.Name, d.inputNames()))
+			v.errorf("{%s} is not an input of the model; %s", p.Name, hint(p.Name, d.inputNames()))
 		case p.Format != "" && in.Type != model.Date && in.Type != model.DateTime:
-			v.errorf("{%s:%s} formats a date, and input %q is a %s", p.Name, p.Format, p.Name, in.Type)
+			v.errorf("{%s:%s} formats a date, but input %q has type %s", p.Name, p.Format, p.Name, in.Type)
 		case complete && in.Optional && in.Default == nil:
-			v.errorf("{%s} may be unset: give input %q a default, or leave it out here", p.Name, p.Name)
+			v.errorf("{%s} may be unset: give input %q a default, or remove the placeholder here", p.Name, p.Name)
 		}
 	}
 }
@@ -343,8 +350,8 @@ func (d *draft) readEnvironment(m member) {
 	for _, one := range list {
 		switch {
 		case !variableNameForm.MatchString(one.name):
-			d.problem(one.key, false, "%q is no name of a variable", one.name)
-		case reserved(one.name):
+			d.problem(one.key, false, "%q is not a valid variable name: %s", one.name, variableNameRule)
+		case isReserved(one.name):
 			d.problem(one.key, false, "variable %s is set by modeldispatch: choose another name", one.name)
 		}
 		t, ok := d.template(one.value, "variable "+one.name)
@@ -356,18 +363,23 @@ func (d *draft) readEnvironment(m member) {
 	}
 }
 
-func reserved(name string) bool {
-	return name == "MODEL_NAME" || name == "RUN_ID" || name == "RUN_ATTEMPT" || strings.HasPrefix(name, "INPUT_") || strings.HasPrefix(name, "OUTPUT_")
+// isReserved reports whether modeldispatch itself sets the environment variable for each run.
+func isReserved(name string) bool {
+	switch name {
+	case "MODEL_NAME", "RUN_ID", "RUN_ATTEMPT":
+		return true
+	}
+	return strings.HasPrefix(name, "INPUT_") || strings.HasPrefix(name, "OUTPUT_")
 }
 
-// checkWhole checks what the parts of a model get wrong together.
-func (d *draft) checkWhole(name string) {
+// finish makes the checks that need all parts of the model.
+func (d *draft) finish(name string) {
 	if len(d.local) > 0 && d.project.options.Processes {
 		d.model.Command = d.local
 	}
 	seen := map[string]string{}
 	for _, in := range d.model.Inputs {
-		d.checkName(seen, model.EnvironmentName("INPUT", in.Name), in.Name, d.inputs[in.Name])
+		d.checkVariable(seen, model.EnvironmentName("INPUT", in.Name), in.Name, d.inputs[in.Name])
 	}
 	d.checkLoop()
 	rendered := model.Rendered{Container: d.model.Task.Container}
@@ -377,53 +389,62 @@ func (d *draft) checkWhole(name string) {
 	for _, v := range d.model.Environment {
 		rendered.Environment = append(rendered.Environment, model.EnvironmentPair{Name: v.Name, Value: v.Value.String()})
 	}
-	if err := fargate.NewRequest(rendered, fargate.Launch{Deployment: d.project.deployment, Run: name, Attempt: 1}).Check(); err != nil {
+	request := fargate.NewRequest(rendered, fargate.Launch{Deployment: d.project.deployment, Run: name, Attempt: 1})
+	if err := request.Check(); err != nil {
 		d.root.errorf("command and environment do not fit into one RunTask call: %v", err)
 	}
 }
 
-func (d *draft) checkName(seen map[string]string, variable, name string, at position) {
+// checkVariable reports an input whose environment variable has the same name as another input's. seen holds the inputs
+// by variable.
+func (d *draft) checkVariable(seen map[string]string, variable, name string, at position) {
 	if other, twice := seen[variable]; twice {
-		d.problem(at, false, "inputs %q and %q would both be variable %s", other, name, variable)
+		d.problem(at, false, "inputs %q and %q would both set the variable %s: rename one of them", other, name, variable)
 	}
 	seen[variable] = name
 }
 
-// checkLoop finds a model that would start itself: by an output that one of its own arrivals takes.
+// checkLoop reports a model that would start itself, because one of its outputs matches one of its own arrival
+// patterns.
 func (d *draft) checkLoop() {
 	for _, t := range d.model.Triggers {
 		for _, text := range t.Arrival {
 			arrival, err := route.ParseArrival(text)
 			if err != nil {
-				continue // it has been said
+				continue // readArrival has reported it
 			}
 			for _, out := range d.model.Outputs {
-				if uri, taken := d.takes(arrival, out.URI); taken {
-					d.outputs[out.Name].errorf("output %q can be %s, which the model's own arrival %s takes: it would start itself for ever; write elsewhere", out.Name, uri, text)
+				if uri, matches := d.matchingSample(arrival, out.URI); matches {
+					d.outputs[out.Name].errorf("output %q can be %s, which matches the model's own arrival %s: "+
+						"the model would start itself forever; write the output elsewhere", out.Name, uri, text)
 				}
 			}
 		}
 	}
 }
 
-// takes says whether an arrival takes an object of this name for some inputs, and which.
-func (d *draft) takes(a route.Arrival, t model.Template) (string, bool) {
-	for _, inputs := range d.samples() {
+// matchingSample expands the URI of an output with sample inputs, and returns the first result that the arrival pattern
+// matches.
+func (d *draft) matchingSample(a route.Arrival, t model.Template) (string, bool) {
+	for _, inputs := range d.sampleInputs() {
 		uri, absent := t.Expand(d.model.Lookup(inputs))
 		bucket, key, err := model.SplitS3(uri.Text)
 		if absent != "" || err != nil {
 			continue
 		}
-		if _, taken := a.Match(bucket, key); taken {
+		if _, matches := a.Match(bucket, key); matches {
 			return uri.Text, true
 		}
 	}
 	return "", false
 }
 
-// samples are inputs that a run may have: one of each type, and each value of those that have only some.
-func (d *draft) samples() []model.Inputs {
-	one := map[model.Type]string{model.Date: "2026-01-31", model.DateTime: "2026-01-31T00:00:00Z", model.Integer: "1", model.Number: "1", model.Boolean: "true"}
+// sampleInputs returns examples of the inputs of a run: a first one with a value of each input's type, and one more for
+// each enum value of each input.
+func (d *draft) sampleInputs() []model.Inputs {
+	one := map[model.Type]string{
+		model.Date: "2026-01-31", model.DateTime: "2026-01-31T00:00:00Z", model.Integer: "1", model.Number: "1", model.Boolean: "true",
+	}
 	first := model.Inputs{}
 	for _, in := range d.model.Inputs {
 		first[in.Name] = cmp.Or(one[in.Type], "x")
@@ -442,6 +463,7 @@ func (d *draft) samples() []model.Inputs {
 	return all
 }
 
+// rawJSON returns the JSON of a value, or nil if it has none.
 func rawJSON(v any) json.RawMessage {
 	text, err := json.Marshal(v)
 	if err != nil {

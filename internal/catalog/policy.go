@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,7 +12,7 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// readPolicy reads one of the policies.
+// readPolicy reads one of the fields that describe how runs are treated.
 func (d *draft) readPolicy(field string, m member) {
 	switch field {
 	case "timeout":
@@ -32,8 +33,8 @@ func (d *draft) readPolicy(field string, m member) {
 		d.readWaitFor(m)
 	case "expect":
 		d.readExpect(m)
-	case "launches-per-hour":
-		d.model.Policy.Brake, _ = m.integer("launches-per-hour", 1, 100_000)
+	case "max-launches-per-hour":
+		d.model.Policy.MaxLaunchesPerHour, _ = m.integer("max-launches-per-hour", 1, 100_000)
 	}
 }
 
@@ -43,19 +44,19 @@ func (d *draft) readRetry(m member) {
 		"attempts":  func(f member) { r.Attempts, _ = f.integer("attempts", 1, 100) },
 		"timed-out": func(f member) { r.TimedOut = f.boolean("timed-out") },
 		"lost":      func(f member) { r.Lost = f.boolean("lost") },
-		"backoff":   func(f member) { r.BackoffMin, r.BackoffMax = f.span() },
+		"backoff":   func(f member) { r.BackoffMin, r.BackoffMax = f.backoff() },
 		"out-of-memory": func(f member) {
-			f.fields("out-of-memory", map[string]func(member){"up-to": func(g member) {
-				if n, ok := g.integer("up-to", 512, 122880); ok {
-					r.OutOfMemory, d.upTo = &model.OutOfMemory{UpTo: n}, &g
+			f.fields("out-of-memory", map[string]func(member){"max-memory": func(g member) {
+				if n, ok := g.memory("max-memory", 512, 122880); ok {
+					r.OutOfMemory, d.maxMemory = &model.OutOfMemory{MaxMemory: n}, &g
 				}
 			}})
 		},
 	})
 }
 
-// span is a range of durations: 30s .. 15m.
-func (v value) span() (from, to time.Duration) {
+// backoff reads a range of durations such as 30s .. 15m, or one duration for a backoff that does not grow.
+func (v value) backoff() (from, to time.Duration) {
 	text, ok := v.text("backoff")
 	if !ok {
 		return 0, 0
@@ -67,26 +68,27 @@ func (v value) span() (from, to time.Duration) {
 		to, highErr = parseDuration(strings.TrimSpace(high))
 	}
 	if lowErr != nil || highErr != nil {
-		v.errorf("backoff is %q, and a range as 30s .. 15m is expected", text)
+		v.errorf("backoff is %q; expected a range such as 30s .. 15m", text)
 		return 0, 0
 	}
 	if to < from {
-		v.errorf("backoff %q ends before it starts", text)
+		v.errorf("backoff is %q: the first duration must not be longer than the second", text)
 	}
 	return from, to
 }
 
 func (d *draft) readExitCodes(m member) {
 	list, _ := m.members("exit-codes")
-	d.model.Policy.ExitCodes = map[int]model.Verdict{}
+	d.model.Policy.ExitCodes = map[int]model.ExitCodeAction{}
 	for _, one := range list {
 		code, err := strconv.Atoi(one.name)
 		if err != nil || code < 1 || code > 255 {
-			d.problem(one.key, false, "%q is no exit code that can mean something: 1 to 255 can", one.name)
+			d.problem(one.key, false, "exit-codes: %q is not a whole number from 1 to 255", one.name)
 			continue
 		}
-		if word, ok := one.word("an exit code's meaning", string(model.VerdictSkipped), string(model.VerdictRetry), string(model.VerdictFail)); ok {
-			d.model.Policy.ExitCodes[code] = model.Verdict(word)
+		word, ok := one.word("exit code "+one.name, string(model.ExitCodeSkip), string(model.ExitCodeRetry), string(model.ExitCodeFail))
+		if ok {
+			d.model.Policy.ExitCodes[code] = model.ExitCodeAction(word)
 		}
 	}
 }
@@ -95,7 +97,7 @@ func (d *draft) readConcurrency(m member) {
 	c := &model.Concurrency{Overlap: model.OverlapQueue}
 	m.fields("concurrency", map[string]func(member){
 		"limit": func(f member) { c.Limit, _ = f.integer("limit", 1, 200) },
-		"per":   func(f member) { c.Per = d.per(f) },
+		"per":   func(f member) { c.Per = d.readPer(f) },
 		"overlap": func(f member) {
 			word, _ := f.word("overlap", string(model.OverlapQueue), string(model.OverlapSkip), string(model.OverlapReplace))
 			c.Overlap = model.Overlap(word)
@@ -103,64 +105,84 @@ func (d *draft) readConcurrency(m member) {
 		"pool": func(f member) {
 			c.Pool, _ = f.text("pool")
 			if _, known := d.project.pools[c.Pool]; !known {
-				f.errorf("there is no pool %q in %s; %s", c.Pool, ProjectFile, meant(c.Pool, keys(d.project.pools)))
+				f.errorf("there is no pool %q in %s; %s", c.Pool, ProjectFile, hint(c.Pool, slices.Collect(maps.Keys(d.project.pools))))
 			}
 		},
 	})
 	if (c.Limit > 0) == (c.Pool != "") {
-		m.errorf("concurrency needs either a limit or a pool")
+		m.errorf("concurrency needs exactly one of limit and pool")
 	}
 	switch {
 	case c.Pool == "":
-	case !c.Per.IsZero():
-		m.errorf("a pool is shared by its models, so it has no per: leave per out, or give the model a limit of its own")
+	case c.Per != nil:
+		m.errorf("concurrency cannot have both pool and per, because the models share the pool: remove per, or use limit instead of pool")
 	case c.Overlap == model.OverlapReplace:
-		m.errorf("overlap: replace would end runs of other models of pool %q: queue and skip are right for a pool", c.Pool)
+		m.errorf("overlap: replace would cancel runs of other models in pool %q: use queue or skip", c.Pool)
 	}
 	d.model.Policy.Concurrency = c
 }
 
-func keys[V any](m map[string]V) []string {
-	var all []string
-	for k := range m {
-		all = append(all, k)
+// readPer reads the name of an input, or a list of names. It leaves out names with an error.
+func (d *draft) readPer(m member) model.Per {
+	per := model.Per{}
+	for _, v := range m.list() {
+		name, ok := v.text("per")
+		if !ok {
+			continue
+		}
+		in, known := d.model.Input(name)
+		switch t, err := model.ParseTemplate(name); {
+		case err == nil && len(t.Placeholders()) > 0:
+			v.errorf("per is %q; expected the names of inputs, without braces: %s", name, perOf(t))
+		case !known:
+			v.errorf("per: %q is not an input of the model; %s", name, hint(name, d.inputNames()))
+		case in.Optional && in.Default == nil:
+			v.errorf("per: input %q may be unset: give it a default, or remove it here", name)
+		case slices.Contains(per, name):
+			v.errorf("per lists input %q twice", name)
+		default:
+			per = append(per, name)
+		}
 	}
-	return all
+	return per
 }
 
-// per is a key made of inputs.
-func (d *draft) per(m member) model.Template {
-	t, ok := d.template(m.value, "per")
-	if ok {
-		d.checkInputs(m.value, t, true)
+// perOf returns the correct form of a per that was written as a template: `per: [region, date]` for {region}/{date}.
+func perOf(t model.Template) string {
+	var names []string
+	for _, p := range t.Placeholders() {
+		names = append(names, p.Name)
 	}
-	return t
+	if len(names) == 1 {
+		return "per: " + names[0]
+	}
+	return "per: [" + strings.Join(names, ", ") + "]"
 }
 
-// longest is how many times as long as its quiet a group of events is kept open, where the model does not say.
-const longest = 10
+// defaultDelayFactor times quiet is the default of max-delay.
+const defaultDelayFactor = 10
 
 func (d *draft) readDebounce(m member) {
 	b := &model.Debounce{}
 	m.fields("debounce", map[string]func(member){
-		"quiet":   func(f member) { b.Quiet, _ = f.duration("quiet") },
-		"at-most": func(f member) { b.AtMost, _ = f.duration("at-most") },
-		"per":     func(f member) { b.Per = d.per(f) },
+		"quiet":     func(f member) { b.Quiet, _ = f.duration("quiet") },
+		"max-delay": func(f member) { b.MaxDelay, _ = f.duration("max-delay") },
+		"per":       func(f member) { b.Per = d.readPer(f) },
 	})
 	if b.Quiet == 0 {
-		m.errorf("debounce needs quiet: how long nothing must happen")
+		m.errorf("debounce needs quiet: the time without an event after which a window closes, such as 2m")
 	}
-	if b.AtMost > 0 && b.AtMost < b.Quiet {
-		m.errorf("debounce: quiet (%s) is longer than at-most (%s)", b.Quiet, b.AtMost)
+	if b.MaxDelay > 0 && b.MaxDelay < b.Quiet {
+		m.errorf("debounce: quiet (%s) must not be longer than max-delay (%s)", b.Quiet, b.MaxDelay)
 	}
-	if b.AtMost == 0 { // else events that keep coming would keep the run from ever starting
-		b.AtMost = longest * b.Quiet
+	if b.MaxDelay == 0 { // without a maximum, a steady flow of events would keep the window open forever
+		b.MaxDelay = defaultDelayFactor * b.Quiet
 	}
 	d.model.Policy.Debounce = b
 }
 
-// mostObjects is how many objects a run waits for at most: they are noted in one commit.
-const mostObjects = 50
+// maxObjects is the maximum number of objects that a run waits for. One commit of the store records all of them.
+const maxObjects = 50
 
 func (d *draft) readWaitFor(m member) {
 	w := &model.WaitFor{}
@@ -173,20 +195,20 @@ func (d *draft) readWaitFor(m member) {
 				}
 				d.checkInputs(v, t, true)
 				if !strings.HasPrefix(t.String(), "s3://") {
-					v.errorf("%q is no S3 URI s3://bucket/key", t)
+					v.errorf("%q is not an S3 URI of the form s3://bucket/key", t)
 				}
 				v.checkBucket(t.String())
 				w.Objects = append(w.Objects, t)
 			}
 		},
-		"newer-than": func(f member) { w.NewerThan, _ = f.duration("newer-than") },
-		"timeout":    func(f member) { w.Timeout, _ = f.duration("timeout") },
+		"max-age": func(f member) { w.MaxAge, _ = f.duration("max-age") },
+		"timeout": func(f member) { w.Timeout, _ = f.duration("timeout") },
 	})
 	switch {
 	case len(w.Objects) == 0:
 		m.errorf("wait-for needs objects: a list of S3 URIs")
-	case len(w.Objects) > mostObjects:
-		m.errorf("wait-for has %d objects, and at most %d are waited for: name one that is written last", len(w.Objects), mostObjects)
+	case len(w.Objects) > maxObjects:
+		m.errorf("wait-for has %d objects; the maximum is %d: list only the objects that are written last", len(w.Objects), maxObjects)
 	}
 	d.model.Policy.WaitFor = w
 }
@@ -203,19 +225,46 @@ func (d *draft) readExpect(m member) {
 		},
 		"timezone": func(f member) { e.Timezone = f.zone() },
 		"per": func(f member) {
-			e.Per, _ = f.text("per")
-			if in, known := d.model.Input(e.Per); !known || len(in.Enum) == 0 {
-				f.errorf("expect per %q: an input with an enum is needed, so that it is known what to expect", e.Per)
-			}
+			e.Per = d.readPer(f)
+			d.checkExpectPer(f, e)
 		},
 	})
 	if e.SuccessBy == "" {
-		m.errorf("expect needs success-by: a cron() by which a run must have succeeded")
+		m.errorf("expect needs success-by: a cron() expression for the times by which a run must have succeeded")
 	}
 	d.model.Policy.Expect = e
 }
 
-// checkSize checks a Fargate size.
+// checkExpectPer checks that each input of expect.per has an enum, and that no two combinations of values have the same
+// text (model.Per.Value).
+func (d *draft) checkExpectPer(m member, e *model.Expect) {
+	n := 1
+	for _, name := range e.Per {
+		in, _ := d.model.Input(name)
+		if len(in.Enum) == 0 {
+			m.errorf("expect.per names input %q, which has no enum: give it one, so that the program knows which runs to expect", name)
+			e.Per = nil
+			return
+		}
+		n *= len(in.Enum)
+	}
+	if n > maxCombinations {
+		m.errorf("expect.per has %d combinations; the maximum is %d", n, maxCombinations)
+		e.Per = nil
+		return
+	}
+	seen := map[string]bool{}
+	d.model.Policy.Expect = e
+	for _, c := range d.model.ExpectedCombinations() {
+		if value := e.Per.Value(c); seen[value] {
+			m.errorf("expect.per: two combinations have the same text %s: remove \",\" and \"=\" from the enum values", value)
+		} else {
+			seen[value] = true
+		}
+	}
+}
+
+// checkSize checks that Fargate offers tasks with these CPU units and MiB.
 func checkSize(v value, cpu, memory int) {
 	if fargate.ValidSize(cpu, memory) {
 		return
@@ -231,11 +280,11 @@ func checkSize(v value, cpu, memory int) {
 		for _, s := range fargate.Sizes() {
 			cpus = append(cpus, strconv.Itoa(s.CPU))
 		}
-		v.errorf("Fargate has no tasks with %d CPU units; it has %s", cpu, strings.Join(slices.Compact(cpus), ", "))
+		v.errorf("Fargate does not offer %d CPU units; use one of %s", cpu, strings.Join(slices.Compact(cpus), ", "))
 		return
 	}
 	if len(right) > 6 {
 		right = []string{right[0], right[1], "…", right[len(right)-1]}
 	}
-	v.errorf("Fargate has no task with %d CPU units and %d MiB; with this CPU it has %s MiB", cpu, memory, strings.Join(right, ", "))
+	v.errorf("Fargate does not offer %d CPU units with %d MiB; with this CPU, use one of %s MiB", cpu, memory, strings.Join(right, ", "))
 }

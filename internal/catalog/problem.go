@@ -7,16 +7,17 @@ import (
 	"strings"
 )
 
-// Problem is something that is wrong with a project's files, and where.
+// Problem is one error or warning about a project's files.
 type Problem struct {
-	File    string `json:"file"`             // relative to the project's folder
-	Line    int    `json:"line,omitempty"`   // from 1; 0 is the file as a whole
-	Column  int    `json:"column,omitempty"` // in characters, from 1
-	Model   string `json:"model,omitempty"`  // "" in modeldispatch.yaml
-	Message string `json:"message"`          // the cause; what would be right
-	Warning bool   `json:"warning"`          // it works, but probably not as meant
+	File    string `json:"file"`             // path relative to the project's folder
+	Line    int    `json:"line,omitempty"`   // line, counted from 1; 0 means the file as a whole
+	Column  int    `json:"column,omitempty"` // column in characters, counted from 1
+	Model   string `json:"model,omitempty"`  // name of the model; "" in modeldispatch.yaml
+	Message string `json:"message"`          // the cause, and then the correct form
+	Warning bool   `json:"warning"`          // true for a file that compiles, but probably does not do what its author wants
 }
 
+// String returns the problem as one line: file:line:col: model "x": message.
 func (p Problem) String() string {
 	var text strings.Builder
 	text.WriteString(p.File)
@@ -33,9 +34,10 @@ func (p Problem) String() string {
 	return text.String() + p.Message
 }
 
-// Problems are all errors of a project, by file and line.
+// Problems is the error that Compile and Stack return: all errors of a project, sorted by file and line.
 type Problems []Problem
 
+// Error returns the problems, one on each line.
 func (p Problems) Error() string {
 	var lines []string
 	for _, one := range p {
@@ -44,10 +46,10 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// report collects problems.
+// report collects the problems of a project.
 type report struct{ all []Problem }
 
-// split gives the warnings and the errors, each by file and line.
+// split returns the warnings and the errors, both sorted by file and line and without duplicates.
 func (r *report) split() (warnings []Problem, errors Problems) {
 	slices.SortStableFunc(r.all, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, strings.Compare(a.Message, b.Message))
@@ -62,7 +64,7 @@ func (r *report) split() (warnings []Problem, errors Problems) {
 	return warnings, errors
 }
 
-// nearest is the known word that is meant by one that is nearly it; "" where there is none.
+// nearest returns the known word that is most similar to word, or "" if none is similar enough to be a typing error.
 func nearest(word string, known []string) string {
 	best, distance := "", 1+len(word)/3
 	for _, k := range known {
@@ -73,8 +75,9 @@ func nearest(word string, known []string) string {
 	return best
 }
 
-// meant is the end of an error about an unknown word: the nearest known one, or all of them.
-func meant(word string, known []string) string {
+// hint returns the end of an error about an unknown name: the most similar known name, or else all known names if they
+// are at most 12. It sorts known in place.
+func hint(word string, known []string) string {
 	slices.Sort(known)
 	known = slices.Compact(known)
 	best := nearest(word, known)
@@ -86,12 +89,21 @@ func meant(word string, known []string) string {
 	case len(known) == 1:
 		return "there is " + known[0]
 	case len(known) > 12:
-		return "none that there is has a name like it"
+		return "no known name is similar"
 	}
 	return "there are " + strings.Join(known, ", ")
 }
 
-// edits is the number of letters to insert, delete or replace between two words.
+// wordHint returns the end of an error about a value that is not one of a few words: the most similar word, or else
+// all.
+func wordHint(text string, words []string) string {
+	if best := nearest(text, words); best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return "expected one of " + strings.Join(words, ", ")
+}
+
+// edits returns the edit distance of two words: how many letters must be inserted, deleted or replaced.
 func edits(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

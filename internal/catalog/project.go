@@ -10,26 +10,27 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// project is modeldispatch.yaml, and what is read with it.
+// project holds modeldispatch.yaml for one environment, and the models that were read so far.
 type project struct {
 	*document
 	options    Options
 	deployment string
-	paused     bool
-	pools      map[string]int
-	defaults   []member // fields of a model that has none of its own
+	paused     bool           // triggers: paused
+	pools      map[string]int // limits by name
+	defaults   []member       // fields for the models that do not set them
 	models     []model.Model
-	folders    []string // of the models that were read, right or wrong
+	folders    []string // the folders in models/ that have a model.yaml, with or without errors
 	follows    []follow
 }
 
-// environment is one of a project's environments.
+// environment is one entry of `environments`.
 type environment struct {
 	stack     string
 	variables map[string]string
 	paused    bool
 }
 
+// readProject reads modeldispatch.yaml. It returns false if the file cannot be read or lacks the environment.
 func readProject(r *report, dir string, o Options) (*project, bool) {
 	p := newProject(r, o)
 	v, ok := p.read(dir)
@@ -37,10 +38,14 @@ func readProject(r *report, dir string, o Options) (*project, bool) {
 }
 
 func newProject(r *report, o Options) *project {
-	return &project{document: &document{report: r, file: ProjectFile, least: "environments: { local: {} } is"}, options: o, pools: map[string]int{}}
+	return &project{
+		document: &document{report: r, file: ProjectFile, minimum: "environments: { local: {} }"},
+		options:  o, pools: map[string]int{},
+	}
 }
 
-// build takes what the file has, for the environment of the options. It says whether that is there.
+// build reads the fields of the file for the environment of the options. It returns false if that environment does not
+// exist.
 func (p *project) build(v value) bool {
 	o := p.options
 	var environments value
@@ -68,7 +73,7 @@ func (p *project) build(v value) bool {
 		if environments.doc == nil {
 			environments = v
 		}
-		environments.errorf("there is no environment %q; %s", o.Environment, meant(o.Environment, slices.Collect(maps.Keys(all))))
+		environments.errorf("there is no environment %q; %s", o.Environment, hint(o.Environment, slices.Collect(maps.Keys(all))))
 		return false
 	}
 	p.deployment, p.paused, p.variables = o.Deployment, e.paused, e.variables
@@ -79,7 +84,7 @@ func (p *project) build(v value) bool {
 		p.deployment = "modeldispatch"
 	}
 	if !nameForm.MatchString(p.deployment) {
-		v.errorf("the deployment %q is no name: small letters, digits and hyphens are, at most 40, the first a letter", p.deployment)
+		v.errorf("%q is not a valid deployment name: %s", p.deployment, nameRule)
 	}
 	p.defined = true
 	return true
@@ -88,6 +93,11 @@ func (p *project) build(v value) bool {
 var (
 	nameForm         = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
 	variableNameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+)
+
+const (
+	nameRule         = "use at most 40 lowercase letters, digits and hyphens, starting with a letter"
+	variableNameRule = "use letters, digits and underscores, not starting with a digit"
 )
 
 func readEnvironment(m member) environment {
@@ -102,7 +112,7 @@ func readEnvironment(m member) environment {
 			list, _ := f.members("variables")
 			for _, one := range list {
 				if !variableNameForm.MatchString(one.name) || strings.HasPrefix(one.name, "AWS") {
-					one.doc.problem(one.key, false, "%q is no name of a variable: letters, digits and _ are, not beginning with AWS", one.name)
+					one.doc.problem(one.key, false, "%q is not a valid variable name: %s or with AWS", one.name, variableNameRule)
 					continue
 				}
 				e.variables[one.name], _ = one.text("variable " + one.name)
@@ -112,14 +122,14 @@ func readEnvironment(m member) environment {
 	return e
 }
 
-// zone checks a time zone's name.
+// zone reads the name of a time zone.
 func (v value) zone() string {
 	name, ok := v.text("timezone")
 	if !ok {
 		return ""
 	}
 	if _, err := time.LoadLocation(name); err != nil || name == "" || name == "Local" {
-		v.errorf("there is no time zone %q; IANA names are right, as Europe/Berlin or UTC", name)
+		v.errorf("there is no time zone %q; use an IANA name such as Europe/Berlin or UTC", name)
 		return ""
 	}
 	return name

@@ -11,9 +11,10 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// capacities are the words of task.capacity.
+// capacities lists the words that task.capacity accepts.
 var capacities = []string{string(model.OnDemand), string(model.Spot), string(model.EC2), string(model.External)}
 
+// readTaskFields reads task. readTask reads task.definition later.
 func (d *draft) readTaskFields(m member) {
 	t := &d.model.Task
 	m.fields("task", map[string]func(member){
@@ -26,7 +27,7 @@ func (d *draft) readTaskFields(m member) {
 			for _, v := range f.list() {
 				word, ok := v.word("capacity", capacities...)
 				if ok && slices.Contains(t.Capacity, model.Capacity(word)) {
-					v.errorf("capacity %q is there twice", word)
+					v.errorf("capacity lists %q twice", word)
 				}
 				if ok {
 					t.Capacity = append(t.Capacity, model.Capacity(word))
@@ -39,22 +40,23 @@ func (d *draft) readTaskFields(m member) {
 	}
 }
 
-// ecsName is the form of the names of containers and volumes:
+// ecsName matches the names that ECS accepts for containers and volumes:
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
 var ecsName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 
-const ecsNames = "ECS takes names of letters from a to z, digits, hyphens and underscores, at most 255"
+const ecsNameRule = "ECS allows at most 255 letters (a-z and A-Z), digits, hyphens and underscores"
 
 var (
-	familyForm     = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}(:[1-9][0-9]*)?$`)
-	definitionARN  = regexp.MustCompile(`^arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/[A-Za-z0-9_-]{1,255}(:[1-9][0-9]*)?$`)
+	familyForm    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}(:[1-9][0-9]*)?$`)
+	definitionARN = regexp.MustCompile(
+		`^arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/[A-Za-z0-9_-]{1,255}(:[1-9][0-9]*)?$`)
 	definitionFile = regexp.MustCompile(`\.json$`)
 )
 
-// readTask reads task.definition, once everything else of the model is known.
+// readTask reads task.definition when all other fields of the model except the triggers are known.
 func (d *draft) readTask() {
 	if d.definition == nil {
-		d.root.errorf("a model needs task.definition: a file with a task definition, a family, family:revision or an ARN")
+		d.root.errorf("a model needs task.definition: a .json file with a task definition, a family, family:revision or an ARN")
 		return
 	}
 	name, ok := d.definition.text("definition")
@@ -66,25 +68,29 @@ func (d *draft) readTask() {
 		d.model.Task.Family = name
 		switch container := d.model.Task.Container; {
 		case container == "":
-			d.definition.errorf("task definition %s is not a file here, so task.container must name the model's container", name)
+			d.definition.errorf("task definition %s is not a file of the project, "+
+				"so task.container must name the container that runs the model", name)
 		case !ecsName.MatchString(container):
-			d.definition.errorf("task.container is %q: %s", container, ecsNames)
+			d.definition.errorf("task.container is %q: %s", container, ecsNameRule)
 		}
 		if d.image != nil {
-			d.image.errorf("task.image is for a definition that is a file here; %s has its own image", name)
+			d.image.errorf("task.image needs a task definition that is a file of the project; %s has its own image", name)
 		}
 		d.checkOverride(*d.definition, 0, 0)
 	default:
-		d.definition.errorf("%q is neither a .json file, nor a family, family:revision or ARN of a task definition", name)
+		d.definition.errorf("task.definition is %q; expected a .json file, a family, family:revision or an ARN", name)
 	}
 }
 
-// readDefinition reads, checks and normalises a task definition that is a file of the model.
+// readDefinition reads a task definition that is a file in the model's folder.
 func (d *draft) readDefinition(name string) {
-	file := &document{report: d.report, file: filepath.ToSlash(filepath.Join(d.folder, name)), model: d.document.model, json: true, least: "a task definition, as aws ecs register-task-definition reads it, is"}
+	file := &document{
+		report: d.report, file: filepath.ToSlash(filepath.Join(d.folder, name)), model: d.document.model, json: true,
+		minimum: "a task definition in the form that aws ecs register-task-definition reads",
+	}
 	text, err := os.ReadFile(filepath.Join(d.dir, file.file))
 	if err != nil {
-		d.definition.errorf("%s cannot be read: %v", file.file, errors.Unwrap(err))
+		d.definition.errorf("cannot read %s: %v", file.file, errors.Unwrap(err))
 		d.checkOverride(*d.definition, 0, 0)
 		return
 	}
@@ -93,16 +99,16 @@ func (d *draft) readDefinition(name string) {
 		d.checkOverride(*d.definition, 0, 0)
 		return
 	}
-	d.takeDefinition(root)
+	d.useDefinition(root)
 }
 
-// takeDefinition takes a definition for the model's, in the form in which it is registered.
-func (d *draft) takeDefinition(root value) {
-	root, tags := described(root)
+// useDefinition checks a task definition, and sets it as the model's in the form in which it is registered.
+func (d *draft) useDefinition(root value) {
+	root, tags := unwrapDescribed(root)
 	decoded, ok := root.decoded(0)
 	fields, isObject := decoded.(map[string]any)
 	if !ok || !isObject {
-		root.errorf("it is %s, and a task definition is a JSON object, as aws ecs register-task-definition reads it", root.kind())
+		root.errorf("a task definition must be a JSON object in the form that aws ecs register-task-definition reads, not %s", root.kind())
 		return
 	}
 	if tags != nil {
@@ -110,14 +116,14 @@ func (d *draft) takeDefinition(root value) {
 	}
 	l := &lint{draft: d, root: root, places: map[string]value{}}
 	l.index("", "", root, 0)
-	l.definition(fields)
+	l.normalize(fields)
 	d.model.Task.Definition = rawJSON(fields)
 	d.model.Task.Family = fmt.Sprint(fields["family"])
 }
 
-// described takes the answer of aws ecs describe-task-definition apart, which has the definition in an object of its own
-// and its tags beside it. A definition itself is left as it is.
-func described(root value) (definition value, tags any) {
+// unwrapDescribed returns the task definition and the tags in the output of aws ecs describe-task-definition, which has
+// them in two separate objects. It returns any other value unchanged.
+func unwrapDescribed(root value) (definition value, tags any) {
 	if !root.isObject() {
 		return root, nil
 	}
@@ -136,7 +142,9 @@ func described(root value) (definition value, tags any) {
 	return definition, tags
 }
 
-// checkOverride checks task.cpu and task.memory, with the definition's own where one is missing.
+// checkOverride checks the size of the task: task.cpu and task.memory, or for each that is not set, the task
+// definition's own value. 0 means that the definition's value is not known. It also checks max-memory, which depends
+// on the size.
 func (d *draft) checkOverride(at member, cpu, memory int) {
 	t := d.model.Task
 	if t.CPU > 0 {
@@ -145,23 +153,26 @@ func (d *draft) checkOverride(at member, cpu, memory int) {
 	if t.Memory > 0 {
 		memory = t.Memory
 	}
-	d.checkLadder(memory)
-	if (t.CPU > 0 || t.Memory > 0) && d.fargate() && cpu > 0 && memory > 0 {
+	d.checkMaxMemory(memory)
+	if (t.CPU > 0 || t.Memory > 0) && d.usesFargate() && cpu > 0 && memory > 0 {
 		checkSize(at.value, cpu, memory)
 	}
 }
 
-// checkLadder checks retry.out-of-memory against the memory that the first attempt has.
-func (d *draft) checkLadder(memory int) {
+// checkMaxMemory checks that retry.out-of-memory allows more memory than the first attempt has.
+func (d *draft) checkMaxMemory(memory int) {
 	switch {
-	case d.upTo == nil:
-	case !d.fargate():
-		d.upTo.errorf("only Fargate tasks can be launched with more memory, and the task's capacity is %s", d.model.Task.Capacity)
-	case d.model.Policy.Retry.OutOfMemory.UpTo <= memory:
-		d.upTo.errorf("up-to is %d MiB, and the task has %d already: more is expected", d.model.Policy.Retry.OutOfMemory.UpTo, memory)
+	case d.maxMemory == nil:
+	case !d.usesFargate():
+		d.maxMemory.errorf("max-memory needs capacity on-demand or spot, because only Fargate can start a larger task; the capacity is %s",
+			d.model.Task.Capacity)
+	case d.model.Policy.Retry.OutOfMemory.MaxMemory <= memory:
+		d.maxMemory.errorf("max-memory is %d MiB; it must be more than the task's own %d MiB",
+			d.model.Policy.Retry.OutOfMemory.MaxMemory, memory)
 	}
 }
 
-func (d *draft) fargate() bool {
+// usesFargate reports whether a task of the model may run on Fargate.
+func (d *draft) usesFargate() bool {
 	return slices.Contains(d.model.Task.Capacity, model.OnDemand) || slices.Contains(d.model.Task.Capacity, model.Spot)
 }

@@ -14,23 +14,24 @@ import (
 	"modeldispatch/internal/route"
 )
 
-// triggerDraft is a trigger that is being read.
+// triggerDraft holds a trigger while it is read.
 type triggerDraft struct {
 	*draft
 	model.Trigger
-	at       value
-	named    bool
-	captures []string // that every key gives
-	captured []string // that some key gives
-	unread   bool     // a pattern of it is wrong, so what it captures is not known
-	assigned map[string]bool
-	inputs   *member // read last: which placeholders there are depends on the rest
-	forEach  *member
-	where    *member
-	pattern  *member
-	schedule member
+	at         value           // the whole trigger
+	named      bool            // the file gives it a name
+	captures   []string        // the captures that all its arrival patterns have
+	captured   []string        // the captures that at least one of its arrival patterns has
+	badPattern bool            // an arrival pattern has an error, so the captures are not known
+	assigned   map[string]bool // the inputs that for-each or inputs binds
+	inputs     *member         // read last, because the placeholders depend on the other fields
+	forEach    *member
+	where      *member
+	pattern    *member
+	schedule   member
 }
 
+// readTriggers reads the triggers, and checks that their names and contents are unique.
 func (d *draft) readTriggers() {
 	kinds := map[model.Kind]int{}
 	var all []*triggerDraft
@@ -43,7 +44,7 @@ func (d *draft) readTriggers() {
 	names, hashes := map[string]bool{}, map[string]bool{}
 	for _, t := range all {
 		if !t.named && kinds[t.Kind] > 1 {
-			t.at.errorf("two triggers of kind %s: give each a name", t.Kind)
+			t.at.errorf("the model has several triggers of kind %s: give each a name", t.Kind)
 		}
 		if names[t.Name] && t.named {
 			t.at.errorf("two triggers have the name %q", t.Name)
@@ -53,7 +54,7 @@ func (d *draft) readTriggers() {
 		plain.Name = ""
 		t.Hash = hash(plain)
 		if hashes[t.Hash] {
-			t.at.errorf("two triggers are the same: one of them does nothing")
+			t.at.errorf("two triggers are identical: remove one")
 		}
 		hashes[t.Hash] = true
 		d.model.Triggers = append(d.model.Triggers, t.Trigger)
@@ -66,11 +67,11 @@ func (d *draft) readTrigger(m member) *triggerDraft {
 	known := map[string]func(member){
 		"name": func(f member) {
 			if t.Name, t.named = f.text("name"); t.named && !nameForm.MatchString(t.Name) {
-				f.errorf("%q is no name: small letters, digits and hyphens are", t.Name)
+				f.errorf("%q is not a valid trigger name: %s", t.Name, nameRule)
 			}
 		},
 		"timezone": func(f member) { t.Timezone = f.zone() },
-		"where":    func(f member) { t.where, t.Where = &f, d.compiled(f) },
+		"where":    func(f member) { t.where, t.Where = &f, d.readPattern(f) },
 		"inputs":   func(f member) { t.inputs = &f },
 		"for-each": func(f member) { t.forEach = &f },
 	}
@@ -93,8 +94,8 @@ func (d *draft) readTrigger(m member) *triggerDraft {
 	t.readForEach()
 	t.readInputs()
 	t.checkBound()
-	t.checkLooks("where", t.where)
-	t.checkLooks("its pattern", t.pattern)
+	t.checkPatternFields("where", t.where)
+	t.checkPatternFields("event", t.pattern)
 	t.checkCaptures()
 	t.checkFires()
 	return t
@@ -102,7 +103,7 @@ func (d *draft) readTrigger(m member) *triggerDraft {
 
 func (t *triggerDraft) readKind(kind model.Kind, m member) {
 	if t.Kind != "" {
-		m.doc.problem(m.key, false, "a trigger has one kind, and this one has %s and %s: make two triggers of it", t.Kind, kind)
+		m.doc.problem(m.key, false, "a trigger can have only one kind, but this one has %s and %s: split it into two triggers", t.Kind, kind)
 		return
 	}
 	t.Kind = kind
@@ -116,7 +117,7 @@ func (t *triggerDraft) readKind(kind model.Kind, m member) {
 	case model.After:
 		t.readAfter(m)
 	case model.Event:
-		t.pattern, t.Pattern = &m, t.compiled(m)
+		t.pattern, t.Pattern = &m, t.readPattern(m)
 	}
 }
 
@@ -133,7 +134,7 @@ func (t *triggerDraft) readSchedule(m member) {
 	t.schedule = m
 }
 
-// checkFires warns of a schedule whose times are all over.
+// checkFires warns about a schedule that has no time in the future.
 func (t *triggerDraft) checkFires() {
 	schedule, err := cron.Parse(t.Schedule, t.Location())
 	now := t.project.options.Now
@@ -141,7 +142,7 @@ func (t *triggerDraft) checkFires() {
 		now = time.Now()
 	}
 	if t.Kind == model.Schedule && err == nil && schedule.Next(now).IsZero() {
-		t.schedule.warnf("%s is over: it never fires again", t.Schedule)
+		t.schedule.warnf("%s has no time in the future: it never fires", t.Schedule)
 	}
 }
 
@@ -149,21 +150,21 @@ func (t *triggerDraft) readArrival(m member) {
 	for i, v := range m.list() {
 		text, ok := v.text("an arrival pattern")
 		if !ok {
-			t.unread = true
+			t.badPattern = true
 			continue
 		}
 		a, err := route.ParseArrival(text)
 		if err != nil {
-			t.unread = true
+			t.badPattern = true
 			v.errorf("%v", err)
 			continue
 		}
 		if !v.checkBucket(text) {
-			t.unread = true
+			t.badPattern = true
 			continue
 		}
 		t.captured = append(t.captured, a.Names()...)
-		// With several patterns only what all of them capture is there for sure.
+		// Only the captures that all patterns have are sure to have a value.
 		if names := a.Names(); i == 0 {
 			t.captures = names
 		} else {
@@ -175,6 +176,8 @@ func (t *triggerDraft) readArrival(m member) {
 
 var queueForm = regexp.MustCompile(`^([A-Za-z0-9_-]{1,80}|arn:[a-z-]+:sqs:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]{1,80})$`)
 
+// readQueue reads the queue of a message trigger. A queue that is given by its name gets the prefix <deployment>- in
+// AWS.
 func (t *triggerDraft) readQueue(m member) {
 	text, ok := m.text("message")
 	t.Queue = text
@@ -187,18 +190,20 @@ func (t *triggerDraft) readQueue(m member) {
 	}
 	switch {
 	case !queueForm.MatchString(text):
-		m.errorf("%q is neither a queue's name (letters, digits, hyphens and _, at most 80; FIFO queues are not read) nor the ARN of one", text)
+		m.errorf("%q is not the name or ARN of a standard queue: a name has at most 80 letters, digits, hyphens and underscores, "+
+			"and FIFO queues are not supported", text)
 	case slices.ContainsFunc(ownQueues, func(own string) bool { return whole == t.project.deployment+"-"+own }):
-		m.errorf("queue %q is the deployment's own: choose another name than %s", whole, strings.Join(ownQueues, ", "))
+		m.errorf("the deployment itself uses queue %q: choose a name other than %s", whole, strings.Join(ownQueues, ", "))
 	case len(whole) > maxQueue:
-		m.errorf("the deployment's queue would be called %q, which has %d characters, and SQS takes %d: choose a shorter name", whole, len(whole), maxQueue)
+		m.errorf("the queue would have the name %q with %d characters, but SQS allows at most %d: choose a shorter name",
+			whole, len(whole), maxQueue)
 	}
 }
 
-// ownQueues are the queues that template.yaml makes for the functions, after the deployment's name.
+// ownQueues lists the queues that template.yaml creates for the functions, without the prefix <deployment>-.
 var ownQueues = []string{"launch", "wake", "dead-letters"}
 
-// maxQueue is how many characters a queue's name has at most.
+// maxQueue is the maximum length of a queue's name in characters.
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
 const maxQueue = 80
 
@@ -211,8 +216,8 @@ func (t *triggerDraft) readAfter(m member) {
 	}
 }
 
-// compiled reads an EventBridge pattern.
-func (d *draft) compiled(m member) json.RawMessage {
+// readPattern reads an EventBridge pattern, and returns it as JSON.
+func (d *draft) readPattern(m member) json.RawMessage {
 	decoded, ok := m.decoded(0)
 	if !ok {
 		return nil
@@ -225,7 +230,7 @@ func (d *draft) compiled(m member) json.RawMessage {
 	return text
 }
 
-// readForEach reads `for-each: region`, or an object with the values of each input.
+// readForEach reads `for-each: region`, or an object that lists values for each of several inputs.
 func (t *triggerDraft) readForEach() {
 	m := t.forEach
 	if m == nil {
@@ -239,9 +244,9 @@ func (t *triggerDraft) readForEach() {
 		in, known := t.draft.model.Input(name)
 		switch {
 		case !known:
-			m.errorf("for-each %q is no input of the model; %s", name, meant(name, t.inputNames()))
+			m.errorf("for-each: %q is not an input of the model; %s", name, hint(name, t.inputNames()))
 		case len(in.Enum) == 0:
-			m.errorf("for-each %q needs values: give the input an enum, or write for-each: { %s: [a, b] }", name, name)
+			m.errorf("for-each: input %q has no enum: give it one, or write for-each: { %s: [a, b] }", name, name)
 		default:
 			t.addAxis(name, in.Enum)
 		}
@@ -252,13 +257,14 @@ func (t *triggerDraft) readForEach() {
 		t.readAxis(axis)
 	}
 	if n := t.combinations(); n > maxCombinations {
-		m.errorf("for-each makes %d runs of one event, and at most %d are allowed", n, maxCombinations)
+		m.errorf("for-each would start %d runs for one event; the maximum is %d", n, maxCombinations)
 	}
 }
 
-// maxCombinations is how many runs one event may start of a model.
+// maxCombinations is the maximum number of runs of a model that one event may start.
 const maxCombinations = 1000
 
+// combinations returns the number of runs that one event would start.
 func (t *triggerDraft) combinations() int {
 	n := 1
 	for _, axis := range t.ForEach {
@@ -267,25 +273,26 @@ func (t *triggerDraft) combinations() int {
 	return n
 }
 
+// readAxis reads the values of one input in for-each.
 func (t *triggerDraft) readAxis(axis member) {
 	in, known := t.draft.model.Input(axis.name)
 	if !known {
-		t.problem(axis.key, false, "for-each %q is no input of the model; %s", axis.name, meant(axis.name, t.inputNames()))
+		t.problem(axis.key, false, "for-each: %q is not an input of the model; %s", axis.name, hint(axis.name, t.inputNames()))
 		return
 	}
 	var values []string
 	for _, v := range axis.list() {
-		text, ok := v.text("a value")
+		text, ok := v.text("a value of for-each")
 		if !ok {
 			continue
 		}
 		canonical, err := in.Parse(model.Text(text))
 		if err != nil {
-			v.errorf("for-each %q: %v", axis.name, err)
+			v.errorf("for-each: input %q: %v", axis.name, err)
 			continue
 		}
 		if slices.Contains(values, canonical) {
-			v.errorf("for-each %q: %q is there twice", axis.name, text)
+			v.errorf("for-each: input %q lists %q twice", axis.name, text)
 			continue
 		}
 		values = append(values, in.Text(canonical))
@@ -298,10 +305,10 @@ func (t *triggerDraft) addAxis(name string, values []string) {
 	t.assigned[name] = true
 }
 
-// fieldsOf is what `inputs: body` and its like are for each kind.
-var fieldsOf = map[model.Kind]string{model.Message: "body", model.Event: "detail", model.After: "upstream"}
+// inputsWords holds the word that `inputs` accepts in place of a map, for each kind that has one.
+var inputsWords = map[model.Kind]string{model.Message: "body", model.Event: "detail", model.After: "upstream"}
 
-// readInputs reads `inputs`: a word that stands for all fields of the same names, or a map.
+// readInputs reads `inputs`: a map, or a word such as body, whose fields bind the inputs of the same names.
 func (t *triggerDraft) readInputs() {
 	m := t.inputs
 	if m == nil {
@@ -309,13 +316,13 @@ func (t *triggerDraft) readInputs() {
 	}
 	if !m.isObject() {
 		word, ok := m.text("inputs")
-		right := fieldsOf[t.Kind]
+		right := inputsWords[t.Kind]
 		switch {
 		case !ok:
 		case right == "":
-			m.errorf("inputs is %q, and a map is expected: { input: \"{placeholder}\" }", word)
+			m.errorf("inputs is %q; expected a map such as { input: \"{placeholder}\" }", word)
 		case word != right:
-			m.errorf("inputs is %q; for a %s trigger it is %s, or a map: { input: \"{placeholder}\" }", word, t.Kind, right)
+			m.errorf("inputs is %q; for a %s trigger, expected %s, or a map such as { input: \"{placeholder}\" }", word, t.Kind, right)
 		default:
 			t.Fields = word
 		}
@@ -325,7 +332,7 @@ func (t *triggerDraft) readInputs() {
 	for _, one := range list {
 		in, known := t.draft.model.Input(one.name)
 		if !known {
-			t.problem(one.key, false, "%q is no input of the model; %s", one.name, meant(one.name, t.inputNames()))
+			t.problem(one.key, false, "%q is not an input of the model; %s", one.name, hint(one.name, t.inputNames()))
 			continue
 		}
 		template, ok := t.template(one.value, "input "+one.name)
@@ -338,12 +345,12 @@ func (t *triggerDraft) readInputs() {
 	}
 }
 
-// checkPlaceholders checks what a trigger binds to an input: a placeholder must be one that the
-// event can have, and constant text must be right for the input.
+// checkPlaceholders checks the text that a trigger binds to an input: events of its kind must have the placeholders,
+// and text without placeholders must be valid for the input.
 func (t *triggerDraft) checkPlaceholders(v value, template model.Template, in model.Input) {
 	for _, p := range template.Placeholders() {
-		if !t.gives(p.Name) {
-			v.errorf("%s is nothing that %s event has; %s", p, article(t.Kind), meant(p.Name, t.placeholders()))
+		if !t.hasPlaceholder(p.Name) {
+			v.errorf("%s is not a placeholder of %s event; %s", p, withArticle(t.Kind), hint(p.Name, t.placeholders()))
 		}
 	}
 	if len(template.Placeholders()) > 0 {
@@ -355,7 +362,8 @@ func (t *triggerDraft) checkPlaceholders(v value, template model.Template, in mo
 	}
 }
 
-func article(k model.Kind) string {
+// withArticle returns the kind with its article, for an error about an event of the kind.
+func withArticle(k model.Kind) string {
 	if k == model.Event {
 		return "an EventBridge"
 	}
@@ -365,21 +373,24 @@ func article(k model.Kind) string {
 	return fmt.Sprintf("a %s", k)
 }
 
-// open are the namespaces of which any field may be there.
-var open = map[model.Kind][]string{
-	model.Message: {"body", "attribute"}, model.Event: {"detail", "source", "detail-type", "account", "region", "resources", "time", "id"}, model.After: {"upstream"},
+// openNamespaces lists, for each kind, the namespaces whose fields are not known before an event arrives.
+var openNamespaces = map[model.Kind][]string{
+	model.Message: {"body", "attribute"},
+	model.Event:   {"detail", "source", "detail-type", "account", "region", "resources", "time", "id"},
+	model.After:   {"upstream"},
 }
 
-// closed are the placeholders of each kind that are always there.
-var closed = map[model.Kind][]string{
+// fixedPlaceholders lists the placeholders that the events of each kind have, besides those of all kinds.
+var fixedPlaceholders = map[model.Kind][]string{
 	model.Schedule: {"scheduled.time", "scheduled.date", "scheduled.hour", "scheduled.month"},
 	model.Arrival:  {"object.uri", "object.bucket", "object.key", "object.size", "object.etag", "object.version"},
 	model.Message:  {"message.id", "message.queue"},
 }
 
+// placeholders returns the placeholders that the trigger's inputs may use. An open namespace has the form "body.…".
 func (t *triggerDraft) placeholders() []string {
-	all := slices.Concat(closed[t.Kind], t.captures, []string{"event.id", "event.time", "event.date"})
-	for _, namespace := range open[t.Kind] {
+	all := slices.Concat(fixedPlaceholders[t.Kind], t.captures, []string{"event.id", "event.time", "event.date"})
+	for _, namespace := range openNamespaces[t.Kind] {
 		all = append(all, namespace+".…")
 	}
 	for _, axis := range t.ForEach {
@@ -388,15 +399,16 @@ func (t *triggerDraft) placeholders() []string {
 	return all
 }
 
-func (t *triggerDraft) gives(name string) bool {
+// hasPlaceholder reports whether the trigger's events may have a value for the placeholder.
+func (t *triggerDraft) hasPlaceholder(name string) bool {
 	namespace, _, _ := strings.Cut(name, ".")
-	return slices.Contains(t.placeholders(), name) || slices.Contains(open[t.Kind], namespace)
+	return slices.Contains(t.placeholders(), name) || slices.Contains(openNamespaces[t.Kind], namespace)
 }
 
-// checkBound finds inputs that would never have a value.
+// checkBound reports inputs that the trigger leaves without a value.
 func (t *triggerDraft) checkBound() {
-	if t.Fields != "" || t.unread {
-		return // which fields an event has is only known when it comes; a pattern that is wrong has its own error
+	if t.Fields != "" || t.badPattern {
+		return // the fields of an event are known only when it arrives; readArrival has reported the bad pattern
 	}
 	for _, in := range t.draft.model.Inputs {
 		if !t.assigned[in.Name] && !slices.Contains(t.captures, in.Name) && in.Default == nil && !in.Optional {

@@ -8,70 +8,75 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// looked is a field that a pattern looks at.
-type looked struct {
-	namespace, field string // field is "" where the namespace itself is looked at
+// patternField is a field that an EventBridge pattern tests.
+type patternField struct {
+	namespace, field string // the first two steps of its path; field is "" for the namespace itself
 	at               position
 }
 
-// looks lists what a pattern looks at: the first two steps of each path, through every $or.
-func looks(v value, namespace string) []looked {
+// patternFields returns the fields that a pattern tests, including those in the branches of $or. namespace is the
+// namespace that v lies in, or "" for a whole pattern.
+func patternFields(v value, namespace string) []patternField {
 	if !v.isObject() {
 		return nil
 	}
-	var all []looked
+	var all []patternField
 	members, _ := v.members("a pattern")
 	for _, m := range members {
-		first, rest, dotted := strings.Cut(m.name, ".") // {"a.b": …} is {"a": {"b": …}}
+		first, rest, dotted := strings.Cut(m.name, ".") // {"a.b": …} means {"a": {"b": …}}
 		switch {
 		case m.name == "$or":
 			for _, branch := range m.list() {
-				all = append(all, looks(branch, namespace)...)
+				all = append(all, patternFields(branch, namespace)...)
 			}
 		case namespace != "":
-			all = append(all, looked{namespace, first, m.key})
+			all = append(all, patternField{namespace, first, m.key})
 		case dotted:
 			field, _, _ := strings.Cut(rest, ".")
-			all = append(all, looked{first, "", m.key}, looked{first, field, m.key})
+			all = append(all, patternField{first, "", m.key}, patternField{first, field, m.key})
 		default:
-			all = append(append(all, looked{first, "", m.key}), looks(m.value, first)...)
+			all = append(append(all, patternField{first, "", m.key}), patternFields(m.value, first)...)
 		}
 	}
 	return all
 }
 
-// tree is what the events of each kind have for `where` to look at: namespaces, and their fields where these are known.
-// Of times only what is the same in every time zone is there.
-var tree = map[model.Kind]map[string][]string{
+// whereFields holds the namespaces that `where` can test for each kind of trigger, each with its fields. A namespace
+// with nil has fields that are not known before an event arrives. Of the times, only scheduled.time is included,
+// because the others depend on the time zone.
+var whereFields = map[model.Kind]map[string][]string{
 	model.Schedule: {"scheduled": {"time"}},
 	model.Arrival:  {"object": {"uri", "bucket", "key", "size", "etag", "version"}},
 	model.Message:  {"body": nil, "attribute": nil, "message": {"id", "queue"}},
-	model.After:    {"upstream": nil}, // checked with the upstream model: see follow
+	model.After:    {"upstream": nil}, // follow.checkBound checks its fields
 	model.Event: {
-		"version": nil, "id": nil, "detail-type": nil, "source": nil, "account": nil, "time": nil, "region": nil, "resources": nil, "detail": nil,
+		"version": nil, "id": nil, "detail-type": nil, "source": nil, "account": nil, "time": nil, "region": nil, "resources": nil,
+		"detail": nil,
 	},
 }
 
-// checkLooks checks that a pattern looks at what an event of the trigger's kind has: it would never match otherwise, and
-// the model never run.
-func (t *triggerDraft) checkLooks(what string, m *member) {
-	if m == nil || t.unread {
+// checkPatternFields checks that a pattern tests only fields that events of the trigger's kind have. Otherwise it would
+// never match, and the model would never run. what names the pattern in an error.
+func (t *triggerDraft) checkPatternFields(what string, m *member) {
+	if m == nil || t.badPattern {
 		return
 	}
-	has := tree[t.Kind]
+	has := whereFields[t.Kind]
 	names := slices.Concat(slices.Collect(maps.Keys(has)), t.captured)
-	for _, l := range looks(m.value, "") {
-		fields, known := has[l.namespace]
+	for _, tested := range patternFields(m.value, "") {
+		fields, known := has[tested.namespace]
 		switch {
-		case !known && l.field == "" && !slices.Contains(t.captured, l.namespace):
-			t.problem(l.at, false, "%s looks at %q, which is nothing that %s event has; %s", what, l.namespace, article(t.Kind), meant(l.namespace, names))
-		case l.field != "" && fields != nil && !slices.Contains(fields, l.field):
-			t.problem(l.at, false, "%s looks at %q of %q, which %s event does not have; %s", what, l.field, l.namespace, article(t.Kind), meant(l.field, slices.Clone(fields)))
+		case !known && tested.field == "" && !slices.Contains(t.captured, tested.namespace):
+			t.problem(tested.at, false, "%s tests %q, which %s event does not have; %s",
+				what, tested.namespace, withArticle(t.Kind), hint(tested.namespace, names))
+		case tested.field != "" && fields != nil && !slices.Contains(fields, tested.field):
+			t.problem(tested.at, false, "%s tests \"%s.%s\", which %s event does not have; %s",
+				what, tested.namespace, tested.field, withArticle(t.Kind), hint(tested.field, slices.Clone(fields)))
 		}
 	}
 }
 
-// checkCaptures warns of captures that do nothing, where the name of an input that gets its value otherwise is near.
+// checkCaptures warns about an unused capture whose name is similar to that of an input that the capture could bind.
 func (t *triggerDraft) checkCaptures() {
 	used := []string{}
 	for _, a := range t.Inputs {
@@ -80,8 +85,8 @@ func (t *triggerDraft) checkCaptures() {
 		}
 	}
 	if t.where != nil {
-		for _, l := range looks(t.where.value, "") {
-			used = append(used, l.namespace)
+		for _, tested := range patternFields(t.where.value, "") {
+			used = append(used, tested.namespace)
 		}
 	}
 	var free []string // inputs that a capture could bind
@@ -95,18 +100,21 @@ func (t *triggerDraft) checkCaptures() {
 			continue
 		}
 		if near := nearest(capture, free); near != "" {
-			t.at.warnf("trigger %q: capture {%s} binds no input and is used nowhere; did you mean {%s}?", t.Name, capture, near)
+			t.at.warnf("trigger %q: capture {%s} is not an input and is not used; did you mean {%s}?", t.Name, capture, near)
 		}
 	}
 }
 
-// checkBucket checks the bucket of an S3 URI or pattern, where it is the same for all runs.
+// checkBucket checks the bucket of an S3 URI or arrival pattern, unless it depends on inputs. It returns false after an
+// error.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 func (v value) checkBucket(text string) bool {
 	rest, isS3 := strings.CutPrefix(text, "s3://")
 	bucket, _, slash := strings.Cut(rest, "/")
 	switch {
-	case !isS3 || !slash || strings.ContainsAny(bucket, "{}*") || model.IsBucket(bucket): // or has its own error, or depends on inputs
+	case !isS3 || !slash: // the caller reports it
+		return true
+	case strings.ContainsAny(bucket, "{}*") || model.IsBucket(bucket):
 		return true
 	case bucket == "":
 		written, _ := v.raw()
@@ -114,9 +122,10 @@ func (v value) checkBucket(text string) bool {
 			v.errorf("%s has no bucket: variable %s of the environment is empty", written, name[1])
 			return false
 		}
-		v.errorf("%s has no bucket: s3://bucket/key is expected", written)
+		v.errorf("%s has no bucket; expected s3://bucket/key", written)
 	default:
-		v.errorf("%q is no name of a bucket: 3 to 63 small letters, digits, hyphens and single dots are, the first and the last a letter or a digit", bucket)
+		v.errorf("%q is not a valid bucket name: use 3 to 63 lowercase letters, digits, hyphens and single dots, "+
+			"starting and ending with a letter or digit", bucket)
 	}
 	return false
 }

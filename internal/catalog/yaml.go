@@ -18,93 +18,99 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// The bounds of one file: a project is written by people.
+// The limits of one file. Files that people write stay far below them.
 const (
-	maxFile  = 1 << 20
+	maxFile  = 1 << 20 // bytes
 	maxDepth = 40
-	maxNodes = 20_000 // aliases count each time that they are used
+	maxNodes = 20_000 // an alias counts as many times as it is used
 )
 
-// document is one file that is being read: YAML, or JSON, which is YAML too.
+// document holds one file while it is read. The file is YAML, or JSON, which the YAML parser reads too.
 type document struct {
 	*report
-	file      string // relative
-	model     string
-	json      bool
-	least     string // what is expected of it at least
+	file      string // path relative to the project's folder
+	model     string // name of the model, or "" for modeldispatch.yaml
+	json      bool   // the file must be JSON
+	minimum   string // the least that the file must contain, for the error about an empty file
 	variables map[string]string
-	defined   bool // variables are known: ${NAME} is replaced
+	defined   bool // the variables are known, so ${NAME} is replaced
 	anchors   map[string]ast.Node
-	nodes     int
+	nodes     int // number of values that were visited
 }
 
-// value is a place in a document.
+// value is a YAML value together with its place in a document.
 type value struct {
 	doc  *document
 	node ast.Node
 	at   position
 }
 
+// position is a place in a file. The zero position stands for the file as a whole.
 type position struct{ line, column int }
 
+// problem reports an error, or a warning if warning is true.
 func (d *document) problem(at position, warning bool, format string, args ...any) {
-	d.all = append(d.all, Problem{File: d.file, Line: at.line, Column: at.column, Model: d.model, Message: fmt.Sprintf(format, args...), Warning: warning})
+	d.all = append(d.all, Problem{
+		File: d.file, Line: at.line, Column: at.column, Model: d.model, Message: fmt.Sprintf(format, args...), Warning: warning,
+	})
 }
 
-// errorf says what is wrong at this place, and what would be right.
+// errorf reports an error at this place. The message states the cause and then the correct form.
 func (v value) errorf(format string, args ...any) { v.doc.problem(v.at, false, format, args...) }
 
+// warnf reports a warning at this place.
 func (v value) warnf(format string, args ...any) { v.doc.problem(v.at, true, format, args...) }
 
-// read reads the file. One that cannot be read has its problem, and no value.
+// read reads and parses the file. It reports an error and returns false if it cannot.
 func (d *document) read(folder string) (value, bool) {
 	text, err := os.ReadFile(filepath.Join(folder, d.file))
 	if err != nil {
-		d.problem(position{}, false, "it cannot be read: %v", errors.Unwrap(err))
+		d.problem(position{}, false, "cannot read the file: %v", errors.Unwrap(err))
 		return value{}, false
 	}
 	return d.parse(text)
 }
 
+// parse parses the text of the file.
 func (d *document) parse(text []byte) (value, bool) {
-	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // with which some editors begin a file
+	text = bytes.TrimPrefix(text, []byte("\uFEFF")) // the byte order mark that some editors write
 	if len(text) > maxFile {
-		d.problem(position{}, false, "it has %d bytes, and at most %d are read", len(text), maxFile)
+		d.problem(position{}, false, "the file has %d bytes; the maximum is %d", len(text), maxFile)
 		return value{}, false
 	}
 	if i := invalidUTF8(text); i >= 0 {
-		d.problem(placeOf(text, i), false, "it is not UTF-8: the byte %#x is none of its characters; save it as UTF-8", text[i])
+		d.problem(positionAt(text, i), false, "the file is not valid UTF-8: unexpected byte %#x; save the file as UTF-8", text[i])
 		return value{}, false
 	}
 	if len(bytes.TrimSpace(text)) == 0 {
-		d.problem(position{1, 1}, false, "it is empty; %s expected", d.least)
+		d.problem(position{1, 1}, false, "the file is empty; expected %s", d.minimum)
 		return value{}, false
 	}
 	if d.json {
 		var whole json.RawMessage
 		if err := json.Unmarshal(text, &whole); err != nil {
-			d.problem(jsonPosition(text, err), false, "it is not JSON: %v", err)
+			d.problem(jsonPosition(text, err), false, "the file is not valid JSON: %v", err)
 			return value{}, false
 		}
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		d.problem(yamlPosition(err), false, "it is not YAML: %s", yamlMessage(err))
+		d.problem(yamlPosition(err), false, "the file is not valid YAML: %s", yamlMessage(err))
 		return value{}, false
 	}
 	if len(file.Docs) == 0 || file.Docs[0].Body == nil {
-		d.problem(position{1, 1}, false, "it is empty; %s expected", d.least)
+		d.problem(position{1, 1}, false, "the file is empty; expected %s", d.minimum)
 		return value{}, false
 	}
 	if len(file.Docs) > 1 {
-		d.problem(position{1, 1}, false, "it has %d YAML documents, and one is expected", len(file.Docs))
+		d.problem(position{1, 1}, false, "the file has %d YAML documents; expected one", len(file.Docs))
 		return value{}, false
 	}
 	d.anchors = map[string]ast.Node{}
 	return d.value(file.Docs[0].Body, 0)
 }
 
-// invalidUTF8 is where text is not UTF-8; -1 where it is all of it.
+// invalidUTF8 returns the index of the first byte that is not valid UTF-8, or -1.
 func invalidUTF8(text []byte) int {
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRune(text[i:])
@@ -116,8 +122,8 @@ func invalidUTF8(text []byte) int {
 	return -1
 }
 
-// placeOf is the line and column of a byte.
-func placeOf(text []byte, i int) position {
+// positionAt returns the line and column of the byte at index i.
+func positionAt(text []byte, i int) position {
 	before := text[:i]
 	return position{1 + bytes.Count(before, []byte("\n")), 1 + utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:])}
 }
@@ -127,7 +133,7 @@ func jsonPosition(text []byte, err error) position {
 	if !errors.As(err, &syntax) {
 		return position{1, 1}
 	}
-	return placeOf(text, max(int(syntax.Offset)-1, 0))
+	return positionAt(text, max(int(syntax.Offset)-1, 0))
 }
 
 func yamlPosition(err error) position {
@@ -147,11 +153,12 @@ func yamlMessage(err error) string {
 	return strings.SplitN(err.Error(), "\n", 2)[0]
 }
 
-// value makes a value of a node: anchors are noted and aliases followed.
+// value returns the value of a node. It records anchors, and replaces an alias by the value of its anchor.
 func (d *document) value(node ast.Node, depth int) (value, bool) {
 	v := value{doc: d, node: node, at: positionOf(node)}
 	if d.nodes++; d.nodes > maxNodes || depth > maxDepth {
-		d.problem(v.at, false, "it is nested or repeated too often: at most %d values, %d deep", maxNodes, maxDepth)
+		d.problem(v.at, false, "the file has too many values or is nested too deeply: the maximum is %d values, nested %d deep",
+			maxNodes, maxDepth)
 		return v, false
 	}
 	switch n := node.(type) {
@@ -161,19 +168,20 @@ func (d *document) value(node ast.Node, depth int) (value, bool) {
 	case *ast.AliasNode:
 		target, known := d.anchors[n.Value.String()]
 		if !known {
-			v.errorf("there is no anchor &%s above", n.Value.String())
+			v.errorf("there is no anchor &%s above this alias", n.Value.String())
 			return v, false
 		}
 		followed, ok := d.value(target, depth+1)
 		followed.at = v.at
 		return followed, ok
 	case *ast.TagNode:
-		v.errorf("the YAML tag %s is not allowed", n.Start.Value)
+		v.errorf("the YAML tag %s is not allowed: remove it", n.Start.Value)
 		return v, false
 	}
 	return v, true
 }
 
+// positionOf returns the place where a node starts. An object starts at its first key.
 func positionOf(node ast.Node) position {
 	if n, isMap := node.(*ast.MappingNode); isMap && len(n.Values) > 0 {
 		return positionOf(n.Values[0].Key)
@@ -189,17 +197,18 @@ func positionOf(node ast.Node) position {
 
 // member is a field of an object.
 type member struct {
-	name string
-	key  position
-	value
+	name  string
+	key   position // the place of the name
+	value          // the field's value
 }
 
-// isNull says that nothing is written here.
+// isNull reports whether the value is null or missing, as after "name:".
 func (v value) isNull() bool {
 	_, null := v.node.(*ast.NullNode)
 	return null
 }
 
+// isObject reports whether the value is a YAML mapping.
 func (v value) isObject() bool {
 	switch v.node.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode:
@@ -208,12 +217,14 @@ func (v value) isObject() bool {
 	return false
 }
 
+// isList reports whether the value is a YAML sequence.
 func (v value) isList() bool {
 	_, list := v.node.(*ast.SequenceNode)
 	return list
 }
 
-// members are the fields of an object, in their order. Twice the same field is an error.
+// members returns the fields of an object in the order of the file. A field that is set twice is an error. what names
+// the value in an error.
 func (v value) members(what string) ([]member, bool) {
 	var pairs []*ast.MappingValueNode
 	switch n := v.node.(type) {
@@ -222,7 +233,7 @@ func (v value) members(what string) ([]member, bool) {
 	case *ast.MappingValueNode:
 		pairs = []*ast.MappingValueNode{n}
 	default:
-		v.errorf("%s is %s, and an object (name: value) is expected", what, v.kind())
+		v.errorf("%s must be an object (name: value), not %s", what, v.kind())
 		return nil, false
 	}
 	var all []member
@@ -234,7 +245,7 @@ func (v value) members(what string) ([]member, bool) {
 			continue
 		}
 		if _, merge := pair.Key.(*ast.MergeKeyNode); merge {
-			merged, _ := inner.members("what is merged")
+			merged, _ := inner.members("the value of <<")
 			for _, m := range merged {
 				if !seen[m.name] {
 					all = append(all, m)
@@ -247,7 +258,7 @@ func (v value) members(what string) ([]member, bool) {
 			name = s.Value
 		}
 		if seen[name] {
-			v.doc.problem(at, false, "%q is there twice", name)
+			v.doc.problem(at, false, "%q is set twice", name)
 			continue
 		}
 		seen[name] = true
@@ -256,7 +267,8 @@ func (v value) members(what string) ([]member, bool) {
 	return all, true
 }
 
-// fields reads an object with known fields: each is given to its reader. Unknown ones are errors.
+// fields reads an object with known fields, and calls the reader of each. An unknown field and a field without a
+// value are errors. It returns false if the value is not an object.
 func (v value) fields(what string, known map[string]func(member)) bool {
 	all, ok := v.members(what)
 	for _, m := range all {
@@ -266,7 +278,7 @@ func (v value) fields(what string, known map[string]func(member)) bool {
 			for name := range known {
 				names = append(names, name)
 			}
-			v.doc.problem(m.key, false, "%s has no field %q; %s", what, m.name, meant(m.name, names))
+			v.doc.problem(m.key, false, "%s has no field %q; %s", what, m.name, hint(m.name, names))
 			continue
 		}
 		if m.isNull() {
@@ -278,7 +290,7 @@ func (v value) fields(what string, known map[string]func(member)) bool {
 	return ok
 }
 
-// list are the items of a list; one value that is no list is a list of itself.
+// list returns the items of a list. For any other value, it returns that value as the only item.
 func (v value) list() []value {
 	n, isList := v.node.(*ast.SequenceNode)
 	if !isList {
@@ -293,7 +305,7 @@ func (v value) list() []value {
 	return all
 }
 
-// kind is what is written here, for errors.
+// kind returns the kind of the value with its article, for errors.
 func (v value) kind() string {
 	switch v.node.(type) {
 	case *ast.MappingNode, *ast.MappingValueNode:
@@ -301,7 +313,7 @@ func (v value) kind() string {
 	case *ast.SequenceNode:
 		return "a list"
 	case *ast.NullNode:
-		return "empty"
+		return "an empty value"
 	case *ast.BoolNode:
 		return "a boolean"
 	case *ast.IntegerNode, *ast.FloatNode:
@@ -310,7 +322,7 @@ func (v value) kind() string {
 	return "text"
 }
 
-// raw is a scalar as it is written, without its variables replaced.
+// raw returns a scalar as text, without replacing variables. It returns false for other values.
 func (v value) raw() (string, bool) {
 	switch n := v.node.(type) {
 	case *ast.StringNode:
@@ -323,22 +335,23 @@ func (v value) raw() (string, bool) {
 	return "", false
 }
 
-// text is a scalar as text, with the environment's variables in place. What AWS calls things is known to CloudFormation
-// only, and neither to the functions nor here.
+// text returns a scalar as text, with the environment's variables replaced. ${AWS::…} is an error: only CloudFormation
+// knows its value. what names the value in an error.
 func (v value) text(what string) (string, bool) {
-	text, ok := v.passed(what)
+	text, ok := v.textForCloudFormation(what)
 	if ok && v.doc.defined && strings.Contains(text, "${AWS::") {
-		v.errorf("%s is %q, and ${AWS::…} is for CloudFormation: it can be in task definitions, task.image and policies; here use a variable of the environment", what, text)
+		v.errorf("%s is %q, but only CloudFormation replaces ${AWS::…}: it may be used in task definitions, task.image and policies; "+
+			"use a variable of the environment here", what, text)
 		return "", false
 	}
 	return text, ok
 }
 
-// passed is a scalar as text, in which ${AWS::…} is left to CloudFormation.
-func (v value) passed(what string) (string, bool) {
+// textForCloudFormation returns a scalar as text, with the environment's variables replaced and ${AWS::…} unchanged.
+func (v value) textForCloudFormation(what string) (string, bool) {
 	text, ok := v.raw()
 	if !ok {
-		v.errorf("%s is %s, and text is expected", what, v.kind())
+		v.errorf("%s must be text, not %s", what, v.kind())
 		return "", false
 	}
 	return v.replace(text)
@@ -346,7 +359,7 @@ func (v value) passed(what string) (string, bool) {
 
 var variableForm = regexp.MustCompile(`\$\{([^}]*)\}`)
 
-// replace puts the environment's variables in place. ${AWS::…} is no variable of ours.
+// replace replaces the environment's variables in a text. It leaves ${AWS::…} unchanged.
 func (v value) replace(text string) (string, bool) {
 	ok := true
 	if !v.doc.defined {
@@ -363,14 +376,14 @@ func (v value) replace(text string) (string, bool) {
 			for n := range v.doc.variables {
 				names = append(names, n)
 			}
-			v.errorf("the environment has no variable ${%s}; %s", name, meant(name, names))
+			v.errorf("the environment has no variable ${%s}; %s", name, hint(name, names))
 			ok = false
 		}
 		return replacement
 	}), ok
 }
 
-// word is text that is one of a few words.
+// word reads a text that must be one of a few words.
 func (v value) word(what string, words ...string) (string, bool) {
 	text, ok := v.text(what)
 	if !ok {
@@ -381,11 +394,11 @@ func (v value) word(what string, words ...string) (string, bool) {
 			return text, true
 		}
 	}
-	v.errorf("%s is %q; %s", what, text, meant(text, words))
+	v.errorf("%s is %q; %s", what, text, wordHint(text, words))
 	return "", false
 }
 
-// integer is a whole number of a range.
+// integer reads a whole number in a range.
 func (v value) integer(what string, from, to int) (int, bool) {
 	text, ok := v.text(what)
 	if !ok {
@@ -393,12 +406,37 @@ func (v value) integer(what string, from, to int) (int, bool) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < from || n > to {
-		v.errorf("%s is %q, and a whole number from %d to %d is expected", what, text, from, to)
+		v.errorf("%s is %q; expected a whole number from %d to %d", what, text, from, to)
 		return 0, false
 	}
 	return n, true
 }
 
+var memoryForm = regexp.MustCompile(`^([0-9]+) ?(MB|MiB|GB|GiB)?$`)
+
+// memory reads an amount of memory in a range and returns it in MiB. It accepts 30720, 30720MB and 30GB. As in ECS's
+// task definitions, 1 GB is 1024 MiB.
+func (v value) memory(what string, from, to int) (int, bool) {
+	text, ok := v.text(what)
+	if !ok {
+		return 0, false
+	}
+	m := memoryForm.FindStringSubmatch(text)
+	n := 0
+	if m != nil {
+		n, _ = strconv.Atoi(m[1]) // a number that is too large for Atoi stays out of range
+	}
+	if m != nil && strings.HasPrefix(m[2], "G") {
+		n *= 1024
+	}
+	if n < from || n > to {
+		v.errorf("%s is %q; expected an amount of memory from %d MiB to %d MiB, such as 30720 or 30GB", what, text, from, to)
+		return 0, false
+	}
+	return n, true
+}
+
+// boolean reads true or false. It returns false after an error.
 func (v value) boolean(what string) bool {
 	text, _ := v.word(what, "true", "false")
 	return text == "true"
@@ -406,7 +444,7 @@ func (v value) boolean(what string) bool {
 
 var durationForm = regexp.MustCompile(`^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$`)
 
-// duration is a positive duration: 45m, 2h30m, 1d, 30s.
+// duration reads a positive duration such as 45m, 2h30m, 1d or 30s.
 func (v value) duration(what string) (time.Duration, bool) {
 	text, ok := v.text(what)
 	if !ok {
@@ -414,7 +452,7 @@ func (v value) duration(what string) (time.Duration, bool) {
 	}
 	d, err := parseDuration(text)
 	if err != nil {
-		v.errorf("%s is %q, and a duration as 30s, 45m, 2h30m or 1d is expected", what, text)
+		v.errorf("%s is %q; expected a duration such as 30s, 45m, 2h30m or 1d", what, text)
 	}
 	return d, err == nil
 }
@@ -447,10 +485,11 @@ func parseDuration(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// decoded is a YAML value as JSON would have it, for patterns.
+// decoded returns the value in the form of json.Unmarshal, with variables replaced. Patterns and task definitions use
+// it. depth is the depth of the value in the pattern or definition.
 func (v value) decoded(depth int) (any, bool) {
 	if depth > maxDepth {
-		v.errorf("it is nested too deeply")
+		v.errorf("the value is nested more than %d levels deep", maxDepth)
 		return nil, false
 	}
 	switch n := v.node.(type) {

@@ -11,10 +11,19 @@ import (
 
 type checkCommand struct {
 	Schema        bool `help:"Print the JSON schema of model.yaml, for editors."`
-	ProjectSchema bool `help:"Print the JSON schema of modeldispatch.yaml."`
+	ProjectSchema bool `help:"Print the JSON schema of modeldispatch.yaml, for editors."`
 }
 
-// Run checks the project.
+// Help returns the long help text.
+func (checkCommand) Help() string {
+	return `The command prints every error at once, with its file, line and column and the correct form,
+and exits with 1. If there is none, it prints a table of the models. Variables have other
+values in each environment, so check each one:
+
+  modeldispatch check -e prod`
+}
+
+// Run checks the models, or prints a JSON schema.
 func (c checkCommand) Run(s *session) error {
 	switch {
 	case c.Schema:
@@ -68,12 +77,12 @@ func outputs(m model.Model) string {
 
 func timeout(m model.Model) string {
 	if m.Policy.Timeout == 0 {
-		return "none" // said, because nothing else ever stops a task
+		return "none" // not a dash: a task without a timeout can run forever
 	}
 	return short(m.Policy.Timeout)
 }
 
-// short is a duration without its empty parts: 45m, 1h30m, 2.5s.
+// short returns a duration without zero parts: 45m, 1h30m, 2.5s.
 func short(d time.Duration) string {
 	if d < time.Minute {
 		return d.Round(10 * time.Millisecond).String()
@@ -88,6 +97,7 @@ func short(d time.Duration) string {
 	return text
 }
 
+// dash returns a text for a table cell: "-" if it is empty.
 func dash(text string) string {
 	if text == "" {
 		return "-"

@@ -1,8 +1,43 @@
-// Package cli is the command line: one file for each command, and one place where a project, its
-// catalog and its local data are found. A command prints a table for people, or JSON with --json.
+// Package cli is the command line of modeldispatch. Users check and compile their models with it, run the local
+// stack, and look at and control the runs of a deployment. Commands print tables and sentences for people, or JSON
+// with --json.
 //
-// Exit codes: 0 all is well; 1 the command says what is not (errors in models, a run that failed,
-// a play that went otherwise than declared); 2 the command line itself is wrong.
+// In the flow (event -> binding -> run -> launch -> task -> outcome -> store -> announcement) the command `run`
+// stands at the beginning, as an event by hand. `runs`, `show`, `logs` and `events` read the store and the logs at
+// the end. `explain` computes the first steps, up to the launch, and stores nothing.
+//
+// # Terms
+//
+//   - A project is a folder with modeldispatch.yaml and the models. session.folder finds it.
+//   - An environment is an entry of modeldispatch.yaml. The environment "local" is the stack on this machine. Every
+//     other environment is a CloudFormation stack in an AWS account.
+//   - A deployment gives access to one environment: its store, models, logs and a dispatcher. laptop is the local
+//     stack, and account is a stack in AWS.
+//   - A session holds the parsed command line, the streams and the context of one command.
+//   - A live view prints the decisions and runs of a local stack while they happen.
+//   - A report is the closing table of a play.
+//   - A request builder creates the RunTask requests that explain shows.
+//
+// # Entry points
+//
+// Main parses the arguments and runs one command. The type commands declares all commands and the flags that they
+// share. Each command is a type with its flags and arguments, a method Run, and a method Help with a longer text and
+// an example. session.compile compiles the project's files. session.deployment and session.dispatcher reach an
+// environment.
+//
+// The exit code is 0 for success. It is 1 if the command failed or reported a problem: an error in a model, or a play
+// whose results differ from its plan. It is 2 if the command line is wrong.
+//
+// # Rules
+//
+//   - check, compile, explain, next and local read the project's files. run, cancel, pause and resume work with the
+//     models that are deployed to an account, and warn if the files differ.
+//   - Data goes to standard output, and warnings and errors go to standard error. With --json, the errors of models are
+//     data.
+//   - Output passes through package safe, since object keys, inputs and logs are untrusted. The exceptions are help
+//     texts and `logs --raw`. Text enters a line through session.printf, session.warnf or session.table, which keep
+//     it on its line.
+//   - An error names the problem and the correct form.
 package cli
 
 import (
@@ -24,59 +59,56 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// Streams are what a command reads and writes.
+// Streams holds the standard streams of a command. In may be nil if the command does not read it.
 type Streams struct {
 	In  io.Reader
 	Out io.Writer
 	Err io.Writer
 }
 
-// commands is the command line. Its fields are the commands and the flags that all of them have.
+// commands declares the command line: the flags that all commands share, and the commands.
 type commands struct {
-	Project     string `help:"Folder with modeldispatch.yaml (default: this one, or its nearest parent that has one)." placeholder:"DIR"`
-	Environment string `short:"e" help:"Environment of modeldispatch.yaml." default:"local"`
+	Project     string `help:"Use the project in DIR. Default: this folder, or its nearest parent with modeldispatch.yaml." placeholder:"DIR"`
+	Environment string `short:"e" help:"Use this environment of modeldispatch.yaml. Default: local." default:"local" placeholder:"ENV"`
 	JSON        bool   `name:"json" help:"Print JSON."`
 
-	Local   localCommand   `cmd:"" help:"Run everything on this machine: S3, SQS, ECS, EventBridge, schedules and functions."`
-	Check   checkCommand   `cmd:"" help:"Check all models: every error at once, or a table of them."`
-	Build   buildCommand   `cmd:"" help:"Compile all models for an environment, into what sam build packs."`
-	Explain explainCommand `cmd:"" help:"Say which models an event would run, with which inputs, and why not the others."`
-	Next    nextCommand    `cmd:"" help:"Show when schedules fire next."`
-	Run     runCommand     `cmd:"" help:"Run a model by hand."`
+	Local   localCommand   `cmd:"" help:"Run S3, SQS, ECS, EventBridge and the models on this machine."`
+	Check   checkCommand   `cmd:"" help:"Check all models, and print every error or a table of the models."`
+	Compile compileCommand `cmd:"" help:"Compile all models for an environment into .build, for SAM."`
+	Explain explainCommand `cmd:"" help:"Explain which models an event would start, and why not the others."`
+	Next    nextCommand    `cmd:"" help:"Show the next times of the schedules."`
+	Run     runCommand     `cmd:"" help:"Start a run of a model."`
 	Runs    runsCommand    `cmd:"" help:"List runs, newest first."`
-	Show    showCommand    `cmd:"" help:"Show a run: its inputs, attempts and outcome."`
+	Show    showCommand    `cmd:"" help:"Show a run with its inputs, attempts and outcome."`
 	Logs    logsCommand    `cmd:"" help:"Print the log of a run's last attempt."`
-	Cancel  cancelCommand  `cmd:"" help:"Stop a run."`
-	Pause   pauseCommand   `cmd:"" help:"Launch no new run of a model; its runs wait in line."`
-	Resume  resumeCommand  `cmd:"" help:"Let the runs of a paused model go, in their order."`
+	Cancel  cancelCommand  `cmd:"" help:"Cancel a run, and stop its task."`
+	Pause   pauseCommand   `cmd:"" help:"Pause a model, so that its new runs wait."`
+	Resume  resumeCommand  `cmd:"" help:"Resume a paused model, and launch its waiting runs."`
 	Events  eventsCommand  `cmd:"" help:"List recorded events, newest first."`
-	Connect connectCommand `cmd:"" help:"Have a bucket send its events to EventBridge, beside where it sends them now."`
+	Connect connectCommand `cmd:"" help:"Connect a bucket to EventBridge, and keep its other notifications."`
 }
 
-// session is what a command works with.
+// session holds the parsed command line and the streams of one command.
 type session struct {
 	Streams // Out and Err escape control characters
 	commands
-	raw io.Writer // Out as it is
+	raw io.Writer // standard output without escapes
 	ctx context.Context
 }
 
-// failure is the error of a command that has said all there is to say.
+// failure is the error of a command that has already printed its problems. Main prints nothing more, and exits with 1.
 type failure struct{}
 
 func (failure) Error() string { return "failed" }
 
-// Main runs one command and gives its exit code.
+// Main runs one command and returns its exit code. When ctx ends, a local stack stops, and any other command is
+// aborted.
 func Main(ctx context.Context, args []string, streams Streams) int {
 	out, errs := safe.NewWriter(streams.Out), safe.NewWriter(streams.Err)
 	defer func() { _, _ = out.Flush(), errs.Flush() }()
 	s := &session{Streams: Streams{In: streams.In, Out: out, Err: errs}, raw: streams.Out, ctx: ctx}
 	exit := -1
-	parser, err := kong.New(&s.commands, kong.Name("modeldispatch"),
-		kong.Description("Runs containerised models on ECS Fargate when something happens."),
-		kong.Writers(streams.Out, s.Err), // to Out goes nothing but help, as wide as the terminal that the parser sees there
-		kong.Exit(func(code int) { exit = code }), kong.UsageOnError(),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	parser, err := s.newParser(func(code int) { exit = code })
 	if err != nil {
 		_, _ = fmt.Fprintln(s.Err, err)
 		return 2
@@ -85,14 +117,27 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 		args = []string{"--help"}
 	}
 	command, err := parser.Parse(args)
-	if exit >= 0 { // --help was asked for
+	if exit >= 0 { // the parser has printed the help text
 		return exit
 	}
 	if err != nil {
-		s.warnf("modeldispatch: %s; see modeldispatch --help\n", plainly(err))
+		s.warnf("modeldispatch: %s; see modeldispatch --help\n", parseErrorText(err))
 		return 2
 	}
-	return s.code(command.Run(s))
+	return s.exitCode(command.Run(s))
+}
+
+// newParser returns the parser of the command line. The parser calls exit after it has printed a help text.
+func (s *session) newParser(exit func(code int)) (*kong.Kong, error) {
+	parser, err := kong.New(&s.commands, kong.Name("modeldispatch"),
+		kong.Description("modeldispatch runs containerised models on ECS Fargate when an event happens."),
+		kong.Writers(s.raw, s.Err), // the parser prints only help texts to s.raw, and reads the width of the terminal from it
+		kong.Exit(exit), kong.UsageOnError(),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	if err == nil {
+		parser.Model.HelpFlag.Help = "Print this help."
+	}
+	return parser, err
 }
 
 var (
@@ -100,26 +145,29 @@ var (
 	noNumber = regexp.MustCompile(`expected a valid [0-9]+ bit int but got ("[^"]*")`)
 )
 
-// plainly is an error of the command line without the parser's own words.
-func plainly(err error) string {
-	text := noValue.ReplaceAllString(err.Error(), "a value is expected after it")
+// parseErrorText returns the text of a parser's error, with plain words in place of the parser's terms.
+func parseErrorText(err error) string {
+	text := noValue.ReplaceAllString(err.Error(), "a value is missing")
 	return noNumber.ReplaceAllString(text, "$1 is not a whole number")
 }
 
-func (s *session) code(err error) int {
+// exitCode prints the error of a command, and returns the exit code.
+func (s *session) exitCode(err error) int {
 	switch {
 	case err == nil:
 		return 0
 	case errors.Is(err, failure{}):
 		return 1
 	default:
-		// Only the first line of an error begins at the margin. The others are indented, so they cannot pass for a message of ours.
+		// An error can contain lines of untrusted text. They are indented, so that they do not look like a message of the
+		// program.
 		_, _ = fmt.Fprintf(s.Err, "modeldispatch: %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 		return 1
 	}
 }
 
-// folder is the project's folder.
+// folder returns the project's folder: --project or the working directory, or its nearest parent with
+// modeldispatch.yaml.
 func (s *session) folder() (string, error) {
 	if s.Project != "" {
 		return catalog.Find(s.Project)
@@ -131,25 +179,27 @@ func (s *session) folder() (string, error) {
 	return catalog.Find(here)
 }
 
-// compile compiles the project's models for the chosen environment. Warnings are printed; errors
-// are printed all at once.
+// compile compiles the project's models for the chosen environment, and returns the project's folder with the
+// catalog. It prints all warnings and errors in the files. The returned error is failure if the files have errors.
 func (s *session) compile() (string, model.Catalog, error) {
 	folder, err := s.folder()
 	if err != nil {
 		return "", model.Catalog{}, err
 	}
-	c, warnings, err := catalog.Compile(folder, catalog.Options{Environment: s.Environment, Processes: s.Environment == localEnvironment})
+	options := catalog.Options{Environment: s.Environment, Processes: s.Environment == localEnvironment}
+	c, warnings, err := catalog.Compile(folder, options)
 	if err == nil || !s.JSON {
 		for _, w := range warnings {
 			s.warnf("%s\n", w)
 		}
 		warnings = nil
 	}
-	return folder, c, s.problems(err, warnings...)
+	return folder, c, s.printProblems(err, warnings...)
 }
 
-// problems prints all that is wrong with a project, if that is the error; with --json, warnings too.
-func (s *session) problems(err error, warnings ...catalog.Problem) error {
+// printProblems prints the problems of a project's files and returns failure. With --json it prints the warnings too.
+// It returns any other error unchanged.
+func (s *session) printProblems(err error, warnings ...catalog.Problem) error {
 	var problems catalog.Problems
 	if !errors.As(err, &problems) {
 		return err
@@ -164,16 +214,16 @@ func (s *session) problems(err error, warnings ...catalog.Problem) error {
 	return failure{}
 }
 
-// localEnvironment is the environment of the local stack.
+// localEnvironment is the name of the local stack's environment.
 const localEnvironment = "local"
 
-// dataFolder is where the local stack of a project keeps its data.
+// dataFolder returns the data folder of a project's local stack.
 func dataFolder(project string) string { return filepath.Join(project, ".modeldispatch") }
 
 // printJSON prints a value as indented JSON.
 func (s *session) printJSON(v any) error { return s.encode(v, "  ") }
 
-// printLine prints a value as a line of JSON.
+// printLine prints a value as one line of JSON.
 func (s *session) printLine(v any) error { return s.encode(v, "") }
 
 func (s *session) encode(v any, indent string) error {
@@ -183,7 +233,7 @@ func (s *session) encode(v any, indent string) error {
 	return out.Encode(v)
 }
 
-// table prints rows in aligned columns, each on one line.
+// table prints rows in aligned columns. Each row stays on one line.
 func (s *session) table(rows ...[]string) error {
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
@@ -196,15 +246,16 @@ func (s *session) table(rows ...[]string) error {
 	return w.Flush()
 }
 
-// printf prints a text of ours. What is put into it stays on its line.
+// printf prints to standard output. The arguments stay on their line: only the format can start a new one.
 func (s *session) printf(format string, args ...any) { safe.Printf(s.Out, format, args...) }
 
-// warnf prints to standard error as printf does to standard output.
+// warnf does for standard error what printf does for standard output.
 func (s *session) warnf(format string, args ...any) { safe.Printf(s.Err, format, args...) }
 
-func count(n int, what string) string {
+// count returns a number with its noun, in the plural if the number is not 1.
+func count(n int, noun string) string {
 	if n == 1 {
-		return "1 " + what
+		return "1 " + noun
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -18,9 +18,9 @@ import (
 	"modeldispatch/internal/cli"
 )
 
-var update = flag.Bool("update", false, "write what commands print into the files that they are compared with")
+var update = flag.Bool("update", false, "Write the output of commands to the files that the scripts compare with it.")
 
-// The scripts run the test binary as the program.
+// TestMain runs the tests, or a command: scripts run the test binary as the program.
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"modeldispatch": func() {
@@ -31,26 +31,29 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// TestScripts runs the scripts of testdata/script.
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "put": put, "harmless": harmless}})
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "put": put, "harmless": harmless},
+	})
 }
 
-// until runs a command until it succeeds and prints what matches a pattern. Each try is a process
-// of its own, so nothing else is waited for between them.
+// until runs a command again and again, for at most a minute, until it succeeds and its output matches a pattern.
+// Each try is a process of its own, so it needs no pause between them.
 func until(ts *testscript.TestScript, _ bool, args []string) {
-	wanted := regexp.MustCompile("(?m)" + args[0])
+	want := regexp.MustCompile("(?m)" + args[0])
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); {
-		if err := ts.Exec(args[1], args[2:]...); err == nil && wanted.MatchString(ts.ReadFile("stdout")) {
+		if err := ts.Exec(args[1], args[2:]...); err == nil && want.MatchString(ts.ReadFile("stdout")) {
 			return
 		}
 	}
-	ts.Fatalf("%v did not print %s; it printed %s%s", args[1:], wanted, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	ts.Fatalf("%v did not print %s; it printed %s%s", args[1:], want, ts.ReadFile("stdout"), ts.ReadFile("stderr"))
 }
 
-// TestAPortThatIsTaken is said with what would be right.
-func TestAPortThatIsTaken(t *testing.T) {
+// TestPortInUse starts a local stack on a port that is in use. The error must name the remedy.
+func TestPortInUse(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -64,7 +67,8 @@ func TestAPortThatIsTaken(t *testing.T) {
 	port := strconv.Itoa(taken.Addr().(*net.TCPAddr).Port)
 	var errs strings.Builder
 	code := cli.Main(t.Context(), []string{"local", "--project", project, "--port", port}, cli.Streams{Out: io.Discard, Err: &errs})
-	if want := "modeldispatch: port " + port + " is taken: choose another, or leave --port out for a free one\n"; code != 1 || errs.String() != want {
-		t.Errorf("exit code %d, %q; want 1, %q", code, errs.String(), want)
+	want := "modeldispatch: port " + port + " is in use: choose another port, or omit --port to get a free one\n"
+	if code != 1 || errs.String() != want {
+		t.Errorf("the exit code is %d and the error %q; want 1 and %q", code, errs.String(), want)
 	}
 }

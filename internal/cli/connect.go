@@ -9,42 +9,56 @@ import (
 )
 
 type connectCommand struct {
-	Bucket string `arg:"" help:"The bucket, in the account and Region of the deployment."`
+	Bucket string `arg:"" help:"Name of the bucket, in the account and Region of the deployment."`
 }
 
-// Run adds EventBridge to where a bucket sends its events. S3 knows only the whole list of these, so all that is there is
-// read, and written with it. https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-event-notifications-eventbridge.html
+// Help returns the long help text.
+func (connectCommand) Help() string {
+	return `Arrival triggers need the events of their bucket, and S3 sends them to EventBridge only if the
+bucket is set to. The command adds this setting, and keeps the bucket's notifications to
+queues, topics and functions. It needs the permissions s3:GetBucketNotification and
+s3:PutBucketNotification.
+
+  modeldispatch connect acme-landing`
+}
+
+// Run adds EventBridge to the notifications of a bucket. S3 can only replace the whole configuration, so Run reads it
+// and writes it back with the addition.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/enable-event-notifications-eventbridge.html
 func (c connectCommand) Run(s *session) error {
 	cfg, err := s.aws()
 	if err != nil {
 		return err
 	}
 	buckets := s3.NewFromConfig(cfg, pathStyle)
-	there, err := buckets.GetBucketNotificationConfiguration(s.ctx, &s3.GetBucketNotificationConfigurationInput{Bucket: &c.Bucket})
+	current, err := buckets.GetBucketNotificationConfiguration(s.ctx, &s3.GetBucketNotificationConfigurationInput{Bucket: &c.Bucket})
 	if err != nil {
-		return fmt.Errorf("reading where bucket %s sends its events: %w; s3:GetBucketNotification is needed, in the bucket's own account and Region", c.Bucket, err)
+		const text = "reading the notifications of bucket %s: %w; this needs the bucket's account and Region, and " +
+			"the permission s3:GetBucketNotification"
+		return fmt.Errorf(text, c.Bucket, err)
 	}
-	if there.EventBridgeConfiguration != nil {
-		s.printf("bucket %s sends its events to EventBridge already\n", c.Bucket)
+	if current.EventBridgeConfiguration != nil {
+		s.printf("bucket %s already sends its events to EventBridge\n", c.Bucket)
 		return nil
 	}
 	_, err = buckets.PutBucketNotificationConfiguration(s.ctx, &s3.PutBucketNotificationConfigurationInput{
 		Bucket:                    &c.Bucket,
-		SkipDestinationValidation: aws.Bool(true), // what is there was valid once, and stays, whatever became of it
+		SkipDestinationValidation: aws.Bool(true), // notifications to targets that no longer exist stay, too
 		NotificationConfiguration: &types.NotificationConfiguration{
 			EventBridgeConfiguration:     &types.EventBridgeConfiguration{},
-			LambdaFunctionConfigurations: there.LambdaFunctionConfigurations,
-			QueueConfigurations:          there.QueueConfigurations,
-			TopicConfigurations:          there.TopicConfigurations,
+			LambdaFunctionConfigurations: current.LambdaFunctionConfigurations,
+			QueueConfigurations:          current.QueueConfigurations,
+			TopicConfigurations:          current.TopicConfigurations,
 		},
 	})
 	if err != nil {
-		return fmt.Errorf("having bucket %s send its events to EventBridge: %w; s3:PutBucketNotification is needed", c.Bucket, err)
+		return fmt.Errorf("connecting bucket %s to EventBridge: %w; this needs the permission s3:PutBucketNotification", c.Bucket, err)
 	}
-	kept := len(there.LambdaFunctionConfigurations) + len(there.QueueConfigurations) + len(there.TopicConfigurations)
-	s.printf("bucket %s sends its events to EventBridge; %s kept\n", c.Bucket, count(kept, "notification"))
+	kept := len(current.LambdaFunctionConfigurations) + len(current.QueueConfigurations) + len(current.TopicConfigurations)
+	s.printf("bucket %s now sends its events to EventBridge; it keeps %s\n", c.Bucket, count(kept, "other notification"))
 	return nil
 }
 
-// pathStyle has the bucket in the path, where another endpoint than AWS's is used.
+// pathStyle puts the bucket into the path of a request if the endpoint is not AWS's: such an endpoint often has no
+// host name for each bucket.
 func pathStyle(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil }

@@ -14,6 +14,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	client "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -29,21 +30,22 @@ import (
 	"modeldispatch/internal/store/sqlite"
 )
 
-// deployment is where the runs of an environment are: on this machine, or in an account.
+// deployment gives access to the runs of an environment, on this machine or in an AWS account.
 type deployment interface {
-	// store opens the record of runs and events.
+	// store opens the store of runs and events. The caller closes it.
 	store() (store.Store, error)
-	// models are those that it runs.
+	// models returns the catalog that the deployment runs.
 	models() (model.Catalog, error)
-	// dispatcher is what does something about runs of these models.
+	// dispatcher returns a dispatcher that works on the deployment with this catalog. The caller closes its store.
 	dispatcher(model.Catalog) (*dispatch.Dispatcher, error)
-	// logs says where the logs of a run's attempts are, oldest first.
-	logs(x shown) []string
-	// log copies one of them.
-	log(where string, to io.Writer) error
+	// logs returns the names of the logs of a run's attempts, oldest first: files, or streams of CloudWatch Logs.
+	logs(x runDetails) []string
+	// copyLog writes the log with one of these names.
+	copyLog(name string, to io.Writer) error
 }
 
-// deployment finds the deployment of the chosen environment.
+// deployment returns the deployment of the chosen environment. It returns an error if there is no such environment, or
+// if its stack cannot be read.
 func (s *session) deployment() (deployment, error) {
 	folder, err := s.folder()
 	if err != nil {
@@ -52,34 +54,35 @@ func (s *session) deployment() (deployment, error) {
 	if s.Environment == localEnvironment {
 		return laptop{s, dataFolder(folder)}, nil
 	}
-	name, err := catalog.Stack(folder, s.Environment)
+	name, err := catalog.DeploymentName(folder, s.Environment)
 	if err != nil {
-		return nil, s.problems(err)
+		return nil, s.printProblems(err)
 	}
 	cfg, err := s.aws()
 	if err != nil {
 		return nil, err
 	}
-	o, err := stackOutputs(s.ctx, cfg, s.Environment, name)
+	o, err := readStack(s.ctx, cfg, s.Environment, name)
 	return account{s, cfg, o}, err
 }
 
-// aws is the AWS configuration of whoever runs the command.
+// aws returns the AWS configuration of the user who runs the command. It returns an error if a Region or credentials
+// are missing.
 func (s *session) aws() (aws.Config, error) {
 	cfg, err := config.LoadDefaultConfig(s.ctx)
 	if err != nil {
 		return cfg, fmt.Errorf("reading the AWS configuration: %w", err)
 	}
 	if cfg.Region == "" {
-		return cfg, errors.New("the AWS configuration names no Region: set AWS_REGION to the deployment's, or AWS_PROFILE to a profile that has it")
+		return cfg, errors.New("the AWS configuration has no Region: set AWS_REGION to the deployment's, or AWS_PROFILE to a profile with it")
 	}
 	if _, err := cfg.Credentials.Retrieve(s.ctx); err != nil {
-		return cfg, fmt.Errorf("there are no AWS credentials: set AWS_PROFILE to a profile that has them, or sign in: %w", err)
+		return cfg, fmt.Errorf("there are no AWS credentials: set AWS_PROFILE to a profile with credentials, or sign in: %w", err)
 	}
 	return cfg, nil
 }
 
-// store opens the record of runs and events of the chosen environment.
+// store opens the store of the chosen environment, and returns it with the deployment. The caller closes it.
 func (s *session) store() (deployment, store.Store, error) {
 	d, err := s.deployment()
 	if err != nil {
@@ -89,21 +92,22 @@ func (s *session) store() (deployment, store.Store, error) {
 	return d, db, err
 }
 
-// dispatcher reaches the chosen environment's deployment, once the models there are what the command needs: what is wrong
-// with its arguments is said first.
+// dispatcher returns a dispatcher for the chosen environment, and a function that closes its store. It first calls
+// check with the deployed models, if check is not nil: an error in the command's arguments is more useful than one of
+// a connection.
 func (s *session) dispatcher(check func(model.Catalog) error) (*dispatch.Dispatcher, func(), error) {
-	where, err := s.deployment()
+	target, err := s.deployment()
 	if err != nil {
 		return nil, nil, err
 	}
-	c, err := where.models()
+	c, err := target.models()
 	if err == nil && check != nil {
 		err = check(c)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := where.dispatcher(c)
+	d, err := target.dispatcher(c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -113,13 +117,13 @@ func (s *session) dispatcher(check func(model.Catalog) error) (*dispatch.Dispatc
 // laptop is the local stack of a project.
 type laptop struct {
 	*session
-	data string // its folder
+	data string // path of its data folder
 }
 
 func (l laptop) store() (store.Store, error) {
 	file := filepath.Join(l.data, "store.db")
 	if _, err := os.Stat(file); err != nil {
-		return nil, fmt.Errorf("there is no record of runs in %s yet: start modeldispatch local first", l.data)
+		return nil, fmt.Errorf("the data folder %s has no runs yet: start modeldispatch local first", l.data)
 	}
 	return sqlite.Open(l.ctx, file)
 }
@@ -145,7 +149,7 @@ func (l laptop) dispatcher(c model.Catalog) (*dispatch.Dispatcher, error) {
 	return d, nil
 }
 
-func (l laptop) logs(x shown) []string {
+func (l laptop) logs(x runDetails) []string {
 	var all []string
 	for _, a := range x.Attempts {
 		file := local.LogFile(l.data, x.Run.ID, a.Number, x.Spec.Task.Container)
@@ -156,7 +160,7 @@ func (l laptop) logs(x shown) []string {
 	return all
 }
 
-func (l laptop) log(file string, to io.Writer) error {
+func (l laptop) copyLog(file string, to io.Writer) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return err
@@ -166,21 +170,24 @@ func (l laptop) log(file string, to io.Writer) error {
 	return err
 }
 
-// account is a deployment in AWS, whose stack says where things are.
+// account is a deployment in an AWS account.
 type account struct {
 	*session
 	cfg     aws.Config
-	options app.Options
+	options app.Options // names of its resources
 }
 
-// stackOutputs reads where things are from the outputs of a deployment's stack.
-func stackOutputs(ctx context.Context, cfg aws.Config, environment, stack string) (app.Options, error) {
-	said, err := cloudformation.NewFromConfig(cfg).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &stack})
+// readStack reads the names of a deployment's resources from the outputs of its stack, and the network of its tasks
+// from the parameters. It returns an error if there is no such stack, or if the stack lacks an output.
+func readStack(ctx context.Context, cfg aws.Config, environment, name string) (app.Options, error) {
+	answer, err := cloudformation.NewFromConfig(cfg).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
 	if err != nil {
-		return app.Options{}, fmt.Errorf("reading the outputs of stack %q in %s, where environment %q is: %w; make deploy ENV=%[3]s deploys it", stack, cfg.Region, environment, err)
+		const text = "reading the outputs of stack %q in %s, the stack of environment %q: %w; make deploy ENV=%[3]s deploys it"
+		return app.Options{}, fmt.Errorf(text, name, cfg.Region, environment, err)
 	}
+	stack := answer.Stacks[0]
 	values := map[string]string{}
-	for _, o := range said.Stacks[0].Outputs {
+	for _, o := range stack.Outputs {
 		values[aws.ToString(o.OutputKey)] = aws.ToString(o.OutputValue)
 	}
 	var missing []string
@@ -194,22 +201,28 @@ func stackOutputs(ctx context.Context, cfg aws.Config, environment, stack string
 		Deployment: need("Deployment"), Table: need("Table"), Bucket: need("StateBucket"), Bus: need("EventBus"),
 		LaunchURL: need("LaunchQueueUrl"), WakeURL: need("WakeQueueUrl"), Placement: fargate.Placement{Cluster: need("Cluster")},
 	}
-	for _, p := range said.Stacks[0].Parameters { // the network of the tasks, which the functions have from there, too
-		switch value := aws.ToString(p.ParameterValue); aws.ToString(p.ParameterKey) {
-		case "Subnets":
-			o.Placement.Subnets = strings.Split(value, ",")
-		case "SecurityGroups":
-			if value != "" {
-				o.Placement.SecurityGroups = strings.Split(value, ",")
-			}
-		case "AssignPublicIp":
-			o.Placement.AssignPublicIP = value == "ENABLED"
-		}
-	}
+	setNetwork(&o.Placement, stack.Parameters)
 	if len(missing) > 0 {
-		return o, fmt.Errorf("stack %q has no output %s: it is not one of template.yaml, or its deployment has not ended", stack, strings.Join(missing, ", "))
+		const text = "stack %q has no output %s: it was not created from template.yaml, or its deployment has not finished"
+		return o, fmt.Errorf(text, name, strings.Join(missing, ", "))
 	}
 	return o, nil
+}
+
+// setNetwork sets the network of the tasks. The functions get it from the same parameters of the stack.
+func setNetwork(p *fargate.Placement, parameters []types.Parameter) {
+	for _, parameter := range parameters {
+		switch value := aws.ToString(parameter.ParameterValue); aws.ToString(parameter.ParameterKey) {
+		case "Subnets":
+			p.Subnets = strings.Split(value, ",")
+		case "SecurityGroups":
+			if value != "" {
+				p.SecurityGroups = strings.Split(value, ",")
+			}
+		case "AssignPublicIp":
+			p.AssignPublicIP = value == "ENABLED"
+		}
+	}
 }
 
 func (a account) store() (store.Store, error) {
@@ -219,7 +232,7 @@ func (a account) store() (store.Store, error) {
 func (a account) models() (model.Catalog, error) {
 	c, err := a.catalog()
 	if err == nil {
-		a.compare(c)
+		a.warnIfDifferent(c)
 	}
 	return c, err
 }
@@ -232,20 +245,20 @@ func (a account) dispatcher(c model.Catalog) (*dispatch.Dispatcher, error) {
 	return app.Wire(a.cfg, a.options, c, db)
 }
 
-// catalog reads the copy that the functions keep of the catalog that they run with.
+// catalog reads the deployed catalog. Each instance of the sweep function writes it to the state bucket when it starts.
 func (a account) catalog() (model.Catalog, error) {
 	var c model.Catalog
-	where := dispatch.CatalogURI(a.options.Bucket)
-	bucket, key, err := model.SplitS3(where)
+	uri := dispatch.CatalogURI(a.options.Bucket)
+	bucket, key, err := model.SplitS3(uri)
 	if err != nil {
 		return c, err
 	}
 	out, err := s3.NewFromConfig(a.cfg, pathStyle).GetObject(a.ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 	if status := (*awshttp.ResponseError)(nil); errors.As(err, &status) && status.HTTPStatusCode() == http.StatusNotFound {
-		return c, fmt.Errorf("%s is not there yet: the sweep lays it there within a minute or two of a deployment", where)
+		return c, fmt.Errorf("%s does not exist yet: the sweep writes it within two minutes of a deployment", uri)
 	}
 	if err != nil {
-		return c, fmt.Errorf("reading the deployed catalog %s: %w", where, err)
+		return c, fmt.Errorf("reading the deployed catalog %s: %w", uri, err)
 	}
 	defer func() { _ = out.Body.Close() }()
 	compiled, err := io.ReadAll(out.Body)
@@ -253,31 +266,34 @@ func (a account) catalog() (model.Catalog, error) {
 		c, err = model.ReadCatalog(compiled, a.options.Deployment)
 	}
 	if err != nil {
-		return c, fmt.Errorf("reading the deployed catalog %s: %w", where, err)
+		return c, fmt.Errorf("reading the deployed catalog %s: %w", uri, err)
 	}
 	return c, nil
 }
 
-// compare warns when the models here are not those that are deployed. What is done is done with the deployed ones.
-func (a account) compare(deployed model.Catalog) {
+// warnIfDifferent prints a warning if the models in the project's folder differ from the deployed ones, or have errors.
+func (a account) warnIfDifferent(deployed model.Catalog) {
 	folder, err := a.folder()
 	if err != nil {
 		return
 	}
-	here, _, err := catalog.Compile(folder, catalog.Options{Environment: a.Environment})
+	current, _, err := catalog.Compile(folder, catalog.Options{Environment: a.Environment})
 	switch {
 	case err != nil:
-		a.warnf("warning: the models here have errors, which modeldispatch check -e %s lists; the deployed ones are used\n", a.Environment)
-	case here.Version != deployed.Version:
-		a.warnf("warning: the models here (version %s) are not those deployed to %s (version %s), which are used; make deploy ENV=%[2]s deploys them\n", here.Version, a.Environment, deployed.Version)
+		const text = "warning: the models in this project have errors (modeldispatch check -e %s lists them); the deployed models are used\n"
+		a.warnf(text, a.Environment)
+	case current.Version != deployed.Version:
+		const text = "warning: the models in this project (version %s) differ from those deployed to %s (version %s); " +
+			"the deployed models are used; make deploy ENV=%[2]s deploys yours\n"
+		a.warnf(text, current.Version, a.Environment, deployed.Version)
 	}
 }
 
-func (a account) logs(x shown) []string {
+func (a account) logs(x runDetails) []string {
 	var all []string
 	for _, attempt := range x.Attempts {
 		task := attempt.Task
-		if task == "" && attempt.Number == x.Run.Attempt { // it has not ended
+		if task == "" && attempt.Number == x.Run.Attempt { // the attempt has not ended
 			task = x.Run.Task.ARN
 		}
 		if task != "" {
@@ -287,11 +303,11 @@ func (a account) logs(x shown) []string {
 	return all
 }
 
-func (a account) log(stream string, to io.Writer) error {
+func (a account) copyLog(stream string, to io.Writer) error {
 	group := app.LogGroup(a.options.Deployment)
 	pages := cloudwatchlogs.NewGetLogEventsPaginator(cloudwatchlogs.NewFromConfig(a.cfg), &cloudwatchlogs.GetLogEventsInput{
 		LogGroupName: &group, LogStreamName: &stream, StartFromHead: aws.Bool(true),
-	}, func(o *cloudwatchlogs.GetLogEventsPaginatorOptions) { o.StopOnDuplicateToken = true }) // CloudWatch's sign of the end
+	}, func(o *cloudwatchlogs.GetLogEventsPaginatorOptions) { o.StopOnDuplicateToken = true }) // CloudWatch marks the end of a stream so
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(a.ctx)
 		if err != nil {

@@ -44,45 +44,58 @@ type shell struct {
 	project string
 }
 
-// says runs a command, whose output and errors have to match a pattern. It gives the output.
-func (s shell) says(code int, pattern string, args ...string) string {
+// run runs a command and returns its output. The test fails if the exit code is another one, or if the output and the
+// errors do not match the pattern.
+func (s shell) run(code int, pattern string, args ...string) string {
 	s.t.Helper()
 	var out, errs strings.Builder
-	got := cli.Main(s.t.Context(), append([]string{"-e", "prod", "--project", s.project}, args...), cli.Streams{Out: &out, Err: &errs})
+	all := append([]string{"-e", "prod", "--project", s.project}, args...)
+	got := cli.Main(s.t.Context(), all, cli.Streams{Out: &out, Err: &errs})
 	if got != code || !regexp.MustCompile(pattern).MatchString(out.String()+errs.String()) {
-		s.t.Fatalf("%v: exit code %d, and it printed:\n%s%s\nwant %d and %s", args, got, &out, &errs, code, pattern)
+		s.t.Fatalf("%v: the exit code is %d, want %d; the output must match %s:\n%s%s", args, got, code, pattern, &out, &errs)
 	}
 	return out.String()
 }
 
 const sample = "../app/testdata/project"
 
-// TestCommandsOnADeployment has commands work on a stack, with moto as the account.
-func TestCommandsOnADeployment(t *testing.T) {
-	url := dynamodbtest.Moto(t)
-	for name, value := range map[string]string{"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull} {
+// setAWSEnvironment sets the variables that lead the AWS SDK of a command to an endpoint.
+func setAWSEnvironment(t *testing.T, url string) {
+	t.Helper()
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "",
+		"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test",
+		"AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull,
+	} {
 		t.Setenv(name, value)
 	}
+}
+
+// TestCommandsOnDeployment runs commands on a stack. Moto takes the place of the AWS account.
+func TestCommandsOnDeployment(t *testing.T) {
+	url := dynamodbtest.Moto(t)
+	setAWSEnvironment(t, url)
 	cfg := app.Endpoint(url, "us-east-1", "test", "test")
 	s := shell{t, sample}
 
-	s.says(1, `there is no environment "pord"`, "runs", "-e", "pord")
+	s.run(1, `there is no environment "pord"`, "runs", "-e", "pord")
 	t.Setenv("AWS_REGION", "")
-	s.says(1, `names no Region: set AWS_REGION`, "runs")
+	s.run(1, `has no Region: set AWS_REGION`, "runs")
 	t.Setenv("AWS_REGION", "us-east-1")
-	s.says(1, `reading the outputs of stack "models" in us-east-1, where environment "prod" is: .*; make deploy ENV=prod deploys it`, "runs")
+	const noStack = `reading the outputs of stack "models" in us-east-1, the stack of environment "prod": .*; make deploy ENV=prod deploys it`
+	s.run(1, noStack, "runs")
 
 	o := deploy(t, cfg)
-	s.says(0, `^RUN +STATE`, "runs")
-	s.says(1, `catalog.json is not there yet: the sweep lays it there`, "run", "first", "n=1")
+	s.run(0, `^RUN +STATE`, "runs")
+	s.run(1, `catalog.json does not exist yet: the sweep writes it`, "run", "first", "n=1")
 
-	here, _, err := catalog.Compile(sample, catalog.Options{Environment: "prod"})
+	current, _, err := catalog.Compile(sample, catalog.Options{Environment: "prod"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	publish := func(version string) {
 		t.Helper()
-		c := here
+		c := current
 		c.Version = version
 		d, err := app.Wire(cfg, o, c, nil)
 		if err != nil {
@@ -92,37 +105,44 @@ func TestCommandsOnADeployment(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	s.says(0, `"cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/models",\s+"taskDefinition": "models-first"(?s:.*)"subnet-1",\s+"subnet-2"\s+\],\s+"securityGroups": \[\s+"sg-1"\s+\],\s+"assignPublicIp": "ENABLED"(?s:.*)"startedBy": "models/first-[a-z2-7]{12}/1"(?s:.*)latest ACTIVE revision at launch: ECS does not have it yet`, "explain", "s3://landing/first/1")
+	request := `"cluster": "arn:aws:ecs:us-east-1:123456789012:cluster/models",\s+"taskDefinition": "models-first"(?s:.*)` +
+		`"subnet-1",\s+"subnet-2"\s+\],\s+"securityGroups": \[\s+"sg-1"\s+\],\s+"assignPublicIp": "ENABLED"(?s:.*)` +
+		`"startedBy": "models/first-[a-z2-7]{12}/1"(?s:.*)latest ACTIVE revision at launch: ECS does not have it yet`
+	s.run(0, request, "explain", "s3://landing/first/1")
 	register(t, cfg, "models-first")
-	s.says(0, `"taskDefinition": "arn:aws:ecs:us-east-1:123456789012:task-definition/models-first:1"`, "explain", "s3://landing/first/1")
+	s.run(0, `"taskDefinition": "arn:aws:ecs:us-east-1:123456789012:task-definition/models-first:1"`, "explain", "s3://landing/first/1")
 
 	publish("another")
-	s.says(1, `warning: the models here \(version `+here.Version+`\) are not those deployed to prod \(version another\), which are used; make deploy ENV=prod(?s:.*)there is no model "fist"`, "run", "fist", "n=1")
-	publish(here.Version)
-	said := s.says(0, `^first-[a-z2-7]{12}  accepted\n$`, "run", "first", "n=1")
-	id, _, _ := strings.Cut(said, " ")
-	s.says(0, `is the run of this very call`, "run", "first", "n=1")
+	warning := `warning: the models in this project \(version ` + current.Version + `\) differ from ` +
+		`those deployed to prod \(version another\); ` +
+		`the deployed models are used; make deploy ENV=prod deploys yours(?s:.*)there is no model "fist"`
+	s.run(1, warning, "run", "fist", "n=1")
+	publish(current.Version)
+	accepted := s.run(0, `^first-[a-z2-7]{12}  accepted\n$`, "run", "first", "n=1", "--idempotency-key", "k")
+	id, _, _ := strings.Cut(accepted, " ")
+	s.run(0, id+`  was started with this idempotency key before`, "run", "first", "n=1", "--idempotency-key", "k")
 	sent, err := sqs.NewFromConfig(cfg).ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: &o.LaunchURL})
 	if err != nil || len(sent.Messages) != 1 || !strings.Contains(*sent.Messages[0].Body, id) {
-		t.Fatalf("%+v %v, want a message of run %s in the launch queue", sent, err, id)
+		t.Fatalf("the launch queue holds %+v, error %v; want a message of run %s", sent, err, id)
 	}
-	s.says(0, id+` +waiting \(queued\)`, "runs")
-	s.says(0, `event +manual(?s:.*)input n +1`, "show", id)
-	s.says(1, `has no log: it has not been launched`, "logs", id)
-	launched(t, cfg, o, id)
-	s.says(0, `^first line\nsecond line\n$`, "logs", id)
-	s.says(0, `model first is paused`, "pause", "first")
-	s.says(0, `model first was paused already`, "pause", "first")
-	s.says(0, `model first is resumed`, "resume", "first")
-	s.says(0, `^$`, "cancel", id)
-	s.says(0, id+` +cancelled`, "runs", "--state", "cancelled")
-	s.says(1, `there is no run "first-x"`, "cancel", "first-x")
+	s.run(0, id+` +waiting \(launch\)`, "runs")
+	s.run(0, `event +manual(?s:.*)input n +1`, "show", id)
+	s.run(1, `has no log: it has not been launched`, "logs", id)
+	addAttempt(t, cfg, o, id)
+	s.run(0, `^first line\nsecond line\n$`, "logs", id)
+	s.run(0, `model first is paused`, "pause", "first")
+	s.run(0, `model first was already paused`, "pause", "first")
+	s.run(0, `model first is resumed`, "resume", "first")
+	s.run(0, `^$`, "cancel", id)
+	s.run(0, id+` +cancelled`, "runs", "--state", "cancelled")
+	s.run(1, `there is no run "first-x"`, "cancel", "first-x")
 }
 
-// deploy makes a stack with the outputs of template.yaml, which name real things.
+// deploy creates a stack with the outputs of template.yaml, and the table, bucket and queues that they name.
 func deploy(t *testing.T, cfg aws.Config) app.Options {
 	t.Helper()
-	o := app.Options{Deployment: "models", Table: dynamodbtest.Table(t, client.NewFromConfig(cfg)), Bucket: "models-state", Bus: "default"}
+	table := dynamodbtest.Table(t, client.NewFromConfig(cfg))
+	o := app.Options{Deployment: "models", Table: table, Bucket: "models-state", Bus: "default"}
 	o.Placement.Cluster = "arn:aws:ecs:us-east-1:123456789012:cluster/models"
 	if _, err := s3.NewFromConfig(cfg, pathStyle).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &o.Bucket}); err != nil {
 		t.Fatal(err)
@@ -135,8 +155,17 @@ func deploy(t *testing.T, cfg aws.Config) app.Options {
 		return *out.QueueUrl
 	}
 	o.LaunchURL, o.WakeURL = queue("models-launch"), queue("models-wake")
-	values := map[string]string{"Deployment": o.Deployment, "Table": o.Table, "StateBucket": o.Bucket, "EventBus": o.Bus, "LaunchQueueUrl": o.LaunchURL, "WakeQueueUrl": o.WakeURL, "Cluster": o.Placement.Cluster}
+	createStack(t, cfg, map[string]string{
+		"Deployment": o.Deployment, "Table": o.Table, "StateBucket": o.Bucket, "EventBus": o.Bus,
+		"LaunchQueueUrl": o.LaunchURL, "WakeQueueUrl": o.WakeURL, "Cluster": o.Placement.Cluster,
+	})
+	return o
+}
 
+// createStack creates a stack with the outputs and the network parameters of template.yaml. The map has the values of
+// the outputs by name.
+func createStack(t *testing.T, cfg aws.Config, values map[string]string) {
+	t.Helper()
 	text, err := os.ReadFile("../../template.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -152,34 +181,43 @@ func deploy(t *testing.T, cfg aws.Config) app.Options {
 		outputs[name] = map[string]string{"Value": values[name]}
 	}
 	parameter := map[string]string{"Type": "String"}
-	body, err := json.Marshal(map[string]any{"Resources": map[string]any{"Topic": map[string]string{"Type": "AWS::SNS::Topic"}}, "Outputs": outputs,
-		"Parameters": map[string]any{"Subnets": parameter, "SecurityGroups": parameter, "AssignPublicIp": parameter}})
+	body, err := json.Marshal(map[string]any{
+		"Resources":  map[string]any{"Topic": map[string]string{"Type": "AWS::SNS::Topic"}},
+		"Outputs":    outputs,
+		"Parameters": map[string]any{"Subnets": parameter, "SecurityGroups": parameter, "AssignPublicIp": parameter},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := cloudformation.NewFromConfig(cfg).CreateStack(t.Context(), &cloudformation.CreateStackInput{StackName: aws.String("models"), TemplateBody: aws.String(string(body)), Parameters: []stacktypes.Parameter{
-		{ParameterKey: aws.String("Subnets"), ParameterValue: aws.String("subnet-1,subnet-2")},
-		{ParameterKey: aws.String("SecurityGroups"), ParameterValue: aws.String("sg-1")},
-		{ParameterKey: aws.String("AssignPublicIp"), ParameterValue: aws.String("ENABLED")},
-	}}); err != nil {
-		t.Fatal(err)
-	}
-	return o
-}
-
-// register has ECS have a task definition of a family.
-func register(t *testing.T, cfg aws.Config, family string) {
-	t.Helper()
-	_, err := ecs.NewFromConfig(cfg).RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
-		Family: &family, ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("model"), Image: aws.String("example.com/model:1"), Memory: aws.Int32(512)}},
+	_, err = cloudformation.NewFromConfig(cfg).CreateStack(t.Context(), &cloudformation.CreateStackInput{
+		StackName: aws.String("models"), TemplateBody: aws.String(string(body)),
+		Parameters: []stacktypes.Parameter{
+			{ParameterKey: aws.String("Subnets"), ParameterValue: aws.String("subnet-1,subnet-2")},
+			{ParameterKey: aws.String("SecurityGroups"), ParameterValue: aws.String("sg-1")},
+			{ParameterKey: aws.String("AssignPublicIp"), ParameterValue: aws.String("ENABLED")},
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// launched has a run have a task, which has written a log.
-func launched(t *testing.T, cfg aws.Config, o app.Options, id string) {
+// register registers a task definition of a family in ECS.
+func register(t *testing.T, cfg aws.Config, family string) {
+	t.Helper()
+	_, err := ecs.NewFromConfig(cfg).RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+		Family: &family,
+		ContainerDefinitions: []ecstypes.ContainerDefinition{
+			{Name: aws.String("model"), Image: aws.String("example.com/model:1"), Memory: aws.Int32(512)},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// addAttempt stores an attempt of a run, and the log of its task.
+func addAttempt(t *testing.T, cfg aws.Config, o app.Options, id string) {
 	t.Helper()
 	const task = "arn:aws:ecs:us-east-1:123456789012:task/models/0123456789abcdef"
 	attempt, err := json.Marshal(run.Attempt{Number: 1, Task: task})
@@ -194,27 +232,29 @@ func launched(t *testing.T, cfg aws.Config, o app.Options, id string) {
 	if _, err := logs.CreateLogGroup(t.Context(), &cloudwatchlogs.CreateLogGroupInput{LogGroupName: group}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := logs.CreateLogStream(t.Context(), &cloudwatchlogs.CreateLogStreamInput{LogGroupName: group, LogStreamName: stream}); err != nil {
+	newStream := &cloudwatchlogs.CreateLogStreamInput{LogGroupName: group, LogStreamName: stream}
+	if _, err := logs.CreateLogStream(t.Context(), newStream); err != nil {
 		t.Fatal(err)
 	}
 	now := time.Now().UnixMilli()
-	if _, err := logs.PutLogEvents(t.Context(), &cloudwatchlogs.PutLogEventsInput{LogGroupName: group, LogStreamName: stream, LogEvents: []logtypes.InputLogEvent{
+	lines := []logtypes.InputLogEvent{
 		{Timestamp: &now, Message: aws.String("first line")}, {Timestamp: &now, Message: aws.String("second line")},
-	}}); err != nil {
+	}
+	_, err = logs.PutLogEvents(t.Context(), &cloudwatchlogs.PutLogEventsInput{LogGroupName: group, LogStreamName: stream, LogEvents: lines})
+	if err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestConnectKeepsWhatIsThere has a bucket that sends to a queue send to EventBridge, too.
-func TestConnectKeepsWhatIsThere(t *testing.T) {
-	var written string // to the bucket's notifications: moto does not say later that EventBridge is among them
-	address := between(t, dynamodbtest.Moto(t), &written)
-	for name, value := range map[string]string{"AWS_ENDPOINT_URL": address, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "", "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull} {
-		t.Setenv(name, value)
-	}
+// TestConnectKeepsOtherNotifications connects a bucket that sends its events to a queue. Afterwards it must send them
+// to the queue and to EventBridge.
+func TestConnectKeepsOtherNotifications(t *testing.T) {
+	var written string // body of the request, since moto does not return the EventBridge setting
+	address := startProxy(t, dynamodbtest.Moto(t), &written)
+	setAWSEnvironment(t, address)
 	cfg := app.Endpoint(address, "us-east-1", "test", "test")
 	s, buckets, bucket := shell{t, sample}, s3.NewFromConfig(cfg, pathStyle), aws.String("landing")
-	s.says(1, `reading where bucket landing sends its events: .*NoSuchBucket`, "connect", "landing")
+	s.run(1, `reading the notifications of bucket landing: .*NoSuchBucket`, "connect", "landing")
 
 	if _, err := buckets.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: bucket}); err != nil {
 		t.Fatal(err)
@@ -223,28 +263,34 @@ func TestConnectKeepsWhatIsThere(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	rules := []types.FilterRule{{Name: "prefix", Value: aws.String("a/")}}
 	others := types.QueueConfiguration{
-		Id: aws.String("others"), QueueArn: aws.String("arn:aws:sqs:us-east-1:123456789012:" + filepath.Base(*queue.QueueUrl)), Events: []types.Event{"s3:ObjectCreated:*"},
-		Filter: &types.NotificationConfigurationFilter{Key: &types.S3KeyFilter{FilterRules: []types.FilterRule{{Name: "prefix", Value: aws.String("a/")}}}},
+		Id: aws.String("others"), QueueArn: aws.String("arn:aws:sqs:us-east-1:123456789012:" + filepath.Base(*queue.QueueUrl)),
+		Events: []types.Event{"s3:ObjectCreated:*"},
+		Filter: &types.NotificationConfigurationFilter{Key: &types.S3KeyFilter{FilterRules: rules}},
 	}
-	if _, err := buckets.PutBucketNotificationConfiguration(t.Context(), &s3.PutBucketNotificationConfigurationInput{Bucket: bucket, NotificationConfiguration: &types.NotificationConfiguration{QueueConfigurations: []types.QueueConfiguration{others}}}); err != nil {
+	_, err = buckets.PutBucketNotificationConfiguration(t.Context(), &s3.PutBucketNotificationConfigurationInput{
+		Bucket:                    bucket,
+		NotificationConfiguration: &types.NotificationConfiguration{QueueConfigurations: []types.QueueConfiguration{others}},
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	s.says(0, `bucket landing sends its events to EventBridge; 1 notification kept`, "connect", "landing")
+	s.run(0, `bucket landing now sends its events to EventBridge; it keeps 1 other notification\n`, "connect", "landing")
 	got, err := buckets.GetBucketNotificationConfiguration(t.Context(), &s3.GetBucketNotificationConfigurationInput{Bucket: bucket})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !strings.Contains(written, "<EventBridgeConfiguration></EventBridgeConfiguration>") || len(got.QueueConfigurations) != 1 {
-		t.Fatalf("%s became %+v", written, got)
+		t.Fatalf("the request %s led to the configuration %+v, want EventBridge and one queue", written, got)
 	}
 	if q := got.QueueConfigurations[0]; *q.Id != "others" || *q.QueueArn != *others.QueueArn || *q.Filter.Key.FilterRules[0].Value != "a/" {
-		t.Errorf("%+v", q)
+		t.Errorf("the notification to the queue is %+v, want %+v", q, others)
 	}
 }
 
-// between gives an address whose requests go on to another, and keeps the body of the last PUT.
-func between(t *testing.T, address string, put *string) string {
+// startProxy starts a proxy for an address and returns the proxy's address. It stores the body of the last PUT request.
+func startProxy(t *testing.T, address string, put *string) string {
 	t.Helper()
 	to, err := url.Parse(address)
 	if err != nil {

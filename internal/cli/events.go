@@ -1,6 +1,8 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"modeldispatch/internal/dispatch"
@@ -8,29 +10,37 @@ import (
 )
 
 type eventsCommand struct {
-	Rejected bool   `help:"Only those that could not be used."`
-	Model    string `arg:"" optional:"" help:"Only for this model."`
-	Limit    int    `short:"n" default:"20" help:"How many."`
+	Decision string `help:"List only events with this decision: started, joined or rejected." placeholder:"DECISION"`
+	Model    string `arg:"" optional:"" help:"List only events of this model. Default: all models."`
+	Limit    int    `short:"n" default:"20" help:"List at most this number of events. Default: 20." placeholder:"NUMBER"`
 }
 
-// Run lists recorded events.
+// Help returns the long help text.
+func (eventsCommand) Help() string {
+	return `An event has a record for each model that it concerns, with the decision: started is a new
+run, joined is an event of a debounce window, and rejected is an invalid event, with the
+reason. With --json a record contains the payload and the number of duplicates.
+
+  modeldispatch events sales --decision rejected`
+}
+
+// Run lists recorded events, newest first.
 func (c eventsCommand) Run(s *session) error {
+	if err := checkDecision(c.Decision); err != nil {
+		return err
+	}
 	_, db, err := s.store()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	query := store.Query{Kind: dispatch.KindEvent, Model: c.Model, Limit: c.Limit}
-	if c.Rejected {
-		query.State = string(dispatch.Rejected)
-	}
-	docs, _, err := db.List(s.ctx, query)
+	docs, _, err := db.List(s.ctx, store.Query{Kind: dispatch.KindEvent, Model: c.Model, State: c.Decision, Limit: c.Limit})
 	if err != nil {
 		return err
 	}
-	all := []dispatch.Record{}
+	all := []dispatch.EventRecord{}
 	for _, doc := range docs {
-		var r dispatch.Record
+		var r dispatch.EventRecord
 		if err := dispatch.Decode(doc, &r); err != nil {
 			return err
 		}
@@ -42,8 +52,21 @@ func (c eventsCommand) Run(s *session) error {
 	rows := [][]string{{"RECEIVED", "EVENT", "MODEL", "DECISION", "RUN", "REASON"}}
 	for _, r := range all {
 		rows = append(rows, []string{
-			r.Received.Local().Format(time.DateTime), r.Identity, dash(r.Model), string(r.Verdict), dash(r.Run), dash(r.Reason),
+			r.Received.Local().Format(time.DateTime), r.Identity, dash(r.Model), string(r.Kind), dash(r.Run), dash(r.Reason),
 		})
 	}
 	return s.table(rows...)
+}
+
+// checkDecision returns an error if no event with this decision is recorded. The empty decision stands for all.
+func checkDecision(decision string) error {
+	switch dispatch.DecisionKind(decision) {
+	case "", dispatch.Started, dispatch.Joined, dispatch.Rejected:
+		return nil
+	case dispatch.Duplicate:
+		return errors.New("--decision duplicate: a duplicate has no record of its own; `events --json` counts the duplicates of each event")
+	case dispatch.Unmatched, dispatch.Awaited:
+		return fmt.Errorf("--decision %s: such events are only logged; use started, joined or rejected", decision)
+	}
+	return fmt.Errorf("--decision %q is unknown: use started, joined or rejected", decision)
 }

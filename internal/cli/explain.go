@@ -18,46 +18,61 @@ import (
 )
 
 type explainCommand struct {
-	Event string `arg:"" help:"A file with a Lambda payload, - for standard input, or s3://bucket/key for an object that arrives." placeholder:"FILE|s3://…|-"`
+	Event string `arg:"" help:"Lambda payload in a file or on standard input (-), or URI of a new object." placeholder:"FILE|s3://…|-"`
 }
 
-// explanation is what would become of one event.
+// Help returns the long help text.
+func (explainCommand) Help() string {
+	return `The command starts nothing. It prints each run that the event would start, with the origin of
+each input and the exact RunTask request. For every other model it prints the reason, the
+nearest match first.
+
+  modeldispatch explain s3://landing/sales/eu/20260105.csv
+
+With -e ENV the request has the network, the bucket and the task definition revision of that
+environment's stack. Values that cannot be read from the stack are placeholders.`
+}
+
+// explanation holds the effects that one event would have.
 type explanation struct {
-	Event    string         `json:"event"`
-	Notes    []string       `json:"notes,omitempty"` // what is not known of the event, or of the deployment
+	Event    string         `json:"event"`           // identity of the event
+	Notes    []string       `json:"notes,omitempty"` // gaps in the knowledge about the event or the deployment
 	Kind     model.Kind     `json:"kind"`
-	Function string         `json:"function"` // that gets it
+	Function string         `json:"function"` // name of the function that handles the event
 	Runs     []explainedRun `json:"runs"`
-	Rejected []explainedNot `json:"rejected"`
-	Not      []explainedNot `json:"notStarted"`
+	Rejected []noMatch      `json:"rejected"` // models that would reject the event, each with the reason
+	NoMatch  []noMatch      `json:"noMatch"`  // other models, the nearest match first
 }
 
+// explainedRun is a run that an event would start.
 type explainedRun struct {
-	Model   string           `json:"model"`
-	Trigger string           `json:"trigger"`
-	Key     string           `json:"key,omitempty"`
-	Run     string           `json:"run"`
-	Inputs  []explainedInput `json:"inputs"`
-	Outputs []model.Object   `json:"outputs,omitempty"`
-	Unused  []string         `json:"unused,omitempty"` // fields of the event that no input takes
-	Request fargate.Request  `json:"request"`
-	Note    string           `json:"note,omitempty"` // what is not known of the request
+	Model       string           `json:"model"`
+	Trigger     string           `json:"trigger"`
+	Combination string           `json:"combination,omitempty"` // values of for-each
+	Run         string           `json:"run"`                   // id
+	Inputs      []explainedInput `json:"inputs"`
+	Outputs     []model.Object   `json:"outputs,omitempty"`
+	Unused      []string         `json:"unused,omitempty"` // fields of the event that neither an input nor where reads
+	Request     fargate.Request  `json:"request"`
+	Note        string           `json:"note,omitempty"` // gap in the knowledge about the request
 }
 
+// explainedInput is an input with its value and the origin of the value.
 type explainedInput struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 	From  string `json:"from"`
-	Unset bool   `json:"unset,omitempty"` // optional, and nothing gives it a value
+	Unset bool   `json:"unset,omitempty"` // the input is optional and has no value
 }
 
-type explainedNot struct {
+// noMatch is a model that an event would not start, with the reason.
+type noMatch struct {
 	Model   string `json:"model"`
 	Trigger string `json:"trigger,omitempty"`
 	Reason  string `json:"reason"`
 }
 
-// Run explains an event, or each of the events of a batch.
+// Run explains an event, or each event of a batch.
 func (c explainCommand) Run(s *session) error {
 	folder, compiled, err := s.compile()
 	if err != nil {
@@ -67,16 +82,16 @@ func (c explainCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	l, err := s.launching(folder, compiled)
+	b, err := s.requestBuilder(folder, compiled)
 	if err != nil {
 		return err
 	}
-	if l.note != "" {
-		notes = append(notes, l.note)
+	if b.note != "" {
+		notes = append(notes, b.note)
 	}
 	all := []explanation{}
 	for _, e := range decoded.Events {
-		x := l.explain(s, e, decoded.Function)
+		x := b.explain(s, e, decoded.Function)
 		x.Notes = notes
 		all = append(all, x)
 	}
@@ -84,30 +99,32 @@ func (c explainCommand) Run(s *session) error {
 		return s.printJSON(all)
 	}
 	for _, x := range all {
-		if err := s.explained(x); err != nil {
+		if err := s.printExplanation(x); err != nil {
 			return err
 		}
 	}
 	if decoded.Task != nil {
-		s.printf("A state change of task %s (%s, started by %s): the completion function takes it; it starts no model.\n",
+		s.printf("State change of task %s (%s, started by %s). The completion function handles it. It starts no model.\n",
 			decoded.Task.ARN, decoded.Task.LastStatus, dash(decoded.Task.StartedBy))
 	} else if len(all) == 0 {
-		s.printf("Nothing in it is an event: it is acknowledged and starts no model.\n")
+		s.printf("The payload contains no event. The function acknowledges it, and no model starts.\n")
 	}
 	return nil
 }
 
-// unwritten is said of an object that somebody only asks about.
-const unwritten = "the object is taken to arrive now: the run's id, startedBy and clientToken follow from the version or the sequencer that S3 gives it then, and are others"
+// assumedArrival is the note on an object that has not arrived yet.
+const assumedArrival = "this assumes that the object arrives now; the run of a real arrival has another id, startedBy and " +
+	"clientToken, which depend on the object's version or sequencer in S3"
 
-// decode gives what is to be explained, and notes about what is not known of it.
+// decode returns the events of the payload, and notes about facts that are not known.
 func (c explainCommand) decode(s *session) (event.Decoded, []string, error) {
 	if strings.HasPrefix(c.Event, "s3://") {
 		bucket, key, err := model.SplitS3(c.Event)
 		if err != nil {
 			return event.Decoded{}, nil, err
 		}
-		return event.Decoded{Function: "arrival", Events: []event.Event{event.Arrived(bucket, key, time.Now())}}, []string{unwritten}, nil
+		arrival := event.Decoded{Function: "arrival", Events: []event.Event{event.AssumedArrival(bucket, key, time.Now())}}
+		return arrival, []string{assumedArrival}, nil
 	}
 	payload, err := c.read(s)
 	if err != nil {
@@ -127,55 +144,62 @@ func (c explainCommand) read(s *session) ([]byte, error) {
 	return os.ReadFile(c.Event)
 }
 
-func (l launching) explain(s *session, e event.Event, function string) explanation {
-	result := l.Routes.Explain(e)
-	x := explanation{Event: e.Identity, Kind: e.Kind, Function: function, Runs: []explainedRun{}, Rejected: []explainedNot{}, Not: []explainedNot{}}
-	for _, b := range result.Bindings {
-		r, err := l.explainRun(s, e, b)
+func (b requestBuilder) explain(s *session, e event.Event, function string) explanation {
+	result := b.Routes.Explain(e)
+	x := explanation{Event: e.Identity, Kind: e.Kind, Function: function, Runs: []explainedRun{}, Rejected: []noMatch{}, NoMatch: []noMatch{}}
+	for _, binding := range result.Bindings {
+		r, err := b.explainRun(s, e, binding)
 		if err != nil {
-			x.Rejected = append(x.Rejected, explainedNot{b.Model.Name, b.Trigger.Name, err.Error()})
+			x.Rejected = append(x.Rejected, noMatch{binding.Model.Name, binding.Trigger.Name, err.Error()})
 			continue
 		}
 		x.Runs = append(x.Runs, r)
 	}
 	for _, r := range result.Rejections {
-		x.Rejected = append(x.Rejected, explainedNot{r.Model, r.Trigger, r.Reason})
+		x.Rejected = append(x.Rejected, noMatch{r.Model, r.Trigger, r.Reason})
 	}
 	for _, m := range result.Misses {
-		x.Not = append(x.Not, explainedNot{m.Model, m.Trigger, m.Reason})
+		x.NoMatch = append(x.NoMatch, noMatch{m.Model, m.Trigger, m.Reason})
 	}
 	return x
 }
 
-func (l launching) explainRun(s *session, e event.Event, b route.Binding) (explainedRun, error) {
-	id := dispatch.RunID(b.Model.Name, e.Identity, b.Key)
-	task, err := b.Model.Render(id, b.Inputs, dispatch.Files(l.Bucket, id, b))
+// explainRun explains the run of a binding. It returns an error if the task cannot be rendered, or if ECS would
+// refuse its request.
+func (b requestBuilder) explainRun(s *session, e event.Event, binding route.Binding) (explainedRun, error) {
+	m := binding.Model
+	id := dispatch.RunID(m.Name, e.Identity, binding.Combination)
+	task, err := m.Render(id, binding.Inputs, dispatch.InputFileURIs(b.Bucket, id, binding))
 	if err != nil {
 		return explainedRun{}, err
 	}
-	x := explainedRun{Model: b.Model.Name, Trigger: b.Trigger.Name, Key: b.Key, Run: id, Outputs: task.Outputs, Unused: unused(e, b)}
-	x.Request, x.Note = l.request(s, id, b.Model, task)
-	for _, in := range b.Model.Inputs {
-		value, set := b.Inputs[in.Name]
-		x.Inputs = append(x.Inputs, explainedInput{in.Name, in.Text(value), b.From[in.Name], !set})
+	x := explainedRun{
+		Model: m.Name, Trigger: binding.Trigger.Name, Combination: binding.Combination, Run: id, Outputs: task.Outputs,
+		Unused: unusedFields(e, binding),
+	}
+	x.Request, x.Note = b.newRequest(s, id, m, task)
+	for _, in := range m.Inputs {
+		value, set := binding.Inputs[in.Name]
+		x.Inputs = append(x.Inputs, explainedInput{in.Name, in.Text(value), binding.From[in.Name], !set})
 	}
 	return x, x.Request.Check()
 }
 
-// unused are the fields of a message's body, or of what `inputs` takes by its names, that neither an input nor `where`
-// looks at: often a name that is misspelt.
-func unused(e event.Event, b route.Binding) []string {
+// unusedFields returns the fields of an event that neither an input nor `where` reads, often because a name is
+// misspelt. It looks at the namespace from which `inputs` takes fields by their names, and by default at the body of
+// a message.
+func unusedFields(e event.Event, b route.Binding) []string {
 	namespace := b.Trigger.Fields
 	if namespace == "" && e.Kind == model.Message {
 		namespace = "body"
 	}
 	fields, _ := e.Field(namespace).(map[string]any)
 	var where map[string]map[string]any
-	_ = json.Unmarshal(b.Trigger.Where, &where) // its own namespaces are objects; what else it has is not looked for
-	taken := func(field string) bool {
-		_, input := b.Model.Input(field)
-		_, asked := where[namespace][field]
-		return asked || input && b.Trigger.Fields != "" || slices.ContainsFunc(b.Trigger.Inputs, func(a model.Assignment) bool {
+	_ = json.Unmarshal(b.Trigger.Where, &where) // only fields of namespaces matter here, and these are objects
+	isUsed := func(field string) bool {
+		_, isInput := b.Model.Input(field)
+		_, isInWhere := where[namespace][field]
+		return isInWhere || isInput && b.Trigger.Fields != "" || slices.ContainsFunc(b.Trigger.Inputs, func(a model.Assignment) bool {
 			return slices.ContainsFunc(a.Value.Placeholders(), func(p model.Placeholder) bool {
 				return strings.HasPrefix(p.Name+".", namespace+"."+field+".")
 			})
@@ -183,51 +207,59 @@ func unused(e event.Event, b route.Binding) []string {
 	}
 	var all []string
 	for _, field := range slices.Sorted(maps.Keys(fields)) {
-		if !taken(field) {
+		if !isUsed(field) {
 			all = append(all, namespace+"."+field)
 		}
 	}
 	return all
 }
 
-func (s *session) explained(x explanation) error {
-	s.printf("%s\n  %s event; the %s function takes it\n", x.Event, x.Kind, x.Function)
+func (s *session) printExplanation(x explanation) error {
+	s.printf("%s\n  %s event, handled by the %s function\n", x.Event, x.Kind, x.Function)
 	for _, note := range x.Notes {
 		s.printf("  note: %s\n", note)
 	}
 	s.printf("\n")
 	for _, r := range x.Runs {
-		s.printf("RUNS  %s by its trigger %q, as run %s\n", r.Model, r.Trigger, r.Run)
-		rows := [][]string{}
-		for _, in := range r.Inputs {
-			if in.Unset {
-				rows = append(rows, []string{"  " + in.Name, "unset (optional)"})
-				continue
-			}
-			rows = append(rows, []string{"  " + in.Name, in.Value, "from " + in.From})
-		}
-		if err := s.table(rows...); err != nil {
+		if err := s.printExplainedRun(r); err != nil {
 			return err
 		}
-		if len(r.Unused) > 0 {
-			s.printf("  no input takes %s\n", strings.Join(r.Unused, ", "))
-		}
-		s.printf("  RunTask request:\n")
-		if err := s.printJSON(r.Request); err != nil {
-			return err
-		}
-		if r.Note != "" {
-			s.printf("  note: %s\n", r.Note)
-		}
-		s.printf("\n")
 	}
-	if err := s.reasons("REJECTED", x.Rejected); err != nil {
+	if err := s.printReasons("REJECTED", x.Rejected); err != nil {
 		return err
 	}
-	return s.reasons("NOT STARTED", x.Not)
+	return s.printReasons("NOT STARTED", x.NoMatch)
 }
 
-func (s *session) reasons(title string, all []explainedNot) error {
+func (s *session) printExplainedRun(r explainedRun) error {
+	s.printf("RUNS  %s by its trigger %q, as run %s\n", r.Model, r.Trigger, r.Run)
+	rows := [][]string{}
+	for _, in := range r.Inputs {
+		if in.Unset {
+			rows = append(rows, []string{"  " + in.Name, "unset (optional)"})
+			continue
+		}
+		rows = append(rows, []string{"  " + in.Name, in.Value, "from " + in.From})
+	}
+	if err := s.table(rows...); err != nil {
+		return err
+	}
+	if len(r.Unused) > 0 {
+		s.printf("  unused fields of the event: %s\n", strings.Join(r.Unused, ", "))
+	}
+	s.printf("  RunTask request:\n")
+	if err := s.printJSON(r.Request); err != nil {
+		return err
+	}
+	if r.Note != "" {
+		s.printf("  note: %s\n", r.Note)
+	}
+	s.printf("\n")
+	return nil
+}
+
+// printReasons prints a title and the reason for each model, and nothing if there is no model.
+func (s *session) printReasons(title string, all []noMatch) error {
 	if len(all) == 0 {
 		return nil
 	}

@@ -16,7 +16,7 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// put puts an object into the local stack of a script's project. Its URI is a quoted Go string.
+// put puts an object into the local stack of a script's project. The argument is its URI as a quoted Go string.
 func put(ts *testscript.TestScript, _ bool, args []string) {
 	uri, err := strconv.Unquote(args[0])
 	ts.Check(err)
@@ -33,19 +33,20 @@ func put(ts *testscript.TestScript, _ bool, args []string) {
 
 var forged = regexp.MustCompile(`(?m)^forged.*`)
 
-// harmless checks the output of the last command: it has no character that acts on a terminal, and no line that the script's
-// hostile texts forge. It also requires one of these texts, so that the check shows something.
+// harmless checks the output of the last command. It must contain no control character, and no line that begins with
+// "forged", as the hostile texts of the script try. It must contain one of these texts, since the check would otherwise
+// prove nothing.
 func harmless(ts *testscript.TestScript, _ bool, _ []string) {
 	text := ts.ReadFile("stdout") + ts.ReadFile("stderr")
 	for _, r := range text {
 		if unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.In(r, unicode.Zl, unicode.Zp, unicode.Bidi_Control) {
-			ts.Fatalf("it printed %U:\n%q", r, text)
+			ts.Fatalf("the output contains %U:\n%q", r, text)
 		}
 	}
 	if line := forged.FindString(text); line != "" {
-		ts.Fatalf("it printed the line %q:\n%s", line, text)
+		ts.Fatalf("the output contains the forged line %q:\n%s", line, text)
 	}
 	if !strings.Contains(text, "forged") {
-		ts.Fatalf("it printed nothing hostile:\n%s", text)
+		ts.Fatalf("the output contains no hostile text:\n%s", text)
 	}
 }

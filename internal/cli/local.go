@@ -14,87 +14,116 @@ import (
 
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/local/fault"
-	"modeldispatch/internal/local/play"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/play"
 )
 
-// stopTimeout is how long the local stack may take to stop: containers have 30 s by themselves.
+// stopTimeout bounds the time that the local stack takes to stop. Containers have 30 s of it to exit.
 const stopTimeout = 45 * time.Second
 
 type localCommand struct {
-	Port int    `help:"Port of the endpoint (default: 4566, or a free one where that is taken)."`
-	Play string `help:"Play the sample events of this folder, show each run to its end, and stop." placeholder:"DIR"`
-	// Its fields and kinds are documented in README.md and in package fault.
-	Faults string `help:"What goes wrong on purpose, such as interruptions (default: the faults.yaml beside the events that are played)." type:"existingfile" placeholder:"FILE"`
-	Logs   bool   `help:"Print the functions' own logs too, as JSON, to standard error."`
+	Port int    `help:"Port of the endpoint; -1 for a free port. Default: 4566, or a free port if it is in use." placeholder:"PORT"`
+	Play string `help:"Play the sample events of the folder DIR, wait for the end of each run, and stop." placeholder:"DIR"`
+	// docs/faults.md and package fault document the fields and kinds of faults.
+	Faults string `help:"Inject the failures of FILE. Default: faults.yaml in the folder of --play." type:"existingfile" placeholder:"FILE"`
+	Logs   bool   `help:"Print the logs of the functions to standard error, as JSON."`
 
 	NewCredentials bool     `help:"Replace the project's credentials in .modeldispatch/credentials."`
-	AnyCredentials bool     `help:"Take requests with any credentials, or none. Web pages are still refused."`
-	AllowHost      []string `help:"Answer to this host name too, as host.docker.internal; *.NAME for any bucket before it." placeholder:"HOST"`
-	AllowOrigin    []string `help:"Let the web app of this origin call the stack, as http://localhost:3000." placeholder:"URL"`
+	AnyCredentials bool     `help:"Accept requests with any credentials, or none. Web pages are still refused."`
+	AllowHost      []string `help:"Answer to HOST too, such as host.docker.internal; *.NAME for buckets before NAME." placeholder:"HOST"`
+	AllowOrigin    []string `help:"Let the web app at URL call the stack, such as http://localhost:3000." placeholder:"URL"`
 
 	Start localStartCommand `cmd:"" default:"1" hidden:""`
-	Env   localEnvCommand   `cmd:"" help:"Print shell commands that point AWS tools at the running stack."`
+	Env   localEnvCommand   `cmd:"" help:"Print shell commands that connect AWS tools to the local stack."`
+}
+
+// Help returns the long help text.
+func (localCommand) Help() string {
+	return `The stack serves S3, SQS, ECS and EventBridge on one port, and runs the functions and schedules
+of the project. Tasks run as processes. No AWS account is needed. Each decision and each run
+is printed when it happens, until Ctrl-C. The next start continues the runs that are left.
+
+  modeldispatch local --play events
+
+With --play the command delivers the events that play.yaml in the folder lists, and prints a
+table of the results. It exits with 0 only if they are the results that play.yaml wants.`
 }
 
 type localStartCommand struct{}
 
-// Run starts the local stack, and stops it again at Ctrl-C or when all is played.
+// Run starts the local stack, and stops it at Ctrl-C or at the end of a play.
 func (localStartCommand) Run(s *session) error {
-	c := s.Local
 	s.Environment = localEnvironment
-	if c.Port < -1 || c.Port > 65535 {
-		return fmt.Errorf("--port %d is no port: 1 to 65535 are, 0 is 4566 or a free one, and -1 a free one", c.Port)
+	if port := s.Local.Port; port < -1 || port > 65535 {
+		return fmt.Errorf("--port %d is not a port: use 1 to 65535, 0 for 4566 or a free port, or -1 for a free port", port)
 	}
 	folder, compiled, err := s.compile()
 	if err != nil {
 		return err
 	}
-	secrets, err := s.secrets(folder)
+	o, err := s.localOptions(folder, compiled)
 	if err != nil {
 		return err
 	}
-	log := zerolog.Nop()
-	if c.Logs {
-		log = zerolog.New(s.Err).With().Timestamp().Logger()
+	if events := s.Local.Play; events != "" {
+		return s.play(folder, events, o)
 	}
-	o := local.Options{
-		Catalog: compiled, Data: dataFolder(folder), Port: c.Port, Log: log, Secrets: secrets,
-		NewCredentials: c.NewCredentials, AnyCredentials: c.AnyCredentials, AllowHosts: c.AllowHost, AllowOrigins: c.AllowOrigin,
-	}
-	if beside := filepath.Join(c.Play, fault.File); c.Play != "" && c.Faults == "" {
-		if _, err := os.Stat(beside); err == nil {
-			c.Faults = beside
-		}
-	}
-	if c.Faults != "" {
-		faults, err := fault.Read(c.Faults, compiled)
-		if err != nil {
-			return err
-		}
-		o.Faults = fault.Faults(faults)
-	}
-	if c.Play != "" {
-		return s.play(folder, c.Play, o)
-	}
-	stack, err := start(s.ctx, o)
+	stack, err := startStack(s.ctx, o)
 	if err != nil {
 		return err
 	}
-	t := s.teller()
-	t.watch(stack)
-	t.do(func() { s.banner(stack.URL(), compiled) })
+	v := s.newLiveView()
+	v.watch(stack)
+	v.queue(func() { s.printBanner(stack.URL(), compiled) })
 	<-s.ctx.Done()
 	if !s.JSON {
-		s.printf("\nstopping; runs that are live are settled at the next start\n")
+		s.printf("\nstopping; the next start continues the runs that have not ended\n")
 	}
 	return closeStack(s.ctx, stack)
 }
 
-func start(ctx context.Context, o local.Options) (*local.Stack, error) {
+// localOptions returns the options of the local stack from the flags, the project's secrets and the faults file.
+func (s *session) localOptions(folder string, c model.Catalog) (local.Options, error) {
+	flags := s.Local
+	secrets, err := s.secrets(folder)
+	if err != nil {
+		return local.Options{}, err
+	}
+	log := zerolog.Nop()
+	if flags.Logs {
+		log = zerolog.New(s.Err).With().Timestamp().Logger()
+	}
+	o := local.Options{
+		Catalog: c, Data: dataFolder(folder), Port: flags.Port, Log: log, Secrets: secrets,
+		NewCredentials: flags.NewCredentials, AnyCredentials: flags.AnyCredentials,
+		AllowHosts: flags.AllowHost, AllowOrigins: flags.AllowOrigin,
+	}
+	if file := flags.faultsFile(); file != "" {
+		faults, err := fault.Read(file, c)
+		if err != nil {
+			return local.Options{}, err
+		}
+		o.Faults = fault.Faults(faults)
+	}
+	return o, nil
+}
+
+// faultsFile returns the file of --faults, or the faults file in the folder of --play, or "" if there is none.
+func (c localCommand) faultsFile() string {
+	if c.Faults != "" || c.Play == "" {
+		return c.Faults
+	}
+	file := filepath.Join(c.Play, fault.File)
+	if _, err := os.Stat(file); err != nil {
+		return ""
+	}
+	return file
+}
+
+func startStack(ctx context.Context, o local.Options) (*local.Stack, error) {
 	stack, err := local.Start(ctx, o)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, fmt.Errorf("port %d is taken: choose another, or leave --port out for a free one", o.Port)
+		return nil, fmt.Errorf("port %d is in use: choose another port, or omit --port to get a free one", o.Port)
 	}
 	return stack, err
 }
@@ -105,8 +134,8 @@ func closeStack(ctx context.Context, stack *local.Stack) error {
 	return stack.Close(ctx)
 }
 
-// banner says what is there, and how to try it.
-func (s *session) banner(url string, c model.Catalog) {
+// printBanner prints the URL of the stack, the triggers of the models, and what to do next.
+func (s *session) printBanner(url string, c model.Catalog) {
 	if s.JSON {
 		_ = s.printLine(map[string]string{"url": url})
 		return
@@ -133,7 +162,8 @@ func describeTrigger(t model.Trigger) string {
 	}
 }
 
-// play plays a folder of events on a stack of its own, whose data is new each time.
+// play plays a folder of events on a stack with a data folder of its own, which is empty at each start. The stack
+// uses the project's credential.
 func (s *session) play(folder, events string, o local.Options) error {
 	steps, err := play.ReadPlan(events)
 	if err != nil {
@@ -146,33 +176,41 @@ func (s *session) play(folder, events string, o local.Options) error {
 	if o.Port == 0 {
 		o.Port = -1
 	}
-	stack, err := start(s.ctx, o)
+	stack, err := startStack(s.ctx, o)
 	if err != nil {
 		return err
 	}
 	if !s.JSON {
 		s.printf("playing %s from %s on %s\n\n", count(len(steps), "event"), events, stack.URL())
 	}
-	t := s.teller()
-	t.watch(stack)
+	v := s.newLiveView()
+	v.watch(stack)
 	r := report{catalog: o.Catalog, folder: folder, events: events, data: o.Data, started: time.Now()}
-	err = play.Player{Stack: stack, Catalog: o.Catalog, Folder: events}.Play(s.ctx, steps, func(result play.Result) {
-		r.results = append(r.results, result)
-		if result.LeftOut != "" {
-			t.tell(fmt.Sprintf("left out     %s: %s", result.Step.Name(), result.LeftOut), happening{LeftOut: result.Step.Name(), Reason: result.LeftOut})
-		}
-	})
-	if err == nil {
-		err = r.count(s.ctx, stack)
-	}
-	if err := errors.Join(err, closeStack(s.ctx, stack)); err != nil {
+	if err := errors.Join(s.playSteps(stack, steps, v, &r), closeStack(s.ctx, stack)); err != nil {
 		return err
 	}
-	t.flush()
+	v.flush()
 	if s.JSON {
 		return r.printJSON(s)
 	}
 	return r.print(s)
 }
 
+// playSteps plays the steps on a stack, and adds their results to the report. The live view shows the steps that are
+// left out.
+func (s *session) playSteps(stack *local.Stack, steps []play.Step, v liveView, r *report) error {
+	player := play.Player{Stack: stack, Catalog: r.catalog, Folder: r.events}
+	err := player.Play(s.ctx, steps, func(result play.StepResult) {
+		r.results = append(r.results, result)
+		if name := result.Step.Name(); result.LeftOut != "" {
+			v.show(fmt.Sprintf("left out     %s: %s", name, result.LeftOut), liveEvent{LeftOut: name, Reason: result.LeftOut})
+		}
+	})
+	if err != nil {
+		return err
+	}
+	return r.check(s.ctx, stack)
+}
+
+// clock returns the time of day for a live line.
 func clock(t time.Time) string { return t.Format("15:04:05.0") }

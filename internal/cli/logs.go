@@ -9,29 +9,30 @@ import (
 )
 
 type logsCommand struct {
-	ID  string `arg:"" name:"run" help:"Id of a run, or a model: then of its newest run." placeholder:"RUN|MODEL"`
-	Raw bool   `help:"Print the bytes of the log as they are."`
+	ID  string `arg:"" name:"run" help:"Id of the run, or name of a model for its newest run." placeholder:"RUN|MODEL"`
+	Raw bool   `help:"Print the log unchanged, without escapes for control characters."`
 }
 
 // Help is the long help text.
 func (logsCommand) Help() string {
-	return `The name of a model stands for its newest run:
+	return `The command prints everything that the run's last attempt has written so far. The name of a
+model stands for its newest run:
 
   modeldispatch logs sales-forecast
 
-Control characters are printed as escapes such as \u001b, so that a log cannot change what
-the terminal shows. With --raw they take effect: for colours, or where a program reads them:
+Control characters appear as escapes such as \u001b, so that a log cannot change what the
+terminal shows. With --raw they take effect, for colours or for another program:
 
   modeldispatch logs --raw sales-forecast | less -R`
 }
 
 // Run prints the log of the last attempt.
 func (c logsCommand) Run(s *session) error {
-	id, err := s.newest(c.ID)
+	id, err := s.newestRun(c.ID)
 	if err != nil {
 		return err
 	}
-	x, err := s.find(id)
+	x, err := s.readRun(id)
 	if err != nil {
 		return err
 	}
@@ -42,11 +43,12 @@ func (c logsCommand) Run(s *session) error {
 	if c.Raw {
 		to = s.raw
 	}
-	return x.where.log(x.Logs[len(x.Logs)-1], to)
+	return x.deployment.copyLog(x.Logs[len(x.Logs)-1], to)
 }
 
-// newest gives the newest run of a model; what is no model with runs is a run's own id.
-func (s *session) newest(name string) (string, error) {
+// newestRun returns the id of the newest run of a model. If no model of this name has a run, the name may be the id
+// of a run, and newestRun returns it unchanged.
+func (s *session) newestRun(name string) (string, error) {
 	_, db, err := s.store()
 	if err != nil {
 		return "", err

@@ -12,12 +12,20 @@ import (
 )
 
 type nextCommand struct {
-	Model string `arg:"" optional:"" help:"Only of this model."`
-	Count int    `short:"n" default:"5" help:"How many times to show for each schedule."`
+	Model string `arg:"" optional:"" help:"Show only the schedules of this model. Default: all models."`
+	Count int    `short:"n" default:"5" help:"Show at most this number of times for each model. Default: 5." placeholder:"NUMBER"`
 }
 
-// firing is one time at which a schedule is due.
-type firing struct {
+// Help returns the long help text.
+func (nextCommand) Help() string {
+	return `The times are those of the project's files, in the time zone of each schedule and in UTC. They
+take daylight saving time into account as EventBridge Scheduler does.
+
+  modeldispatch next sales -n 10`
+}
+
+// dueTime is a time at which a schedule is due.
+type dueTime struct {
 	Time     time.Time `json:"time"`
 	Model    string    `json:"model"`
 	Trigger  string    `json:"trigger"`
@@ -25,41 +33,43 @@ type firing struct {
 	Timezone string    `json:"timezone"`
 }
 
-// Run shows when schedules fire next.
+// Run prints the next times of the schedules, the earliest first.
 func (c nextCommand) Run(s *session) error {
 	_, compiled, err := s.compile()
 	if err != nil {
 		return err
 	}
 	if c.Model != "" {
-		if _, err := modelOf(compiled, c.Model); err != nil {
+		if _, err := findModel(compiled, c.Model); err != nil {
 			return err
 		}
 	}
-	var all []firing
+	var all []dueTime
 	for _, m := range compiled.Models {
 		if c.Model != "" && m.Name != c.Model {
 			continue
 		}
-		firings, err := c.firings(m, time.Now())
+		times, err := c.dueTimes(m, time.Now())
 		if err != nil {
 			return err
 		}
-		all = append(all, firings...)
+		all = append(all, times...)
 	}
-	slices.SortStableFunc(all, func(a, b firing) int { return a.Time.Compare(b.Time) })
+	slices.SortStableFunc(all, func(a, b dueTime) int { return a.Time.Compare(b.Time) })
 	if s.JSON {
 		return s.printJSON(all)
 	}
 	rows := [][]string{{"TIME", "UTC", "MODEL", "TRIGGER", "SCHEDULE", "ZONE"}}
-	for _, f := range all {
-		rows = append(rows, []string{f.Time.Format("Mon 2006-01-02 15:04 MST"), f.Time.UTC().Format("01-02 15:04"), f.Model, f.Trigger, f.Schedule, f.Timezone})
+	for _, t := range all {
+		local, utc := t.Time.Format("Mon 2006-01-02 15:04 MST"), t.Time.UTC().Format("01-02 15:04")
+		rows = append(rows, []string{local, utc, t.Model, t.Trigger, t.Schedule, t.Timezone})
 	}
 	return s.table(rows...)
 }
 
-func (c nextCommand) firings(m model.Model, now time.Time) ([]firing, error) {
-	var all []firing
+// dueTimes returns the next due times of a model's schedules.
+func (c nextCommand) dueTimes(m model.Model, now time.Time) ([]dueTime, error) {
+	var all []dueTime
 	for _, t := range m.Triggers {
 		if t.Kind != model.Schedule {
 			continue
@@ -69,16 +79,16 @@ func (c nextCommand) firings(m model.Model, now time.Time) ([]firing, error) {
 			return nil, fmt.Errorf("model %q: trigger %q: %w", m.Name, t.Name, err)
 		}
 		for at := schedule.Next(now); len(all) < c.Count && !at.IsZero(); at = schedule.Next(at) {
-			all = append(all, firing{at, m.Name, t.Name, t.Schedule, cmp.Or(t.Timezone, "UTC")})
+			all = append(all, dueTime{at, m.Name, t.Name, t.Schedule, cmp.Or(t.Timezone, "UTC")})
 		}
 	}
 	return all, nil
 }
 
-// modelOf finds a model by the name that somebody gives.
-func modelOf(c model.Catalog, name string) (model.Model, error) {
-	m, known := c.Model(name)
-	if known {
+// findModel returns the model with a name. Its error lists the names of all models.
+func findModel(c model.Catalog, name string) (model.Model, error) {
+	m, found := c.Model(name)
+	if found {
 		return m, nil
 	}
 	var names []string

@@ -5,54 +5,54 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/local"
-	"modeldispatch/internal/local/play"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/play"
 	"modeldispatch/internal/route"
 	"modeldispatch/internal/run"
 )
 
-// report is what is said at the end of a play.
+// report holds the results of a play, and prints them at its end.
 type report struct {
 	catalog model.Catalog
-	folder  string
-	events  string // folder
-	data    string
+	folder  string // project's folder
+	events  string // folder of the events
+	data    string // data folder of the stack
 	started time.Time
-	results []play.Result
+	results []play.StepResult
 	rows    []reportRow
-	lost    int // accepted, and without an end
-	doubled int // tasks beyond one for each attempt
+	lost    int // number of runs that have not ended
+	doubled int // number of attempts that have more than one task
 }
 
-// reportRow is one thing that became of an event.
+// reportRow is the result of one event for one model. The spec and the log are empty if the event started no run.
 type reportRow struct {
-	happened play.Happened
-	spec     run.Spec
-	log      string
+	result play.EventResult
+	spec   run.Spec
+	log    string // file
 }
 
-// count looks at the store and at ECS for what was lost or doubled, while the stack still runs.
-func (r *report) count(ctx context.Context, stack *local.Stack) error {
+// check reads the store and the tasks of the stack, while it still runs. It counts lost runs and doubled attempts,
+// and sets the rows.
+func (r *report) check(ctx context.Context, stack *local.Stack) error {
 	tally, err := stack.Tally(ctx)
 	if err != nil {
 		return err
 	}
 	r.lost, r.doubled = len(tally.Lost), len(tally.Doubled)
-	for _, result := range r.results {
-		for _, h := range result.Happened {
-			row := reportRow{happened: h}
-			if h.Decision.Verdict == dispatch.Started {
-				if row.spec, err = stack.Spec(ctx, h.Decision.Run); err != nil {
+	for _, step := range r.results {
+		for _, result := range step.Decisions {
+			row := reportRow{result: result}
+			if result.Decision.Kind == dispatch.Started {
+				if row.spec, err = stack.Spec(ctx, result.Decision.Run); err != nil {
 					return err
 				}
-				row.log = local.LogFile(r.data, h.Run.ID, h.Run.Attempt, row.spec.Task.Container)
+				row.log = local.LogFile(r.data, result.Run.ID, result.Run.Attempt, row.spec.Task.Container)
 			}
 			r.rows = append(r.rows, row)
 		}
@@ -60,12 +60,13 @@ func (r *report) count(ctx context.Context, stack *local.Stack) error {
 	return nil
 }
 
-// print prints the closing table, the sum and what to try next.
+// print prints a table of the results, the differences from the plan, a summary, and what to do next. It returns
+// failure if a result differs, or if a run was lost or an attempt doubled.
 func (r *report) print(s *session) error {
-	rows := [][]string{{"MODEL", "TRIGGER", "INPUTS", "ATTEMPTS", "OUTCOME", "DURATION", "OUTPUT", "LOG, OR WHY NOT"}}
+	rows := [][]string{{"MODEL", "TRIGGER", "INPUTS", "ATTEMPTS", "OUTCOME", "DURATION", "OUTPUT", "LOG OR REASON"}}
 	runs := 0
 	for _, row := range r.rows {
-		if row.happened.Decision.Verdict == dispatch.Started {
+		if row.result.Decision.Kind == dispatch.Started {
 			runs++
 		}
 		rows = append(rows, r.cells(row))
@@ -75,30 +76,36 @@ func (r *report) print(s *session) error {
 		return err
 	}
 	played, wrong := 0, 0
-	for _, result := range r.results {
-		if result.LeftOut == "" {
+	for _, step := range r.results {
+		if step.LeftOut == "" {
 			played++
 		}
-		if result.Wrong != "" {
+		if step.Difference != "" {
 			wrong++
-			s.printf("\n%s went otherwise than declared: %s", result.Step.Name(), result.Wrong)
+			s.printf("\n%s differs from the plan: %s", step.Step.Name(), step.Difference)
 		}
 	}
-	s.printf("\n%s, %s, %d lost, %d doubled, in %s\n", count(played, "event"), count(runs, "run"), r.lost, r.doubled, short(time.Since(r.started)))
-	for _, result := range r.results {
-		if result.LeftOut != "" {
-			s.printf("left out: %s: %s\n", result.Step.Name(), result.LeftOut)
+	s.printf("\n%s, %s, %d lost, %d doubled, in %s\n",
+		count(played, "event"), count(runs, "run"), r.lost, r.doubled, short(time.Since(r.started)))
+	for _, step := range r.results {
+		if step.LeftOut != "" {
+			s.printf("left out: %s: %s\n", step.Step.Name(), step.LeftOut)
 		}
 	}
 	if wrong+r.lost+r.doubled > 0 {
 		return failure{}
 	}
-	s.printf("\nnext:")
-	if first := r.explainable(); first != "" {
-		s.printf("  modeldispatch explain %s   why an event starts what it starts\n     ", first)
-	}
-	s.printf("  modeldispatch local                run it all, and send it your own events\n")
+	r.printNext(s)
 	return nil
+}
+
+// printNext prints commands to try next.
+func (r *report) printNext(s *session) {
+	s.printf("\nnext:")
+	if first := r.firstExplainable(); first != "" {
+		s.printf("  modeldispatch explain %s   see why an event starts a run\n     ", first)
+	}
+	s.printf("  modeldispatch local                run the stack, and send it your own events\n")
 }
 
 // playReport is the closing object of --json.
@@ -108,46 +115,52 @@ type playReport struct {
 	Lost    int           `json:"lost"`
 	Doubled int           `json:"doubled"`
 	Seconds float64       `json:"seconds"`
-	Became  []became      `json:"became"`
-	Wrong   []happenedNot `json:"wrong"`   // went otherwise than declared
-	LeftOut []happenedNot `json:"leftOut"` // could not be played here
+	Results []eventResult `json:"results"`
+	Wrong   []stepFailure `json:"wrong"`   // steps that differ from the plan
+	LeftOut []stepFailure `json:"leftOut"` // steps that cannot be played on this machine
 }
 
-// became is what became of an event for a model.
-type became struct {
+// eventResult is the result of an event for a model.
+type eventResult struct {
 	Event    string            `json:"event"`
 	Decision dispatch.Decision `json:"decided"`
-	Run      *movedRun         `json:"run,omitempty"`
+	Run      *updatedRun       `json:"run,omitempty"`
 	Trigger  string            `json:"trigger,omitempty"`
 	Inputs   model.Inputs      `json:"inputs,omitempty"`
 	Outputs  []model.Object    `json:"outputs,omitempty"`
 	Log      string            `json:"log,omitempty"`
 }
 
-type happenedNot struct {
+// stepFailure is a step that differs from the plan or is left out, with the reason.
+type stepFailure struct {
 	Step   string `json:"step"`
 	Reason string `json:"reason"`
 }
 
+// printJSON prints the closing object of --json, and returns failure as print does.
 func (r *report) printJSON(s *session) error {
-	o := playReport{Lost: r.lost, Doubled: r.doubled, Seconds: time.Since(r.started).Seconds(), Became: []became{}, Wrong: []happenedNot{}, LeftOut: []happenedNot{}}
-	for _, result := range r.results {
+	o := playReport{
+		Lost: r.lost, Doubled: r.doubled, Seconds: time.Since(r.started).Seconds(),
+		Results: []eventResult{}, Wrong: []stepFailure{}, LeftOut: []stepFailure{},
+	}
+	for _, step := range r.results {
 		switch {
-		case result.LeftOut != "":
-			o.LeftOut = append(o.LeftOut, happenedNot{result.Step.Name(), result.LeftOut})
+		case step.LeftOut != "":
+			o.LeftOut = append(o.LeftOut, stepFailure{step.Step.Name(), step.LeftOut})
 			continue
-		case result.Wrong != "":
-			o.Wrong = append(o.Wrong, happenedNot{result.Step.Name(), result.Wrong})
+		case step.Difference != "":
+			o.Wrong = append(o.Wrong, stepFailure{step.Step.Name(), step.Difference})
 		}
 		o.Events++
 	}
 	for _, row := range r.rows {
-		b := became{Event: row.happened.Event.Identity, Decision: row.happened.Decision}
-		if b.Decision.Verdict == dispatch.Started {
+		result := eventResult{Event: row.result.Event.Identity, Decision: row.result.Decision}
+		if result.Decision.Kind == dispatch.Started {
 			o.Runs++
-			b.Run, b.Trigger, b.Inputs, b.Outputs, b.Log = moved(row.happened.Run), row.happened.Run.Trigger, row.spec.Inputs, row.spec.Task.Outputs, row.log
+			result.Run, result.Trigger = runUpdate(row.result.Run), row.result.Run.Trigger
+			result.Inputs, result.Outputs, result.Log = row.spec.Inputs, row.spec.Task.Outputs, row.log
 		}
-		o.Became = append(o.Became, b)
+		o.Results = append(o.Results, result)
 	}
 	err := s.printLine(map[string]any{"report": o})
 	if len(o.Wrong)+o.Lost+o.Doubled > 0 {
@@ -156,8 +169,9 @@ func (r *report) printJSON(s *session) error {
 	return err
 }
 
-// explainable is what was played first, as explain takes it; "" where it cannot.
-func (r *report) explainable() string {
+// firstExplainable returns the first event of the play as an argument for explain, or "" if the first step has no
+// event.
+func (r *report) firstExplainable() string {
 	switch first := r.results[0].Step; {
 	case first.Event != "":
 		return filepath.Join(r.events, first.Event)
@@ -167,47 +181,50 @@ func (r *report) explainable() string {
 	return ""
 }
 
+// cells returns the cells of a row in the table.
 func (r *report) cells(row reportRow) []string {
-	h := row.happened
-	if h.Decision.Verdict != dispatch.Started {
-		return []string{cmp.Or(h.Decision.Model, "-"), string(h.Event.Kind), "-", "-", string(h.Decision.Verdict), "-", "-", cmp.Or(h.Decision.Reason, h.Decision.Run)}
+	d, ended := row.result.Decision, row.result.Run
+	if d.Kind != dispatch.Started {
+		return []string{dash(d.Model), string(row.result.Event.Kind), "-", "-", string(d.Kind), "-", "-", cmp.Or(d.Reason, d.Run)}
 	}
-	var outputs []string
-	if h.Run.State == run.Succeeded {
-		for _, out := range row.spec.Task.Outputs {
-			outputs = append(outputs, out.URI)
+	outputs, log := "-", "-"
+	if ended.State == run.Succeeded {
+		outputs = outputURIs(row.spec)
+	}
+	if ended.Attempt > 0 {
+		log = row.log
+		if relative, err := filepath.Rel(r.folder, log); err == nil {
+			log = relative
 		}
 	}
-	log := row.log
-	if h.Run.Attempt == 0 {
-		return []string{h.Decision.Model, h.Run.Trigger, inputText(r.given(h.Decision.Model, row.spec)), "0", string(h.Run.State) + because(h.Run), duration(h.Run), "-", "-"}
+	state := string(ended.State)
+	if why := outcome(ended); why != "-" {
+		state += " (" + why + ")"
 	}
-	if short, err := filepath.Rel(r.folder, log); err == nil {
-		log = short
-	}
-	return []string{
-		h.Decision.Model, h.Run.Trigger, inputText(r.given(h.Decision.Model, row.spec)), fmt.Sprint(h.Run.Attempt), string(h.Run.State) + because(h.Run),
-		duration(h.Run), dash(strings.Join(outputs, ", ")), log,
-	}
+	inputs := inputText(r.givenInputs(d.Model, row.spec))
+	return []string{d.Model, ended.Trigger, inputs, fmt.Sprint(ended.Attempt), state, duration(ended), outputs, log}
 }
 
-// given is a run's inputs without those that have their default, as its model is given them.
-func (r *report) given(name string, spec run.Spec) run.Spec {
+func outputURIs(spec run.Spec) string {
+	var all []string
+	for _, out := range spec.Task.Outputs {
+		all = append(all, out.URI)
+	}
+	return dash(strings.Join(all, ", "))
+}
+
+// givenInputs returns the inputs of a run in the form that its task gets, without inputs that have their default.
+func (r *report) givenInputs(name string, spec run.Spec) model.Inputs {
 	m, _ := r.catalog.Model(name)
-	spec.Inputs = maps.Clone(spec.Inputs)
+	given := model.Inputs{}
 	for name, value := range spec.Inputs {
-		if in, declared := m.Input(name); declared {
-			spec.Inputs[name] = in.Text(value)
+		if spec.From[name] == route.FromDefault {
+			continue
 		}
+		if in, declared := m.Input(name); declared {
+			value = in.Text(value)
+		}
+		given[name] = value
 	}
-	maps.DeleteFunc(spec.Inputs, func(name, _ string) bool { return spec.From[name] == route.Default })
-	return spec
-}
-
-// because is the class of an outcome that is not success.
-func because(r run.Run) string {
-	if r.Outcome == nil || r.Outcome.Class == run.OK {
-		return ""
-	}
-	return " (" + r.Outcome.String() + ")"
+	return given
 }

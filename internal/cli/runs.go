@@ -8,23 +8,33 @@ import (
 	"time"
 
 	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/model"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
 
 type runsCommand struct {
-	Model string `arg:"" optional:"" help:"Only of this model."`
-	State string `help:"Only in this state: waiting, launching, running, succeeded, failed, cancelled, skipped."`
-	Limit int    `short:"n" default:"20" help:"How many."`
+	Model string `arg:"" optional:"" help:"List only runs of this model. Default: all models."`
+	State string `help:"List only runs in this state: waiting, launching, running, succeeded, failed, cancelled, skipped." placeholder:"STATE"`
+	Limit int    `short:"n" default:"20" help:"List at most this number of runs. Default: 20." placeholder:"NUMBER"`
 }
 
-// listed is a run with what it was accepted with.
-type listed struct {
+// Help returns the long help text.
+func (runsCommand) Help() string {
+	return `For a waiting run the state shows what it waits for: more events (debounce), S3 objects
+(objects), a slot in its concurrency group or the end of a pause (slot), its launch (launch),
+capacity in ECS (capacity), or the time of its next attempt (backoff).
+
+  modeldispatch runs sales --state failed`
+}
+
+// runRow is a run with its spec, for --json.
+type runRow struct {
 	run.Run
 	Spec run.Spec `json:"spec"`
 }
 
-// Run lists runs.
+// Run lists runs, newest first.
 func (c runsCommand) Run(s *session) error {
 	_, db, err := s.store()
 	if err != nil {
@@ -35,16 +45,16 @@ func (c runsCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	all := []listed{}
+	all := []runRow{}
 	for _, doc := range docs {
-		var one listed
-		if err := dispatch.Decode(doc, &one.Run); err != nil {
+		var row runRow
+		if err := dispatch.Decode(doc, &row.Run); err != nil {
 			return err
 		}
-		if one.Spec, _, err = dispatch.Read[run.Spec](s.ctx, db, dispatch.SpecKey(one.ID)); err != nil {
+		if row.Spec, _, err = dispatch.Read[run.Spec](s.ctx, db, dispatch.SpecKey(row.ID)); err != nil {
 			return err
 		}
-		all = append(all, one)
+		all = append(all, row)
 	}
 	if s.JSON {
 		return s.printJSON(all)
@@ -52,19 +62,22 @@ func (c runsCommand) Run(s *session) error {
 	rows := [][]string{{"RUN", "STATE", "ATTEMPT", "ACCEPTED", "DURATION", "INPUTS", "OUTCOME"}}
 	for _, r := range all {
 		rows = append(rows, []string{
-			r.ID, state(r.Run), fmt.Sprint(r.Attempt), r.Accepted.Local().Format(time.DateTime), duration(r.Run), inputText(r.Spec), reason(r.Run),
+			r.ID, state(r.Run), fmt.Sprint(r.Attempt), r.Accepted.Local().Format(time.DateTime), duration(r.Run),
+			inputText(r.Spec.Inputs), outcome(r.Run),
 		})
 	}
 	return s.table(rows...)
 }
 
+// state returns the state of a run. A waiting run has its reason in brackets, as in "waiting (slot)".
 func state(r run.Run) string {
-	if r.For != "" {
-		return fmt.Sprintf("%s (%s)", r.State, r.For)
+	if r.WaitingFor != "" {
+		return fmt.Sprintf("%s (%s)", r.State, r.WaitingFor)
 	}
 	return string(r.State)
 }
 
+// duration returns the time from the acceptance of a run to its end, or "-" before the end.
 func duration(r run.Run) string {
 	if !r.State.Ended() {
 		return "-"
@@ -72,19 +85,22 @@ func duration(r run.Run) string {
 	return short(r.Ended.Sub(r.Accepted))
 }
 
-func reason(r run.Run) string {
-	if r.Outcome == nil || r.Outcome.Class == run.OK {
+// outcome returns the outcome of a run's last attempt, or "-" if there is none or if the attempt succeeded.
+func outcome(r run.Run) string {
+	if r.Outcome == nil || r.Outcome.Class == run.ClassSucceeded {
 		return "-"
 	}
 	return r.Outcome.String()
 }
 
-func inputText(s run.Spec) string {
+// inputText returns inputs for a table cell, as in "date=20260105 region=eu". It cuts long values off.
+func inputText(inputs model.Inputs) string {
+	const maxValue = 40 // bytes
 	var all []string
-	for _, name := range slices.Sorted(maps.Keys(s.Inputs)) {
-		value := s.Inputs[name]
-		if len(value) > 40 {
-			value = strings.ToValidUTF8(value[:37], "") + "…"
+	for _, name := range slices.Sorted(maps.Keys(inputs)) {
+		value := inputs[name]
+		if len(value) > maxValue {
+			value = strings.ToValidUTF8(value[:maxValue-len("…")], "") + "…"
 		}
 		all = append(all, name+"="+value)
 	}
@@ -95,32 +111,45 @@ type showCommand struct {
 	ID string `arg:"" name:"run" help:"Id of the run."`
 }
 
-// shown is all that is known of a run.
-type shown struct {
+// Help returns the long help text.
+func (showCommand) Help() string {
+	return `The command prints the state of the run, each input with its origin, each attempt with its
+outcome, and the places of its outputs and logs.
+
+  modeldispatch show sales-zpebjcuyvgjr`
+}
+
+// runDetails holds the documents of a run and the names of its logs.
+type runDetails struct {
 	Run      run.Run       `json:"run"`
 	Spec     run.Spec      `json:"spec"`
-	Attempts []run.Attempt `json:"attempts"`
+	Attempts []run.Attempt `json:"attempts"` // oldest first
 	Logs     []string      `json:"logs,omitempty"`
 
-	where deployment
+	deployment deployment // deployment that holds the logs
 }
 
 // Run shows a run.
 func (c showCommand) Run(s *session) error {
-	x, err := s.find(c.ID)
+	x, err := s.readRun(c.ID)
 	if err != nil {
 		return err
 	}
 	if s.JSON {
 		return s.printJSON(x)
 	}
+	return s.table(x.rows()...)
+}
+
+// rows returns the rows that show prints: a label and a value each.
+func (x runDetails) rows() [][]string {
 	rows := [][]string{
-		{"run", x.Run.ID}, {"state", state(x.Run)}, {"outcome", reason(x.Run)},
+		{"run", x.Run.ID}, {"state", state(x.Run)}, {"outcome", outcome(x.Run)},
 		{"event", x.Spec.Event}, {"trigger", x.Run.Trigger},
 		{"accepted", x.Run.Accepted.Local().Format(time.DateTime)}, {"duration", duration(x.Run)},
 	}
 	if c := x.Run.Cancel; c != nil && !x.Run.State.Ended() {
-		rows = append(rows, []string{"stopping", fmt.Sprintf("%s, by %s, since %s", c.Why, c.By, c.At.Local().Format(time.DateTime))})
+		rows = append(rows, []string{"stopping", fmt.Sprintf("%s, by %s, since %s", c.Reason, c.By, c.At.Local().Format(time.DateTime))})
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.Spec.Inputs)) {
 		rows = append(rows, []string{"input " + name, x.Spec.Inputs[name] + "  (from " + x.Spec.From[name] + ")"})
@@ -129,40 +158,40 @@ func (c showCommand) Run(s *session) error {
 		rows = append(rows, []string{"output " + output.Name, output.URI})
 	}
 	for _, a := range x.Attempts {
-		outcome := "not ended"
+		ended := "not ended"
 		if a.Outcome != nil {
-			outcome = a.Outcome.String()
+			ended = a.Outcome.String()
 		}
-		rows = append(rows, []string{fmt.Sprintf("attempt %d", a.Number), a.FirstCall.Local().Format(time.DateTime) + "  " + outcome})
+		rows = append(rows, []string{fmt.Sprintf("attempt %d", a.Number), a.FirstCall.Local().Format(time.DateTime) + "  " + ended})
 	}
 	if x.Run.State == run.Succeeded && x.Run.Size.Memory > 0 {
-		rows = append(rows, []string{"memory", fmt.Sprintf("%d MiB were enough, after less was not: set task.memory: %[1]d and task.cpu: %d in its model.yaml",
-			x.Run.Size.Memory, x.Run.Size.CPU)})
+		const text = "%d MiB was enough after a smaller size failed: set task.memory: %[1]d and task.cpu: %d in model.yaml"
+		rows = append(rows, []string{"memory", fmt.Sprintf(text, x.Run.Size.Memory, x.Run.Size.CPU)})
 	}
-	for _, why := range x.Run.Outbox.Dropped {
-		rows = append(rows, []string{"not done", why})
+	for _, effect := range x.Run.Outbox.Dropped {
+		rows = append(rows, []string{"not done", effect})
 	}
 	for _, log := range x.Logs {
 		rows = append(rows, []string{"log", log})
 	}
-	return s.table(rows...)
+	return rows
 }
 
-// find reads all that is known of a run.
-func (s *session) find(id string) (shown, error) {
-	where, db, err := s.store()
+// readRun reads the documents of a run. It returns an error if there is no such run.
+func (s *session) readRun(id string) (runDetails, error) {
+	target, db, err := s.store()
 	if err != nil {
-		return shown{}, err
+		return runDetails{}, err
 	}
 	defer func() { _ = db.Close() }()
 	docs, err := db.Partition(s.ctx, dispatch.RunKey(id).PK, "", 0)
 	if err != nil {
-		return shown{}, err
+		return runDetails{}, err
 	}
 	if len(docs) == 0 {
-		return shown{}, fmt.Errorf("there is no run %q; modeldispatch runs lists them", id)
+		return runDetails{}, noSuchRun(id)
 	}
-	var x shown
+	x := runDetails{deployment: target}
 	for _, doc := range docs {
 		var a run.Attempt
 		switch doc.SK {
@@ -175,9 +204,13 @@ func (s *session) find(id string) (shown, error) {
 			x.Attempts = append(x.Attempts, a)
 		}
 		if err != nil {
-			return shown{}, err
+			return runDetails{}, err
 		}
 	}
-	x.Logs, x.where = where.logs(x), where
+	x.Logs = target.logs(x)
 	return x, nil
+}
+
+func noSuchRun(id string) error {
+	return fmt.Errorf("there is no run %q; modeldispatch runs lists the runs", id)
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/BurntSushi/toml"
 )
 
-// samFile says how SAM deploys each environment, where a project lies beside template.yaml.
+// samFile is the configuration file of SAM in a project's folder, with a section for each environment.
 const samFile = "samconfig.toml"
 
-// samSection is what it says of one environment. parameter_overrides is a list or a text of Name=value.
+// samSection is the section of one environment. parameter_overrides is a list or a text of Name=value.
 type samSection struct {
 	Deploy struct {
 		Parameters *struct {
@@ -23,8 +23,9 @@ type samSection struct {
 	} `toml:"deploy"`
 }
 
-// checkSAM holds what SAM is told of an environment against its stack: the command line finds a deployment by it. A project
-// without the file is deployed otherwise. The warning is of what the sample leaves to fill in.
+// checkSAM returns an error if the section of an environment would deploy another stack than modeldispatch.yaml names:
+// then no command would find the deployment. It returns a warning if the section still has the subnets of the sample. A
+// project without the file has another way to deploy, and is not checked.
 func checkSAM(folder, environment, stack string) (warning string, err error) {
 	at := fmt.Sprintf("%s: [%s.deploy.parameters]", samFile, environment)
 	var sections map[string]toml.Primitive
@@ -36,47 +37,50 @@ func checkSAM(folder, environment, stack string) (warning string, err error) {
 		return "", fmt.Errorf("%s: %w", samFile, err)
 	}
 	var section samSection
-	if own, has := sections[environment]; has {
-		err = meta.PrimitiveDecode(own, &section)
+	if primitive, exists := sections[environment]; exists {
+		err = meta.PrimitiveDecode(primitive, &section)
 	}
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", at, err)
 	}
-	said := section.Deploy.Parameters
-	if said == nil {
-		return "", fmt.Errorf("%s is missing: it says how environment %q is deployed; write it, with stack_name = %q", at, environment, stack)
+	deploy := section.Deploy.Parameters
+	if deploy == nil {
+		const text = "%s is missing, so SAM cannot deploy environment %q: add the section, with stack_name = %q"
+		return "", fmt.Errorf(text, at, environment, stack)
 	}
-	given := parameterOverrides(said.Parameters)
-	if given["Deployment"] == "" {
-		given["Deployment"] = "modeldispatch" // the default in template.yaml
+	parameters := parameterOverrides(deploy.Parameters)
+	if parameters["Deployment"] == "" {
+		parameters["Deployment"] = "modeldispatch" // the default in template.yaml
 	}
-	switch {
-	case said.StackName != stack:
-		return "", fmt.Errorf("%s: stack_name is %q, and the stack of environment %q is %q: they must be equal", at, said.StackName, environment, stack)
-	case given["Deployment"] != stack:
-		return "", fmt.Errorf("%s: parameter Deployment is %q, and the stack of environment %q is %q: they must be equal", at, given["Deployment"], environment, stack)
-	case given["Subnets"] == "":
-		return "", fmt.Errorf("%s: parameter Subnets is missing: the subnets that tasks run in, as Subnets=subnet-0123,subnet-4567", at)
-	case strings.Contains(given["Subnets"], "subnet-00000000"):
-		return fmt.Sprintf("%s: parameter Subnets is %s, the sample's: put yours there before you deploy", at, given["Subnets"]), nil
+	const notEqual = "%s: %s is %q, but the stack of environment %q is %q: write the same name"
+	switch subnets := parameters["Subnets"]; {
+	case deploy.StackName != stack:
+		return "", fmt.Errorf(notEqual, at, "stack_name", deploy.StackName, environment, stack)
+	case parameters["Deployment"] != stack:
+		return "", fmt.Errorf(notEqual, at, "parameter Deployment", parameters["Deployment"], environment, stack)
+	case subnets == "":
+		return "", fmt.Errorf("%s: parameter Subnets is missing: add the subnets of the tasks, such as Subnets=subnet-0123,subnet-4567", at)
+	case strings.Contains(subnets, "subnet-00000000"):
+		return fmt.Sprintf("%s: parameter Subnets is %s, from the sample: write your own subnets before you deploy", at, subnets), nil
 	}
 	return "", nil
 }
 
+// parameterOverrides returns the values of parameter_overrides by name.
 func parameterOverrides(v any) map[string]string {
 	var words []string
 	switch v := v.(type) {
 	case string:
 		words = strings.Fields(v)
 	case []any:
-		for _, one := range v {
-			words = append(words, fmt.Sprint(one))
+		for _, element := range v {
+			words = append(words, fmt.Sprint(element))
 		}
 	}
-	given := map[string]string{}
+	parameters := map[string]string{}
 	for _, word := range words {
 		name, value, _ := strings.Cut(word, "=")
-		given[name] = strings.Trim(value, `"`)
+		parameters[name] = strings.Trim(value, `"`)
 	}
-	return given
+	return parameters
 }

@@ -17,8 +17,8 @@ import (
 	"modeldispatch/internal/store/sqlite"
 )
 
-// TestShowOfARunThatIsBeingStopped says why, and by whom.
-func TestShowOfARunThatIsBeingStopped(t *testing.T) {
+// TestShowOfCancelledRun shows a run whose task is being stopped. The output must have the reason and the user.
+func TestShowOfCancelledRun(t *testing.T) {
 	t.Parallel()
 	project := t.TempDir()
 	data := filepath.Join(project, ".modeldispatch")
@@ -34,7 +34,10 @@ func TestShowOfARunThatIsBeingStopped(t *testing.T) {
 	}
 	const id = "forecast-aaaaaaaaaaaa"
 	now := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
-	body, err := json.Marshal(run.Run{ID: id, Model: "forecast", State: run.Running, Attempt: 1, Accepted: now, Cancel: &run.Cancel{Class: run.Stopped, Why: "its data is wrong", By: "ada", At: now}})
+	body, err := json.Marshal(run.Run{
+		ID: id, Model: "forecast", State: run.Running, Attempt: 1, Accepted: now,
+		Cancel: &run.Cancel{Class: run.ClassCancelled, Reason: "its data is wrong", By: "ada", At: now},
+	})
 	if err == nil {
 		err = db.Commit(t.Context(), store.Create(store.Doc{Key: dispatch.RunKey(id), Body: body}))
 	}
@@ -45,8 +48,9 @@ func TestShowOfARunThatIsBeingStopped(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if code := cli.Main(t.Context(), []string{"--project", project, "show", id}, cli.Streams{Out: &out, Err: io.Discard}); code != 0 ||
-		!regexp.MustCompile(`(?m)^stopping +its data is wrong, by ada, since 2026-01-0`).MatchString(out.String()) {
-		t.Errorf("exit code %d, and it printed\n%s", code, &out)
+	code := cli.Main(t.Context(), []string{"--project", project, "show", id}, cli.Streams{Out: &out, Err: io.Discard})
+	want := regexp.MustCompile(`(?m)^stopping +its data is wrong, by ada, since 2026-01-0`)
+	if code != 0 || !want.MatchString(out.String()) {
+		t.Errorf("the exit code is %d, want 0; the output must match %s:\n%s", code, want, &out)
 	}
 }

@@ -13,192 +13,208 @@ import (
 	"modeldispatch/internal/run"
 )
 
-// happening is a line of --json: one of event, run, announcement and leftOut, as it happens.
-type happening struct {
+// liveEvent is one line of --json. It has one of the fields event, run, announcement and leftOut.
+type liveEvent struct {
 	Time         time.Time       `json:"time"`
-	Event        string          `json:"event,omitempty"` // identity
-	Kind         model.Kind      `json:"kind,omitempty"`
+	Event        string          `json:"event,omitempty"` // identity of an event
+	Kind         model.Kind      `json:"kind,omitempty"`  // kind of the event
 	Decision     any             `json:"decided,omitempty"`
-	Run          *movedRun       `json:"run,omitempty"`
-	Announcement string          `json:"announcement,omitempty"` // detail type
-	Detail       json.RawMessage `json:"detail,omitempty"`
-	LeftOut      string          `json:"leftOut,omitempty"` // step of a play
-	Reason       string          `json:"reason,omitempty"`
+	Run          *updatedRun     `json:"run,omitempty"`
+	Announcement string          `json:"announcement,omitempty"` // detail type of an announcement
+	Detail       json.RawMessage `json:"detail,omitempty"`       // content of the announcement
+	LeftOut      string          `json:"leftOut,omitempty"`      // name of a step that is left out of a play
+	Reason       string          `json:"reason,omitempty"`       // reason for leaving the step out
 }
 
-// movedRun is a run as it is after it moved.
-type movedRun struct {
-	ID       string       `json:"id"`
-	Model    string       `json:"model"`
-	State    run.State    `json:"state"`
-	For      run.Wait     `json:"for,omitempty"`
-	Attempt  int          `json:"attempt,omitempty"`
-	Task     string       `json:"task,omitempty"`
-	Stopping *run.Cancel  `json:"stopping,omitempty"`
-	Outcome  *run.Outcome `json:"outcome,omitempty"`
-	Seconds  float64      `json:"seconds,omitempty"` // from its acceptance to its end
+// updatedRun is the part of a run that a live event shows after a change.
+type updatedRun struct {
+	ID         string       `json:"id"`
+	Model      string       `json:"model"`
+	State      run.State    `json:"state"`
+	WaitingFor run.Wait     `json:"waitingFor,omitempty"`
+	Attempt    int          `json:"attempt,omitempty"`
+	Task       string       `json:"task,omitempty"`
+	Stopping   *run.Cancel  `json:"stopping,omitempty"`
+	Outcome    *run.Outcome `json:"outcome,omitempty"`
+	Seconds    float64      `json:"seconds,omitempty"` // time from its acceptance to its end
 }
 
-func moved(r run.Run) *movedRun {
-	m := movedRun{ID: r.ID, Model: r.Model, State: r.State, For: r.For, Attempt: r.Attempt, Task: r.Task.ARN, Outcome: r.Outcome}
-	if r.State.Ended() {
-		m.Seconds = r.Ended.Sub(r.Accepted).Seconds()
-	} else {
-		m.Stopping = r.Cancel
+// runUpdate returns the part of a run that a live event shows.
+func runUpdate(r run.Run) *updatedRun {
+	u := updatedRun{
+		ID: r.ID, Model: r.Model, State: r.State, WaitingFor: r.WaitingFor, Attempt: r.Attempt, Task: r.Task.ARN, Outcome: r.Outcome,
 	}
-	return &m
+	if r.State.Ended() {
+		u.Seconds = r.Ended.Sub(r.Accepted).Seconds()
+	} else {
+		u.Stopping = r.Cancel
+	}
+	return &u
 }
 
-// teller prints what happens: a line for people, or an object with --json. One goroutine prints: lines never mix.
-type teller struct {
+// liveView prints what a local stack does: lines for people, or objects with --json. The stack calls its hooks from
+// many goroutines. One goroutine prints, so the lines do not mix.
+type liveView struct {
 	*session
-	print chan func()
+	prints chan func()
 }
 
-func (s *session) teller() teller {
-	t := teller{s, make(chan func(), 1024)}
+// newLiveView returns a live view, and starts the goroutine that prints.
+func (s *session) newLiveView() liveView {
+	v := liveView{s, make(chan func(), 1024)}
 	go func() {
-		for print := range t.print {
+		for print := range v.prints {
 			print()
 		}
 	}()
-	return t
+	return v
 }
 
-func (t teller) do(print func()) {
+// queue passes a print to the goroutine that prints. It blocks while 1,024 prints are waiting, and drops the print when
+// the command ends.
+func (v liveView) queue(print func()) {
 	select {
-	case t.print <- print:
-	case <-t.ctx.Done():
+	case v.prints <- print:
+	case <-v.ctx.Done():
 	}
 }
 
-// flush returns when all that was told is printed.
-func (t teller) flush() {
+// flush returns when every print before it is done.
+func (v liveView) flush() {
 	done := make(chan struct{})
-	t.do(func() { close(done) })
+	v.queue(func() { close(done) })
 	select {
 	case <-done:
-	case <-t.ctx.Done():
+	case <-v.ctx.Done():
 	}
 }
 
-// tell says that something happened. Where there is nothing to say for people, nothing is said at all.
-func (t teller) tell(line string, h happening) {
+// show prints the line, or the event with --json. It prints neither if the line is empty.
+func (v liveView) show(line string, e liveEvent) {
 	if line == "" {
 		return
 	}
-	h.Time = time.Now()
-	t.do(func() {
-		if t.JSON {
-			_ = t.printLine(h)
+	e.Time = time.Now()
+	v.queue(func() {
+		if v.JSON {
+			_ = v.printLine(e)
 		} else {
-			t.printf("%s  %s\n", clock(h.Time), line)
+			v.printf("%s  %s\n", clock(e.Time), line)
 		}
 	})
 }
 
-// watch tells of all that happens.
-func (t teller) watch(stack *local.Stack) {
-	stack.Watch(dispatch.Notice{
+// watch shows the decisions, runs and announcements of a stack from now on.
+func (v liveView) watch(stack *local.Stack) {
+	stack.Watch(dispatch.Hooks{
 		Decided: func(e event.Event, d dispatch.Decision) {
-			t.tell(decisionLine(e, d), happening{Event: e.Identity, Kind: e.Kind, Decision: d})
+			v.show(decisionLine(e, d), liveEvent{Event: e.Identity, Kind: e.Kind, Decision: d})
 		},
-		Moved: func(before, after run.Run) { t.tell(moveLine(before, after), happening{Run: moved(after)}) },
+		RunUpdated: func(before, after run.Run) { v.show(updateLine(before, after), liveEvent{Run: runUpdate(after)}) },
 		Announced: func(a dispatch.Announcement) {
-			t.tell(announcedLine(a), happening{Announcement: a.DetailType, Detail: a.Detail})
+			v.show(announcementLine(a), liveEvent{Announcement: a.DetailType, Detail: a.Detail})
 		},
 	})
 }
 
-// announcedLine says what is announced about a model; runs and events have lines of their own.
-func announcedLine(a dispatch.Announcement) string {
-	var about struct {
+// announcementLine returns the line for an announcement about a model, and "" for others: runs and events have lines of
+// their own.
+func announcementLine(a dispatch.Announcement) string {
+	var detail struct {
 		dispatch.ControlDetail
 		Value string
-		By    string `json:"by"` // who paused it, or when it should have succeeded
+		By    string `json:"by"` // user who paused or resumed the model, or deadline of a success
 	}
-	if json.Unmarshal(a.Detail, &about) != nil {
+	if json.Unmarshal(a.Detail, &detail) != nil {
 		return ""
 	}
 	switch a.DetailType {
 	case dispatch.AnnounceOverdue:
-		return fmt.Sprintf("%-11s  %s  no run has succeeded by %s", "overdue", strings.TrimSpace(about.Model+" "+about.Value), about.By)
+		return fmt.Sprintf("%-11s  %s  no run has succeeded by %s", "overdue", strings.TrimSpace(detail.Model+" "+detail.Value), detail.By)
 	case dispatch.AnnouncePaused:
-		return fmt.Sprintf("%-11s  %s  %s", "paused", about.Model, about.Why)
+		return fmt.Sprintf("%-11s  %s  %s", "paused", detail.Model, detail.Reason)
 	case dispatch.AnnounceResumed:
-		return fmt.Sprintf("%-11s  %s", "resumed", about.Model)
+		return fmt.Sprintf("%-11s  %s", "resumed", detail.Model)
 	}
 	return ""
 }
 
-// decisionLine says what became of an event: event -> what it led to, or why it led to nothing.
+// decisionLine returns the line for a decision: the event, and its run or the reason why it started none.
 func decisionLine(e event.Event, d dispatch.Decision) string {
-	var led string
-	switch d.Verdict {
+	var result string
+	switch d.Kind {
 	case dispatch.Started:
-		led = "-> " + d.Run
+		result = "-> " + d.Run
 	case dispatch.Joined:
-		led = "-> " + d.Run + "  (joined: it waits for more of its group)"
+		result = "-> " + d.Run + "  (joined: its debounce window is open)"
 	case dispatch.Duplicate:
-		led = "-> " + d.Run + "  (duplicate: no second run)"
+		result = "-> " + d.Run + "  (duplicate: no second run)"
 	case dispatch.Awaited:
-		led = d.Reason
+		result = d.Reason
 	default:
-		led = strings.Join(strings.Fields(fmt.Sprintf("%s %s", d.Verdict, d.Model)), " ") + ": " + d.Reason
+		result = strings.Join(strings.Fields(fmt.Sprintf("%s %s", d.Kind, d.Model)), " ") + ": " + d.Reason
 	}
-	return fmt.Sprintf("%-11s  %s  %s", e.Kind, e.Identity, led)
+	return fmt.Sprintf("%-11s  %s  %s", e.Kind, e.Identity, result)
 }
 
-// waitLine says what a run waits for that has not been launched yet.
-func waitLine(before, after run.Run) string {
-	if before.For == after.For || after.For == run.Queued && (before.For == "" || before.For == run.Backoff) {
-		return ""
-	}
-	what := "waits for " + waits[after.For]
-	if after.For == run.Debounce {
-		what += ", until " + clock(after.Due)
-	}
-	return fmt.Sprintf("%-11s  %s  %s", "run", after.ID, what)
-}
-
-// waits says what runs wait for.
-var waits = map[run.Wait]string{
-	run.Debounce: "more events of its group", run.Objects: "objects that are not there yet", run.Line: "a place in its line",
-	run.Queued: "its launch", run.Place: "a place in ECS", run.Backoff: "its next attempt",
-}
-
-// moveLine says how a run moved; "" where nobody wants to know.
-func moveLine(before, after run.Run) string {
-	what := ""
+// updateLine returns the line for a change of a run, and "" for a change that needs none.
+func updateLine(before, after run.Run) string {
+	text := ""
 	switch {
 	case after.State.Ended():
-		what = fmt.Sprintf("%s after %s", after.State, short(after.Ended.Sub(after.Accepted)))
-		if text := reason(after); text != "-" {
-			what += "  " + text
+		text = fmt.Sprintf("%s after %s", after.State, short(after.Ended.Sub(after.Accepted)))
+		if why := outcome(after); why != "-" {
+			text += "  " + why
 		}
 	case before.State == run.Launching && after.State == run.Running:
-		what = fmt.Sprintf("attempt %d  task %s", after.Attempt, after.Task.ARN[strings.LastIndexByte(after.Task.ARN, '/')+1:])
+		text = fmt.Sprintf("attempt %d  task %s", after.Attempt, after.Task.ARN[strings.LastIndexByte(after.Task.ARN, '/')+1:])
 	case after.State == run.Waiting && after.Attempt == 0:
-		return waitLine(before, after)
+		text = waitText(before, after)
 	case after.State == run.Waiting && before.State != run.Waiting:
-		next := "in " + short(max(time.Until(after.Due), 0))
-		switch after.For {
-		case run.Queued:
-			next = "at once"
-		case run.Place:
-			next = "when ECS has a place"
-		}
-		if after.Size != before.Size {
-			next += fmt.Sprintf(", with %d MiB", after.Size.Memory)
-		}
-		if after.Capacity != before.Capacity {
-			next += ", on " + string(after.Capacities[after.Capacity])
-		}
-		what = fmt.Sprintf("attempt %d ended  %s  next %s", after.Attempt, reason(after), next)
+		text = fmt.Sprintf("attempt %d ended  %s  next %s", after.Attempt, outcome(after), nextAttempt(before, after))
 	case after.Cancel != nil && before.Cancel == nil:
-		what = "stopping: " + after.Cancel.Why
-	default:
+		text = "stopping: " + after.Cancel.Reason
+	}
+	if text == "" {
 		return ""
 	}
-	return fmt.Sprintf("%-11s  %s  %s", "run", after.ID, what)
+	return fmt.Sprintf("%-11s  %s  %s", "run", after.ID, text)
+}
+
+// waitTexts names the aim of a wait.
+var waitTexts = map[run.Wait]string{
+	run.ForDebounce: "more events in its debounce window", run.ForObjects: "S3 objects", run.ForSlot: "a slot in its concurrency group",
+	run.ForLaunch: "its launch", run.ForCapacity: "capacity in ECS", run.ForBackoff: "its next attempt",
+}
+
+// waitText returns what a run waits for before its first attempt. It returns "" if that is unchanged, and for a run
+// whose launch is the first thing that it waits for.
+func waitText(before, after run.Run) string {
+	isUsual := after.WaitingFor == run.ForLaunch && (before.WaitingFor == "" || before.WaitingFor == run.ForBackoff)
+	if before.WaitingFor == after.WaitingFor || isUsual {
+		return ""
+	}
+	text := "waits for " + waitTexts[after.WaitingFor]
+	if after.WaitingFor == run.ForDebounce {
+		text += ", until " + clock(after.Due)
+	}
+	return text
+}
+
+// nextAttempt returns the time of a run's next attempt, with its memory and capacity if they change.
+func nextAttempt(before, after run.Run) string {
+	next := "in " + short(max(time.Until(after.Due), 0))
+	switch after.WaitingFor {
+	case run.ForLaunch:
+		next = "at once"
+	case run.ForCapacity:
+		next = "when ECS has capacity"
+	}
+	if after.Size != before.Size {
+		next += fmt.Sprintf(", with %d MiB", after.Size.Memory)
+	}
+	if after.Capacity != before.Capacity {
+		next += ", on " + string(after.Capacities[after.Capacity])
+	}
+	return next
 }

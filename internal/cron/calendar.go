@@ -6,29 +6,33 @@ import (
 	"time"
 )
 
-// The years of cron() (Scheduler user guide, "Cron-based schedules").
+// The first and the last year of cron() (EventBridge Scheduler user guide, "Cron-based schedules").
 const (
 	firstYear = 1970
 	lastYear  = 2199
 )
 
-// calendar is cron(): the minutes of a wall clock at which it fires.
+// sixFields names the fields of cron() in errors.
+const sixFields = "minutes hours day-of-month month day-of-week year, such as cron(0 6 ? * MON *)"
+
+// calendar is the rule of cron(). It fires when the wall clock in the zone shows a minute that all fields
+// accept.
 type calendar struct {
 	minutes, hours, months, years set
 	day                           dayRule
 	zone                          *time.Location
 }
 
-// parseCalendar reads the inside of cron(). The year may be left out: then it is every year.
+// parseCalendar reads the arguments of cron(). Without a year, the schedule fires in every year.
 func parseCalendar(arguments string, zone *time.Location) (rule, error) {
 	texts := strings.Fields(arguments)
 	switch {
 	case len(texts) == 5 && !strings.Contains(arguments, "?"):
-		return nil, fromUnix(texts)
+		return nil, unixError(texts)
 	case len(texts) == 5:
 		texts = append(texts, "*")
 	case len(texts) != 6:
-		return nil, fmt.Errorf("cron() has %d fields; wanted: minutes hours day-of-month month day-of-week year, such as cron(0 6 ? * MON *)", len(texts))
+		return nil, fmt.Errorf("cron() has %d fields; want six: %s", len(texts), sixFields)
 	}
 	c := calendar{zone: zone}
 	for _, f := range []struct {
@@ -52,8 +56,8 @@ func parseCalendar(arguments string, zone *time.Location) (rule, error) {
 	return c, err
 }
 
-// next walks the calendar from the day of `after`. Every year and month that is not meant is
-// passed in one step, so that the longest walk is the days of 230 years.
+// next searches the calendar from the day of after on. It skips a year or a month that the fields
+// exclude in one step. The longest search covers the days of 230 years.
 func (c calendar) next(after time.Time) time.Time {
 	from := after.In(c.zone)
 	for year := max(from.Year(), firstYear); year <= lastYear; year++ {
@@ -64,7 +68,7 @@ func (c calendar) next(after time.Time) time.Time {
 			if !c.months.has(int(month)-1) || year == from.Year() && month < from.Month() {
 				continue
 			}
-			if t := c.inMonth(date{year, month, 1}, from); !t.IsZero() {
+			if t := c.nextInMonth(date{year, month, 1}, from); !t.IsZero() {
 				return t
 			}
 		}
@@ -72,8 +76,8 @@ func (c calendar) next(after time.Time) time.Time {
 	return time.Time{}
 }
 
-// inMonth is the first fire time of a month that comes after from.
-func (c calendar) inMonth(d date, from time.Time) time.Time {
+// nextInMonth returns the first fire time after from in the month of d, or the zero time.
+func (c calendar) nextInMonth(d date, from time.Time) time.Time {
 	last := d.lastDay()
 	if d.year == from.Year() && d.month == from.Month() {
 		d.day = from.Day()
@@ -82,16 +86,17 @@ func (c calendar) inMonth(d date, from time.Time) time.Time {
 		if !c.day(d) {
 			continue
 		}
-		if t := c.onDay(d, from); !t.IsZero() {
+		if t := c.nextOnDay(d, from); !t.IsZero() {
 			return t
 		}
 	}
 	return time.Time{}
 }
 
-// onDay is the first fire time of a day that comes after from. A time in a gap of the clock is
-// passed over. So is one that has its second turn: its first came before from.
-func (c calendar) onDay(d date, from time.Time) time.Time {
+// nextOnDay returns the first fire time after from on the day d, or the zero time. It skips a time in a
+// gap of the clock. It also skips the second occurrence of a repeated time, because onWallClock returns
+// the first one, which is not after from.
+func (c calendar) nextOnDay(d date, from time.Time) time.Time {
 	for hour := range 24 {
 		if !c.hours.has(hour) {
 			continue
@@ -109,9 +114,9 @@ func (c calendar) onDay(d date, from time.Time) time.Time {
 	return time.Time{}
 }
 
-// onWallClock is the moment at which a clock in the zone first shows what wall shows, and false
-// if it never does. time.Date does not say which of two such moments it gives, and moves a time
-// that does not exist.
+// onWallClock returns the first time at which a clock in the zone shows the date and time of wall. It
+// reports false if the clock never shows them. It does not rely on time.Date alone: for a repeated time,
+// time.Date does not guarantee which of the two it returns, and it shifts a time that does not exist.
 func onWallClock(wall time.Time, zone *time.Location) (time.Time, bool) {
 	t := time.Date(wall.Year(), wall.Month(), wall.Day(), wall.Hour(), wall.Minute(), wall.Second(), 0, zone)
 	_, offset := t.Zone()

@@ -7,7 +7,7 @@ import (
 	"modeldispatch/internal/cron"
 )
 
-// Two in the morning does not exist on the Sunday on which clocks go forward.
+// On the Sunday on which clocks go forward, two in the morning does not exist.
 func ExampleSchedule_Next() {
 	berlin, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// A field is one of the six of cron(): its name in errors, the values it takes and their names.
+// A field describes one of the six fields of cron().
 type field struct {
-	name      string
-	low, high int
-	names     []string // of the values from low on; nil when they have none
-	symbols   string   // what AWS allows here beside values, for errors
-	line      bool     // values do not come round again, so that a range cannot wrap
+	name      string   // the name of the field in errors
+	low, high int      // the first and the last value
+	names     []string // the names of the values from low on; nil if they have no names
+	symbols   string   // the symbols that AWS allows in the field, for errors
+	noWrap    bool     // a range cannot wrap around, because no value follows high
 }
 
 func minutes() field {
@@ -38,30 +38,30 @@ func daysOfWeek() field {
 }
 
 func years() field {
-	return field{name: "year", low: firstYear, high: lastYear, symbols: ", - * /", line: true}
+	return field{name: "year", low: firstYear, high: lastYear, symbols: ", - * /", noWrap: true}
 }
 
-// set holds some of the values of a field, each as its distance from the field's low.
+// set holds some of the values of a field, each as its distance from the first value of the field.
 type set [4]uint64
 
 func (s *set) add(n int)     { s[n/64] |= 1 << (n % 64) }
 func (s set) has(n int) bool { return s[n/64]&(1<<(n%64)) != 0 }
 
-// wrong is the error for a part of the field.
-func (f field) wrong(part, why string) error {
+// errorAt returns an error about a part of the field.
+func (f field) errorAt(part, why string) error {
 	return fmt.Errorf("%s %q: %s", f.name, part, why)
 }
 
-// right says what the field takes.
-func (f field) right() string {
+// allowed describes the values and symbols of the field.
+func (f field) allowed() string {
 	names := ""
 	if f.names != nil {
 		names = fmt.Sprintf(" or %s-%s", f.names[0], f.names[len(f.names)-1])
 	}
-	return fmt.Sprintf("%d-%d%s, with %s", f.low, f.high, names, f.symbols)
+	return fmt.Sprintf("%d-%d%s or the symbols %s", f.low, f.high, names, f.symbols)
 }
 
-// set reads the whole field: a list of values, ranges and steps.
+// set reads the text of the field: a list of values, ranges and steps.
 func (f field) set(text string) (set, error) {
 	var s set
 	for part := range strings.SplitSeq(text, ",") {
@@ -72,7 +72,7 @@ func (f field) set(text string) (set, error) {
 	return s, nil
 }
 
-// addPart reads `*`, `a`, `a-b`, each with or without `/step`.
+// addPart reads one part, `*`, `a` or `a-b`, each with or without `/step`, and adds its values.
 func (f field) addPart(s *set, part string) error {
 	span, stepText, stepped := strings.Cut(part, "/")
 	first, last, err := f.span(span, stepped)
@@ -87,10 +87,10 @@ func (f field) addPart(s *set, part string) error {
 	}
 	size := f.high - f.low + 1
 	if last < first {
-		if f.line || stepped {
-			return f.wrong(part, fmt.Sprintf("the range runs backwards; %d-%d?", last, first))
+		if f.noWrap || stepped {
+			return f.errorAt(part, fmt.Sprintf("the range runs backwards; did you mean %d-%d?", last, first))
 		}
-		last += size // it wraps: FRI-MON, 22-2
+		last += size // the range wraps around: FRI-MON, 22-2
 	}
 	for v := first; v <= last; v += step {
 		s.add((v - f.low) % size)
@@ -98,8 +98,8 @@ func (f field) addPart(s *set, part string) error {
 	return nil
 }
 
-// span is the first and the last value of a part without its step. A single value with a step
-// runs to the end of the field.
+// span returns the first and the last value of a part without its step. A single value with a step
+// extends to the end of the field.
 func (f field) span(text string, stepped bool) (first, last int, err error) {
 	if text == "*" {
 		return f.low, f.high, nil
@@ -119,14 +119,15 @@ func (f field) span(text string, stepped bool) (first, last int, err error) {
 	return first, last, err
 }
 
+// step reads the step of a part.
 func (f field) step(part, text string) (int, error) {
 	n, ok := number(text)
 	size := f.high - f.low + 1
 	switch {
 	case !ok || n == 0:
-		return 0, f.wrong(part, fmt.Sprintf("the step after / is a whole number of 1 to %d", size))
+		return 0, f.errorAt(part, fmt.Sprintf("the step after / must be a whole number from 1 to %d", size))
 	case n > size:
-		return 0, f.wrong(part, fmt.Sprintf("a step of %d never comes round within %d values; rate() counts across them", n, size))
+		return 0, f.errorAt(part, fmt.Sprintf("the step %d is larger than the %d values of the field; use rate() for longer intervals", n, size))
 	}
 	return n, nil
 }
@@ -140,15 +141,15 @@ func (f field) value(text string) (int, error) {
 	}
 	n, ok := number(text)
 	if !ok {
-		return 0, f.wrong(text, "takes "+f.right())
+		return 0, f.errorAt(text, "want "+f.allowed())
 	}
 	if n < f.low || n > f.high {
-		return 0, f.wrong(text, fmt.Sprintf("not within %s", f.right()))
+		return 0, f.errorAt(text, "out of range; want "+f.allowed())
 	}
 	return n, nil
 }
 
-// number reads digits only: strconv also takes signs.
+// number reads a number that consists only of digits; strconv.Atoi also accepts a sign.
 func number(text string) (int, bool) {
 	if strings.Trim(text, "0123456789") != "" {
 		return 0, false

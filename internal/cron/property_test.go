@@ -11,13 +11,15 @@ import (
 	"pgregory.net/rapid"
 )
 
-// drawn is a cron() field as text, with what it means, worked out without the parser.
+// drawn is a random part of a cron() expression. Its matches function reports whether the wall clock
+// matches the part. The function does not use the parser.
 type drawn struct {
-	text  string
-	holds func(wall time.Time) bool
+	text    string
+	matches func(wall time.Time) bool
 }
 
-// drawField draws a list of values, ranges and steps of one quantity of the wall clock.
+// drawField draws a list of values, ranges and steps. The function of returns the value of the wall clock
+// that the field restricts.
 func drawField(low, high int, of func(time.Time) int) *rapid.Generator[drawn] {
 	part := rapid.Custom(func(t *rapid.T) drawn {
 		a, b := rapid.IntRange(low, high).Draw(t, "a"), rapid.IntRange(low, high).Draw(t, "b")
@@ -43,7 +45,7 @@ func drawField(low, high int, of func(time.Time) int) *rapid.Generator[drawn] {
 		}
 		return drawn{strings.Join(texts, ","), func(w time.Time) bool {
 			for _, p := range parts {
-				if p.holds(w) {
+				if p.matches(w) {
 					return true
 				}
 			}
@@ -52,7 +54,7 @@ func drawField(low, high int, of func(time.Time) int) *rapid.Generator[drawn] {
 	})
 }
 
-// sameMonth tells whether a day some days later is still in the month.
+// sameMonth reports whether the day that is this many days later is in the same month.
 func sameMonth(w time.Time, days int) bool { return w.AddDate(0, 0, days).Month() == w.Month() }
 
 // drawDays draws the two day fields; one of them is `?`.
@@ -76,7 +78,7 @@ func drawDays() *rapid.Generator[[2]drawn] {
 	})
 }
 
-// drawCron draws a cron() and what it means.
+// drawCron draws a cron() expression.
 func drawCron() *rapid.Generator[drawn] {
 	return rapid.Custom(func(t *rapid.T) drawn {
 		days := drawDays().Draw(t, "days")
@@ -94,7 +96,7 @@ func drawCron() *rapid.Generator[drawn] {
 		}
 		return drawn{"cron(" + strings.Join(texts, " ") + ")", func(w time.Time) bool {
 			for _, f := range fields {
-				if !f.holds(w) {
+				if !f.matches(w) {
 					return false
 				}
 			}
@@ -103,12 +105,12 @@ func drawCron() *rapid.Generator[drawn] {
 	})
 }
 
-// restless are zones around whose clock changes the property looks.
-var restless = []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Sydney", "Australia/Lord_Howe",
+// zones lists time zones with different clock changes.
+var zones = []string{"UTC", "Europe/Berlin", "America/New_York", "Australia/Sydney", "Australia/Lord_Howe",
 	"Asia/Kolkata", "Africa/Cairo", "America/Havana", "Africa/Casablanca", "Pacific/Apia", "America/St_Johns"}
 
-// second tells whether the zone's clock showed the same not long before.
-func second(t time.Time) bool {
+// isRepeated reports whether the zone's clock already showed this time in the two hours before.
+func isRepeated(t time.Time) bool {
 	for back := 30 * time.Minute; back <= 2*time.Hour; back += 30 * time.Minute {
 		if b := t.Add(-back); b.Hour() == t.Hour() && b.Minute() == t.Minute() {
 			return true
@@ -117,21 +119,22 @@ func second(t time.Time) bool {
 	return false
 }
 
-// Every minute of a day and more is asked: those that Next gives are all those that are meant.
-func TestNextGivesExactlyWhatIsMeant(t *testing.T) {
+// TestNextReturnsEveryMatchingMinute compares Next with the fields for each minute of 30 hours: Next
+// returns all minutes that match, and no others.
+func TestNextReturnsEveryMatchingMinute(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
-		z := zone(t, rapid.SampledFrom(restless).Draw(r, "zone"))
+		z := zone(t, rapid.SampledFrom(zones).Draw(r, "zone"))
 		c := drawCron().Draw(r, "cron")
 		from := drawTime(z).Draw(r, "from")
 		s := mustParse(t, c.text, z)
 		next := s.Next(from.Add(-time.Nanosecond))
 		for now := from; now.Before(from.Add(30 * time.Hour)); now = now.Add(time.Minute) {
-			meant := c.holds(now) && !second(now)
-			if meant != next.Equal(now) {
-				r.Fatalf("%s in %s: meant at %s: %t; next is %s", c.text, z, now, meant, next)
+			want := c.matches(now) && !isRepeated(now)
+			if want != next.Equal(now) {
+				r.Fatalf("%s in %s: at %s it matches: %t; Next returns %s", c.text, z, now, want, next)
 			}
-			if meant {
+			if want {
 				next = s.Next(now)
 			}
 		}
@@ -150,10 +153,11 @@ func drawTime(z *time.Location) *rapid.Generator[time.Time] {
 	})
 }
 
+// TestNextIsStrictlyIncreasingAndMatchesTheFields checks up to 50 consecutive fire times.
 func TestNextIsStrictlyIncreasingAndMatchesTheFields(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
-		z := zone(t, rapid.SampledFrom(restless).Draw(r, "zone"))
+		z := zone(t, rapid.SampledFrom(zones).Draw(r, "zone"))
 		c := drawCron().Draw(r, "cron")
 		s := mustParse(t, c.text, z)
 		now := drawTime(z).Draw(r, "from")
@@ -162,16 +166,17 @@ func TestNextIsStrictlyIncreasingAndMatchesTheFields(t *testing.T) {
 			if next.IsZero() {
 				return
 			}
-			if !next.After(now) || !c.holds(next) || next.Location() != z || next.Second() != 0 {
-				r.Fatalf("%s in %s: after %s comes %s", c.text, z, now, next)
+			if !next.After(now) || !c.matches(next) || next.Location() != z || next.Second() != 0 {
+				r.Fatalf("%s in %s: Next(%s) = %s", c.text, z, now, next)
 			}
 			now = next
 		}
 	})
 }
 
-// A library of others reads the same expressions the same way, in UTC. (It is not used for more:
-// in zones it loses whole days of clock changes, and it panics on 29-31 in February.)
+// TestAgreesWithCronplan compares the fire times in UTC with those of the library cronplan. The test uses
+// cronplan for UTC only, because in other zones it skips whole days with clock changes. It also panics
+// on 29-31 in February.
 func TestAgreesWithCronplan(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
@@ -189,7 +194,7 @@ func TestAgreesWithCronplan(t *testing.T) {
 		for range 10 {
 			got, want := s.Next(now), theirs.Next(now.Add(time.Minute))
 			if !got.Equal(want) {
-				r.Fatalf("%s after %s: %s; cronplan says %s", c.text, now, got, want)
+				r.Fatalf("%s: Next(%s) = %s; cronplan returns %s", c.text, now, got, want)
 			}
 			if now = got; now.IsZero() {
 				return
@@ -198,7 +203,7 @@ func TestAgreesWithCronplan(t *testing.T) {
 	})
 }
 
-func TestRateIsEvenAndStrictlyAfter(t *testing.T) {
+func TestRateFiresAtEqualIntervals(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
 		n := rapid.Int64Range(1, 10000).Draw(r, "n")
@@ -208,15 +213,16 @@ func TestRateIsEvenAndStrictlyAfter(t *testing.T) {
 		next := s.Next(after)
 		step := time.Duration(n) * time.Minute
 		if !next.After(after) || next.Before(anchor) || next.Sub(anchor)%step != 0 {
-			r.Fatalf("after %s comes %s", after, next)
+			r.Fatalf("rate(%d minutes) from %s: Next(%s) = %s", n, anchor, after, next)
 		}
 		if !next.Equal(anchor) && next.Sub(after) > step {
-			r.Fatalf("after %s, %s leaves one out", after, next)
+			r.Fatalf("rate(%d minutes) from %s: Next(%s) = %s, which skips a fire time", n, anchor, after, next)
 		}
 	})
 }
 
-// Whatever the text, Parse gives a schedule or an error, and ten fire times in bounded work.
+// FuzzParse checks that Parse returns a schedule or an error for any text. It also checks that the first
+// ten fire times increase.
 func FuzzParse(f *testing.F) {
 	for _, seed := range []string{
 		"cron(0 6 ? * MON *)", "cron(0 6 * * 1)", "cron(0/15 8-18 ? * MON-FRI 2026-2030)", "cron(0 0 30 2 ? *)",
@@ -231,7 +237,7 @@ func FuzzParse(f *testing.F) {
 		s, err := cron.Parse(expression, berlin)
 		if err != nil {
 			if err.Error() == "" {
-				t.Error("an error without words")
+				t.Error("the error has no text")
 			}
 			return
 		}
@@ -242,7 +248,7 @@ func FuzzParse(f *testing.F) {
 				return
 			}
 			if !next.After(now) {
-				t.Fatalf("%q: after %s comes %s", expression, now, next)
+				t.Fatalf("%q: Next(%s) = %s", expression, now, next)
 			}
 			now = next
 		}

@@ -8,30 +8,30 @@ import (
 	"time"
 )
 
-// notAWS is the error for what is none of the three forms. Where it can tell what was meant, it
-// shows that in AWS's form.
-func notAWS(expression string) error {
+// unknownForm returns the error for an expression that has none of the three forms. If it recognises
+// the intended schedule, the error shows it in AWS's form.
+func unknownForm(expression string) error {
 	text := strings.TrimSpace(expression)
 	fields := strings.Fields(text)
 	switch {
 	case text == "":
-		return errors.New("an expression is wanted: cron(0 6 ? * MON *), rate(5 minutes) or at(2026-11-24T06:00:00)")
+		return errors.New("the expression is empty; write cron(0 6 ? * MON *), rate(5 minutes) or at(2026-11-24T06:00:00)")
 	case strings.HasPrefix(text, "@"):
-		return fromMacro(fields)
+		return macroError(fields)
 	case len(fields) == 5 && !strings.ContainsAny(text, "?()"):
-		return fromUnix(fields)
+		return unixError(fields)
 	}
 	for _, right := range []string{text, strings.ToLower(text), "cron(" + text + ")", "rate(" + text + ")", "at(" + text + ")"} {
-		if right != expression && valid(right) {
+		if right != expression && isValid(right) {
 			return fmt.Errorf("write %s", right)
 		}
 	}
-	return errors.New("not a schedule expression; wanted: cron(0 6 ? * MON *), rate(5 minutes) or at(2026-11-24T06:00:00)")
+	return errors.New("not a schedule expression; write cron(0 6 ? * MON *), rate(5 minutes) or at(2026-11-24T06:00:00)")
 }
 
-// valid tells whether an expression can be shown as an answer. Only the three forms get to their
-// parsers, so it does not come back to notAWS.
-func valid(expression string) bool {
+// isValid reports whether an error may suggest the expression. It parses only an expression with one of
+// the three forms, so it does not call unknownForm again.
+func isValid(expression string) bool {
 	for _, form := range []string{"cron(", "rate(", "at("} {
 		if strings.HasPrefix(expression, form) && strings.HasSuffix(expression, ")") {
 			_, err := parse(expression, time.UTC)
@@ -41,8 +41,8 @@ func valid(expression string) bool {
 	return false
 }
 
-// fromMacro is the error for @daily and its like.
-func fromMacro(fields []string) error {
+// macroError returns the error for a macro of Unix cron, such as @daily.
+func macroError(fields []string) error {
 	right := map[string]string{
 		"@hourly":   "cron(0 * * * ? *)",
 		"@daily":    "cron(0 0 * * ? *)",
@@ -58,29 +58,32 @@ func fromMacro(fields []string) error {
 		}
 	}
 	if right == "" {
-		return fmt.Errorf("%s is not for EventBridge Scheduler; wanted: cron(0 0 * * ? *), rate(5 minutes) or at(2026-11-24T06:00:00)", fields[0])
+		return fmt.Errorf("EventBridge Scheduler does not support %s; write cron(0 0 * * ? *), rate(5 minutes) or at(2026-11-24T06:00:00)",
+			fields[0])
 	}
-	return fmt.Errorf("%s is of Unix cron; for EventBridge Scheduler write %s", fields[0], right)
+	return fmt.Errorf("%s is Unix cron; for EventBridge Scheduler write %s", fields[0], right)
 }
 
-// fromUnix is the error for the five fields of Unix cron: there day-of-week counts from Sunday as
-// 0 (and 7), no day field is `?`, and there is no year.
-func fromUnix(fields []string) error {
-	right := awsForms(fields)
+// unixError returns the error for the five fields of Unix cron. In Unix cron Sunday is 0 and also 7, no
+// day field is `?`, and there is no year.
+func unixError(fields []string) error {
+	right := translateUnix(fields)
 	for _, r := range right {
-		if !valid(r) {
-			return errors.New("five fields are Unix cron, and these are not valid there; EventBridge Scheduler has six: minutes hours day-of-month month day-of-week year, such as cron(0 6 ? * MON *)")
+		if !isValid(r) {
+			return errors.New("five fields are Unix cron, but these are not valid Unix cron; EventBridge Scheduler has six fields: " +
+				sixFields)
 		}
 	}
 	if len(right) == 2 {
-		return fmt.Errorf("five fields are Unix cron, which runs on either day field; for EventBridge Scheduler use two schedules: %s and %s", right[0], right[1])
+		return fmt.Errorf("five fields are Unix cron, which runs if either day field matches; "+
+			"for EventBridge Scheduler use two schedules: %s and %s", right[0], right[1])
 	}
 	return fmt.Errorf("five fields are Unix cron; for EventBridge Scheduler write %s", right[0])
 }
 
-// awsForms translates five Unix fields. Two restricted day fields mean "either" to Unix, which
-// takes two AWS expressions.
-func awsForms(fields []string) []string {
+// translateUnix translates five Unix fields to AWS's form. If both day fields are restricted, Unix cron
+// runs if either of them matches. This needs two AWS expressions.
+func translateUnix(fields []string) []string {
 	minute, hour, month := fields[0], fields[1], strings.ToUpper(fields[3])
 	ofMonth, ofWeek := fields[2], unixWeekdays(fields[4])
 	byMonth := fmt.Sprintf("cron(%s %s %s %s ? *)", minute, hour, ofMonth, month)
@@ -94,8 +97,8 @@ func awsForms(fields []string) []string {
 	return []string{byMonth, byWeek}
 }
 
-// unixWeekdays is Unix's day-of-week with names, which mean the same in both grammars. What it
-// cannot read it returns as it is.
+// unixWeekdays returns a Unix day-of-week with names instead of numbers, because names mean the same in
+// both grammars. It returns text that it cannot read without a change.
 func unixWeekdays(text string) string {
 	names := daysOfWeek().names
 	f := field{name: "day-of-week", low: 0, high: 7, names: names}
@@ -115,7 +118,7 @@ func unixWeekdays(text string) string {
 	return joinDays(days, names)
 }
 
-// joinDays writes a run of three or more as a range, such as MON-FRI, else a list.
+// joinDays returns three or more consecutive days as a range, such as MON-FRI, and other days as a list.
 func joinDays(days []int, names []string) string {
 	first, last := days[0], days[len(days)-1]
 	switch {

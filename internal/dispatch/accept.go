@@ -1,8 +1,10 @@
 package dispatch
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -17,17 +19,21 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// AnnounceRejected is the detail type of the announcement that an event could not be used.
+// AnnounceRejected is the detail type of the announcement that an event was rejected.
 const AnnounceRejected = "Event Rejected"
 
-// Accept takes an event for every model that it concerns. When it returns without an error, each
-// of them has its run, or the record of why not; after an error it is to be called again.
+// Accept decides about an event for every model that it concerns, and returns the decisions. When it returns without an
+// error, each of these models has its run, or a record with the reason why it has none. After an error, the caller must
+// call Accept again with the same event: the decisions made so far are kept, and are then returned as duplicates.
+//
+// An event that no model takes yields one decision: Awaited if a run waits for its object, Rejected for a message or a
+// schedule, and Unmatched otherwise.
 func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, error) {
-	// What is run by hand is run, and what comes after it if that was asked for.
+	// Paused triggers do not hold back manual runs, and they do not cut off the models downstream of a run.
 	if d.Catalog.Paused && e.Kind != model.Manual && e.Kind != model.After {
 		return d.unmatched(ctx, e, fmt.Sprintf("triggers are paused in environment %q", d.Catalog.Environment)), nil
 	}
-	waited, err := d.arrived(ctx, e)
+	waiting, err := d.objectArrived(ctx, e)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +47,7 @@ func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, err
 		decisions = append(decisions, decision)
 	}
 	for _, r := range result.Rejections {
-		decision, err := d.Reject(ctx, e, Decision{Model: r.Model, Key: r.Key, Reason: r.Reason})
+		decision, err := d.Reject(ctx, e, Decision{Model: r.Model, Combination: r.Combination, Reason: r.Reason})
 		if err != nil {
 			return decisions, err
 		}
@@ -50,16 +56,17 @@ func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, err
 	if len(decisions) > 0 {
 		return decisions, nil
 	}
-	if len(waited) > 0 {
-		return []Decision{d.decided(ctx, e, Decision{Verdict: Awaited, Reason: "waited for by " + strings.Join(waited, ", ")})}, nil
+	if len(waiting) > 0 {
+		decision := Decision{Kind: Awaited, Reason: "waited for by " + strings.Join(waiting, ", ")}
+		return []Decision{d.reportDecision(ctx, e, decision)}, nil
 	}
-	return d.nobody(ctx, e)
+	return d.acceptUnmatched(ctx, e)
 }
 
-// nobody decides about an event that no model takes. What was sent to us by name must not get
-// lost, so it is recorded; a busy bucket or bus is only logged.
-func (d *Dispatcher) nobody(ctx context.Context, e event.Event) ([]Decision, error) {
-	reason := d.nearest(e)
+// acceptUnmatched decides about an event that no model takes. It records a message or a schedule, which was sent to
+// this deployment on purpose and must not get lost. It only logs other events, since a bucket or a bus may be busy.
+func (d *Dispatcher) acceptUnmatched(ctx context.Context, e event.Event) ([]Decision, error) {
+	reason := d.nearestMiss(e)
 	if e.Kind == model.Message || e.Kind == model.Schedule {
 		decision, err := d.Reject(ctx, e, Decision{Reason: reason})
 		return []Decision{decision}, err
@@ -67,92 +74,95 @@ func (d *Dispatcher) nobody(ctx context.Context, e event.Event) ([]Decision, err
 	return d.unmatched(ctx, e, reason), nil
 }
 
-// nearest is why no model takes an event, by the model that nearly did.
-func (d *Dispatcher) nearest(e event.Event) string {
+// nearestMiss returns the reason why no model takes an event. It names the model whose triggers came closest.
+func (d *Dispatcher) nearestMiss(e event.Event) string {
 	misses := d.Routes.Explain(e).Misses
 	if len(misses) == 0 {
-		return "no model takes it: there are none"
+		return "no model takes it: the catalog has no models"
 	}
 	return fmt.Sprintf("no model takes it; the nearest is %s: %s", misses[0].Model, misses[0].Reason)
 }
 
 func (d *Dispatcher) unmatched(ctx context.Context, e event.Event, reason string) []Decision {
-	return []Decision{d.decided(ctx, e, Decision{Verdict: Unmatched, Reason: reason})}
+	return []Decision{d.reportDecision(ctx, e, Decision{Kind: Unmatched, Reason: reason})}
 }
 
-// AcceptBinding makes the run of one binding: its record, document and spec in one commit. Where the
-// model is debounced, the event joins the run of its group instead, if that still waits.
+// AcceptBinding makes the run of one binding. One commit creates the event record, the run and its spec. If the model
+// is debounced and its debounce window is open, the event joins the run of the window instead. A binding that was
+// accepted before yields a decision of kind Duplicate.
 func (d *Dispatcher) AcceptBinding(ctx context.Context, e event.Event, b route.Binding) (Decision, error) {
-	for range conflicts {
+	for range maxConflicts {
 		decision, err := d.tryAccept(ctx, e, b)
 		if !errors.Is(err, store.ErrConflict) {
 			return decision, err
 		}
-		_, err = d.Store.Get(ctx, EventKey(e.Identity, b.Model.Name, b.Key))
+		_, err = d.Store.Get(ctx, EventKey(e.Identity, b.Model.Name, b.Combination))
 		if !errors.Is(err, store.ErrNotFound) {
-			return d.again(ctx, e, b.Model.Name, b.Key)
+			return d.countDuplicate(ctx, e, b.Model.Name, b.Combination)
 		}
 	}
-	return Decision{}, fmt.Errorf("others were ahead %d times", conflicts)
+	return Decision{}, fmt.Errorf("gave up after %d conflicts with other writers", maxConflicts)
 }
 
+// tryAccept accepts a binding in one commit. It returns store.ErrConflict if another caller changed a document
+// meanwhile.
 func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Binding) (Decision, error) {
-	open, err := d.openGroup(ctx, e, b)
+	w, err := d.readWindow(ctx, e, b)
 	if err != nil {
 		return Decision{}, err
 	}
-	decision := Decision{Model: b.Model.Name, Key: b.Key, Verdict: Started, Run: RunID(b.Model.Name, e.Identity, b.Key)}
-	if open.run.ID != "" {
-		decision.Verdict, decision.Run = Joined, open.run.ID
+	decision := Decision{Model: b.Model.Name, Combination: b.Combination, Kind: Started, Run: RunID(b.Model.Name, e.Identity, b.Combination)}
+	if w.run.ID != "" {
+		decision.Kind, decision.Run = Joined, w.run.ID
 	}
 	spec, err := d.newSpec(ctx, e, b, decision.Run)
-	if unfit := (*unfitError)(nil); errors.As(err, &unfit) {
-		return d.Reject(ctx, e, Decision{Model: b.Model.Name, Key: b.Key, Reason: unfit.Error()})
+	if invalid := (*invalidInputsError)(nil); errors.As(err, &invalid) {
+		return d.Reject(ctx, e, Decision{Model: b.Model.Name, Combination: b.Combination, Reason: invalid.Error()})
 	}
 	if err != nil {
 		return Decision{}, err
 	}
-	line, err := d.lineFor(ctx, b.Model.Name, lineOf(b.Model, b.Inputs))
+	groupName, err := d.groupOrPaused(ctx, b.Model.Name, groupOf(b.Model, b.Inputs))
 	if err != nil {
 		return Decision{}, err
 	}
-	record, err := d.prepare(ctx, e, decision)
+	record, err := d.newEventRecord(ctx, e, decision)
 	if err != nil {
 		return Decision{}, err
 	}
-	writes := []store.Write{store.Create(d.recordDoc(EventKey(e.Identity, b.Model.Name, b.Key), record, 0))}
-	if decision.Verdict == Joined {
-		return decision, d.join(ctx, e, decision, open, spec, line, writes)
+	writes := []store.Write{store.Create(d.recordDoc(EventKey(e.Identity, b.Model.Name, b.Combination), record, 0))}
+	if decision.Kind == Joined {
+		return decision, d.joinWindow(ctx, e, decision, w, spec, groupName, writes)
 	}
-	r := run.Accept(run.Accepted{
-		ID: decision.Run, Model: b.Model, Trigger: b.Trigger.Name, ByHand: e.Kind == model.Manual,
-		Alone: e.Kind == model.Manual && !b.Downstream, Line: line,
+	r := run.Accept(run.AcceptInput{
+		ID: decision.Run, Model: b.Model, Trigger: b.Trigger.Name, Manual: e.Kind == model.Manual,
+		StartsDownstream: e.Kind != model.Manual || b.StartsDownstream, Group: groupName,
 	}, d.Now())
-	waits, err := d.lineWrites(ctx, run.Run{}, r)
+	waits, err := d.groupWrites(ctx, run.Run{}, r)
 	if err != nil {
 		return Decision{}, err
 	}
-	if r.For == run.Objects {
+	if r.WaitingFor == run.ForObjects {
 		waits = append(waits, objectWrites(r.ID, spec, false)...)
 	}
-	writes = append(append(append(writes, waits...), d.opens(open, r)...),
+	writes = append(append(append(writes, waits...), d.windowWrites(w, r)...),
 		store.Create(d.runDoc(r, 0)), store.Create(store.Doc{Key: SpecKey(r.ID), Body: encode(spec)}))
 	if err := d.Store.Commit(ctx, writes...); err != nil {
 		return Decision{}, fmt.Errorf("committing run %s: %w", r.ID, err)
 	}
-	d.decided(ctx, e, decision)
-	d.moved(ctx, run.Run{}, r)
+	d.reportDecision(ctx, e, decision)
+	d.afterUpdate(ctx, run.Run{}, r)
 	d.carryOut(ctx, RunKey(r.ID), r.Outbox.Effects)
 	return decision, nil
 }
 
-// unfitError is why inputs cannot be given to a task.
-type unfitError struct{ error }
+// invalidInputsError says why a task cannot be launched with the inputs of a binding. The event is then rejected.
+type invalidInputsError struct{ error }
 
-// newSpec is what a run of a binding is accepted with. Inputs that are given as files are laid into the
-// state bucket first.
+// newSpec returns the spec of a run of a binding. Before that, it writes the inputs that the model takes as files to
+// the state bucket. It returns an invalidInputsError if a task cannot be launched with the inputs.
 func (d *Dispatcher) newSpec(ctx context.Context, e event.Event, b route.Binding, id string) (run.Spec, error) {
-	files := Files(d.Bucket, RunID(b.Model.Name, e.Identity, b.Key), b)
+	files := InputFileURIs(d.Bucket, RunID(b.Model.Name, e.Identity, b.Combination), b)
 	for name, uri := range files {
 		if err := d.Objects.Put(ctx, uri, []byte(b.Inputs[name])); err != nil {
 			return run.Spec{}, err
@@ -162,37 +172,39 @@ func (d *Dispatcher) newSpec(ctx context.Context, e event.Event, b route.Binding
 	if err == nil {
 		err = fargate.NewRequest(task, fargate.Launch{Deployment: d.Deployment, Run: id, Attempt: 1, Placement: d.Placement}).Check()
 	}
-	objects, objectsErr := rendered(b.Model, b.Inputs)
+	objects, objectsErr := waitedObjects(b.Model, b.Inputs)
 	if err := cmp.Or(err, objectsErr); err != nil {
-		return run.Spec{}, &unfitError{err}
+		return run.Spec{}, &invalidInputsError{err}
 	}
 	inputs := maps.Clone(b.Inputs)
-	var large []string
+	var external []string
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if len(inputs[name]) > largeInput {
-			inputs[name], large = files[name], append(large, name)
+		if len(inputs[name]) > maxInlineInput {
+			inputs[name], external = files[name], append(external, name)
 		}
 	}
 	return run.Spec{
-		Schema: model.Schema, Run: id, Catalog: d.Catalog.Version, Event: e.Identity, Kind: e.Kind, Key: b.Key,
-		Inputs: inputs, Large: large, From: b.From, Task: task, Objects: objects,
+		Schema: model.Schema, Run: id, Catalog: d.Catalog.Version, Event: e.Identity, Kind: e.Kind, Combination: b.Combination,
+		Inputs: inputs, ExternalInputs: external, From: b.From, Task: task, Objects: objects,
 	}, nil
 }
 
-// lineFor is the line in which a run of a model has to stand: its own, or while the model is paused the one of the pause.
-func (d *Dispatcher) lineFor(ctx context.Context, name, line string) (string, error) {
-	if line != "" {
-		return line, nil
+// groupOrPaused returns the group in which a run must wait. A run of a model without a concurrency limit waits in none
+// ("") as long as its model is not paused, and in the group of paused runs while it is.
+func (d *Dispatcher) groupOrPaused(ctx context.Context, name, groupName string) (string, error) {
+	if groupName != "" {
+		return groupName, nil
 	}
 	c, _, err := d.Control(ctx, name)
 	if err != nil || !c.Paused {
 		return "", err
 	}
-	return pausedLine(name), nil
+	return pausedGroup(name), nil
 }
 
-// Files are the objects in which a run finds the inputs that are given to it as files.
-func Files(bucket, id string, b route.Binding) map[string]string {
+// InputFileURIs returns the URIs of the objects in the state bucket that hold a run's inputs, by name, for the inputs that its
+// model takes as files.
+func InputFileURIs(bucket, id string, b route.Binding) map[string]string {
 	files := map[string]string{}
 	for _, in := range b.Model.Inputs {
 		if _, set := b.Inputs[in.Name]; in.AsFile && set {
@@ -202,69 +214,88 @@ func Files(bucket, id string, b route.Binding) map[string]string {
 	return files
 }
 
-// prepare makes the record of an event; a large payload is laid into the state bucket first.
-func (d *Dispatcher) prepare(ctx context.Context, e event.Event, decision Decision) (Record, error) {
+// newEventRecord returns the record of an event. Before that, it writes a large payload to the state bucket.
+func (d *Dispatcher) newEventRecord(ctx context.Context, e event.Event, decision Decision) (EventRecord, error) {
 	r := d.record(e, decision)
-	if len(e.Payload) < largePayload {
+	if len(e.Payload) < minExternalPayload {
 		return r, nil
 	}
 	r.Payload, r.PayloadURI = nil, fmt.Sprintf("s3://%s/%s.json", d.Bucket, EventPartition(e.Identity))
 	return r, d.Objects.Put(ctx, r.PayloadURI, e.Payload)
 }
 
-// Reject records that an event cannot be used, with its payload and the reason, and announces it.
+// Payload returns the payload of a recorded event as compact JSON. It returns store.ErrNotFound if no event with this
+// identity is recorded for the model; an empty model stands for an event that no model takes.
+func (d *Dispatcher) Payload(ctx context.Context, identity, model string) (json.RawMessage, error) {
+	r, _, err := Read[EventRecord](ctx, d.Store, EventKey(identity, model, ""))
+	if err != nil {
+		return nil, err
+	}
+	if r.PayloadURI != "" {
+		if r.Payload, err = d.Objects.Get(ctx, r.PayloadURI); err != nil {
+			return nil, err
+		}
+	}
+	var compact bytes.Buffer
+	err = json.Compact(&compact, r.Payload)
+	return compact.Bytes(), err
+}
+
+// Reject records that an event cannot be used, with its payload and the reason, and announces that. The given decision
+// names the model, the combination and the reason. If the event has a record already, Reject counts a duplicate.
 func (d *Dispatcher) Reject(ctx context.Context, e event.Event, decision Decision) (Decision, error) {
-	decision.Verdict = Rejected
-	record, err := d.prepare(ctx, e, decision)
+	decision.Kind = Rejected
+	record, err := d.newEventRecord(ctx, e, decision)
 	if err != nil {
 		return decision, err
 	}
 	record.Sequence = 1
-	record.Outbox = record.Outbox.Add(run.Effect{Kind: run.Announce, What: AnnounceRejected, Sequence: 1}, record.Received)
-	key := EventKey(e.Identity, decision.Model, decision.Key)
+	record.Outbox = record.Outbox.Add(run.Effect{Kind: run.Announce, DetailType: AnnounceRejected, Sequence: 1}, record.Received)
+	key := EventKey(e.Identity, decision.Model, decision.Combination)
 	err = d.Store.Commit(ctx, store.Create(d.recordDoc(key, record, 0)))
 	if errors.Is(err, store.ErrConflict) {
-		return d.again(ctx, e, decision.Model, decision.Key)
+		return d.countDuplicate(ctx, e, decision.Model, decision.Combination)
 	}
 	if err != nil {
 		return decision, fmt.Errorf("recording the rejection of %s: %w", e.Identity, err)
 	}
-	d.decided(ctx, e, decision)
+	d.reportDecision(ctx, e, decision)
 	d.carryOut(ctx, key, record.Outbox.Effects)
 	return decision, nil
 }
 
-// again counts one more delivery of an event that has its record already. What is left to do
-// about the first one is the outbox's and the sweep's.
-func (d *Dispatcher) again(ctx context.Context, e event.Event, model, key string) (Decision, error) {
-	at := EventKey(e.Identity, model, key)
+// countDuplicate counts another delivery of an event that has a record already. It does nothing else: if an effect of
+// the first delivery is not done yet, it is in the outbox, and the sweep carries it out.
+func (d *Dispatcher) countDuplicate(ctx context.Context, e event.Event, model, combination string) (Decision, error) {
+	key := EventKey(e.Identity, model, combination)
 	for {
-		record, version, err := Read[Record](ctx, d.Store, at)
+		record, version, err := Read[EventRecord](ctx, d.Store, key)
 		if err != nil {
 			return Decision{}, err
 		}
 		record.Duplicates++
-		switch err := d.Store.Commit(ctx, store.Update(d.recordDoc(at, record, version))); {
+		switch err := d.Store.Commit(ctx, store.Update(d.recordDoc(key, record, version))); {
 		case errors.Is(err, store.ErrConflict):
 			continue
 		case err != nil:
 			return Decision{}, fmt.Errorf("counting a duplicate of %s: %w", e.Identity, err)
 		}
 		decision := record.Decision
-		decision.Verdict, decision.Reason = Duplicate, fmt.Sprintf("delivery %d of an event that %s", record.Duplicates+1, became[record.Verdict])
-		return d.decided(ctx, e, decision), nil
+		decision.Kind = Duplicate
+		decision.Reason = fmt.Sprintf("delivery %d of an event that %s", record.Duplicates+1, eventResult[record.Kind])
+		return d.reportDecision(ctx, e, decision), nil
 	}
 }
 
-// became says what an earlier delivery of an event led to.
-var became = map[Verdict]string{Started: "has its run", Joined: "joined a run", Rejected: "was rejected"}
+// eventResult holds the result of an event's first delivery, for the reason of a duplicate.
+var eventResult = map[DecisionKind]string{Started: "has a run already", Joined: "joined a run", Rejected: "was rejected"}
 
-// decided says what became of an event.
-func (d *Dispatcher) decided(ctx context.Context, e event.Event, decision Decision) Decision {
-	if d.Notice.Decided != nil {
-		d.Notice.Decided(e, decision)
+// reportDecision logs a decision, calls the hook for it, and returns it.
+func (d *Dispatcher) reportDecision(ctx context.Context, e event.Event, decision Decision) Decision {
+	if d.Hooks.Decided != nil {
+		d.Hooks.Decided(e, decision)
 	}
-	log(ctx).Info().Str("event", e.Identity).Str("decision", string(decision.Verdict)).Str("model", decision.Model).
+	log(ctx).Info().Str("event", e.Identity).Str("decision", string(decision.Kind)).Str("model", decision.Model).
 		Str("run", decision.Run).Str("reason", decision.Reason).Msg("event decided")
 	return decision
 }

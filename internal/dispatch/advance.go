@@ -12,28 +12,31 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// pageSize is how many due documents of a shard a sweep takes at a time.
+// pageSize is the number of due documents of a shard that a sweep processes at a time.
 const pageSize = 100
 
-// sweepReserve is how long before its end a sweep takes no more: what is left is the next one's.
+// sweepReserve is the time before the deadline at which a sweep stops. It leaves the other documents to the next sweep.
 const sweepReserve = 10 * time.Second
 
-// Advance does what is due for a run: effects that were not struck out, a silent task, its timers.
+// Advance does the work that is due for a run: it carries out overdue effects, asks ECS about tasks that have been
+// silent, and applies timers. It does nothing early, so it may be called at any time. It returns store.ErrNotFound for
+// an unknown run.
 func (d *Dispatcher) Advance(ctx context.Context, id string) error { return d.advance(ctx, id)[0] }
 
-// advance advances several runs, and describes all of their tasks together. Each has its own error.
+// advance advances several runs. It describes the tasks of all of them together. It returns one error for each run, in
+// the order of the ids.
 func (d *Dispatcher) advance(ctx context.Context, ids ...string) []error {
 	due, errs := make([]run.Run, len(ids)), make([]error, len(ids))
-	d.Each(len(ids), func(i int) { due[i], errs[i] = d.due(ctx, ids[i]) })
+	d.ForEach(len(ids), func(i int) { due[i], errs[i] = d.dueRun(ctx, ids[i]) })
 	var arns []string
 	for _, r := range due {
-		arns = append(arns, watched(r)...)
+		arns = append(arns, watchedTasks(r)...)
 	}
-	found := looked{at: d.Now()}
+	found := taskLookup{at: d.Now()}
 	if len(arns) > 0 {
 		found.described = d.Watcher.DescribeTasks(ctx, arns...)
 	}
-	d.Each(len(ids), func(i int) {
+	d.ForEach(len(ids), func(i int) {
 		if due[i].ID != "" && errs[i] == nil {
 			errs[i] = d.advanceOne(ctx, due[i], found)
 		}
@@ -41,72 +44,78 @@ func (d *Dispatcher) advance(ctx context.Context, ids ...string) []error {
 	return errs
 }
 
-// due carries out the effects of a run that were not struck out, and gives the run if more is due.
-func (d *Dispatcher) due(ctx context.Context, id string) (run.Run, error) {
+// dueRun carries out the overdue effects of a run, and returns the run if it is due itself. Otherwise it returns a run
+// without an id.
+func (d *Dispatcher) dueRun(ctx context.Context, id string) (run.Run, error) {
 	r, _, err := Read[run.Run](ctx, d.Store, RunKey(id))
 	if err != nil {
 		return run.Run{}, err
 	}
 	now := d.Now()
-	d.carryOut(ctx, RunKey(id), r.Outbox.Overdue(now))
+	d.carryOut(ctx, RunKey(id), r.Outbox.Due(now))
 	if now.Before(r.Due) || r.State.Ended() {
 		return run.Run{}, nil
 	}
 	return r, nil
 }
 
-func (d *Dispatcher) advanceOne(ctx context.Context, r run.Run, found looked) error {
-	if err := d.look(ctx, r, found); err != nil {
+// advanceOne gives a due run the description of its tasks, and then applies its timers.
+func (d *Dispatcher) advanceOne(ctx context.Context, r run.Run, found taskLookup) error {
+	if err := d.applyLookup(ctx, r, found); err != nil {
 		return err
 	}
-	if r.For == run.Objects {
-		return d.lookForObjects(ctx, r.ID)
+	if r.WaitingFor == run.ForObjects {
+		return d.checkObjects(ctx, r.ID)
 	}
-	var line string
-	if r.For == run.Debounce {
+	var groupName string
+	if r.WaitingFor == run.ForDebounce {
 		var err error
-		if line, err = d.lineFor(ctx, r.Model, r.Line); err != nil {
+		if groupName, err = d.groupOrPaused(ctx, r.Model, r.Group); err != nil {
 			return err
 		}
 	}
-	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Stand(line).Advance(d.Now()) })
+	return d.update(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.AssignGroup(groupName).Advance(d.Now()) })
 }
 
-// Cancel stops a run by hand.
-func (d *Dispatcher) Cancel(ctx context.Context, id, why, by string) error {
-	return d.move(ctx, id, func(r run.Run) (run.Run, bool) {
-		return r.Stop(run.Cancel{Class: run.Stopped, Why: why, By: by, At: d.Now()})
+// Cancel stops a run by hand, with a reason and the name of the user. A waiting run ends at once; a run with a task
+// ends when its task has stopped. Cancel does nothing to a run that has ended, and returns store.ErrNotFound for an
+// unknown run.
+func (d *Dispatcher) Cancel(ctx context.Context, id, reason, by string) error {
+	return d.update(ctx, id, func(r run.Run) (run.Run, bool) {
+		return r.Stop(run.Cancel{Class: run.ClassCancelled, Reason: reason, By: by, At: d.Now()})
 	})
 }
 
-// Sweep does what is due in the whole deployment. One document that cannot be moved does not
-// hold up the others; its error is returned in the end.
+// Sweep does the work that is due in the whole deployment: it processes every due document and checks the
+// expectations. The error of one document does not delay the others. Sweep joins all errors and returns them at its
+// end.
 func (d *Dispatcher) Sweep(ctx context.Context) error {
 	shards := make([]error, store.Shards)
-	d.Each(store.Shards, func(shard int) { shards[shard] = d.sweepShard(ctx, shard) })
-	failed := append(shards, d.expect(ctx))
+	d.ForEach(store.Shards, func(shard int) { shards[shard] = d.sweepShard(ctx, shard) })
+	failed := append(shards, d.checkExpectations(ctx))
 	err := errors.Join(failed...)
-	if err == nil && d.Notice.Swept != nil {
-		d.Notice.Swept()
+	if err == nil && d.Hooks.Swept != nil {
+		d.Hooks.Swept()
 	}
 	return err
 }
 
-// sweepShard takes what is due in a shard page by page, each document once: one that cannot be moved stays due.
+// sweepShard processes the due documents of a shard, page by page. It processes each document once: a document that
+// fails stays due, and would otherwise come back in the next page.
 func (d *Dispatcher) sweepShard(ctx context.Context, shard int) error {
 	var failed []error
 	seen := map[store.Key]bool{}
 	for limit := pageSize; ; limit = len(seen) + pageSize {
 		if end, limited := ctx.Deadline(); limited && time.Until(end) < sweepReserve {
 			if len(seen) == 0 {
-				return fmt.Errorf("shard %d: no time was left to look at it", shard)
+				return fmt.Errorf("shard %d: the sweep had no time left to start it", shard)
 			}
-			log(ctx).Warn().Int("shard", shard).Int("documents", len(seen)).Msg("sweep leaves the rest to the next one")
+			log(ctx).Warn().Int("shard", shard).Int("documents", len(seen)).Msg("sweep out of time, the rest is left to the next one")
 			return errors.Join(failed...)
 		}
 		keys, err := d.Store.Due(ctx, shard, d.Now(), limit)
 		if err != nil {
-			return errors.Join(append(failed, fmt.Errorf("listing what is due: %w", err))...)
+			return errors.Join(append(failed, fmt.Errorf("listing the due documents of shard %d: %w", shard, err))...)
 		}
 		fresh := slices.DeleteFunc(slices.Clone(keys), func(key store.Key) bool { return seen[key] })
 		failed = append(failed, d.sweepPage(ctx, fresh)...)
@@ -119,7 +128,8 @@ func (d *Dispatcher) sweepShard(ctx context.Context, shard int) error {
 	}
 }
 
-// sweepPage does what is due for some documents. Those that are gone by now are no errors.
+// sweepPage does the work that is due for some documents, and returns their errors. A document that no longer exists
+// is no error.
 func (d *Dispatcher) sweepPage(ctx context.Context, keys []store.Key) []error {
 	var failed []error
 	var ids []string
@@ -134,10 +144,10 @@ func (d *Dispatcher) sweepPage(ctx context.Context, keys []store.Key) []error {
 	return slices.DeleteFunc(failed, func(err error) bool { return errors.Is(err, store.ErrNotFound) })
 }
 
-// sweepOne does what is due for a document that is no run's.
+// sweepOne does the work that is due for a document that is not a run.
 func (d *Dispatcher) sweepOne(ctx context.Context, key store.Key) error {
-	if key == paceKey {
-		return d.openGates(ctx)
+	if key == limiterKey {
+		return d.probeBreakers(ctx)
 	}
 	doc, err := d.Store.Get(ctx, key)
 	if err != nil {
@@ -147,13 +157,13 @@ func (d *Dispatcher) sweepOne(ctx context.Context, key store.Key) error {
 	if err != nil {
 		return err
 	}
-	d.carryOut(ctx, key, outbox.Overdue(d.Now()))
+	d.carryOut(ctx, key, outbox.Due(d.Now()))
 	return nil
 }
 
-// move gives an input to a run and stores what comes of it; when the run changed in between, the
-// input is given to it as it is now. Then the new effects are carried out.
-func (d *Dispatcher) move(ctx context.Context, id string, input func(run.Run) (run.Run, bool)) error {
+// update gives an input to a run, stores the result and carries out its effects. After a conflict it reads the run
+// again and repeats the input. It stores nothing if the run ignores the input.
+func (d *Dispatcher) update(ctx context.Context, id string, input func(run.Run) (run.Run, bool)) error {
 	for {
 		before, version, err := Read[run.Run](ctx, d.Store, RunKey(id))
 		if err != nil {
@@ -169,29 +179,31 @@ func (d *Dispatcher) move(ctx context.Context, id string, input func(run.Run) (r
 	}
 }
 
-// commit stores a move of a run, with what else belongs to it, and carries out its effects.
+// commit stores a changed run together with the other documents that change with it, and carries out the run's new
+// effects. The version is the one at which the run was read.
 func (d *Dispatcher) commit(ctx context.Context, before, after run.Run, version int64, more ...store.Write) error {
 	writes, err := d.writes(ctx, before, after, version)
 	if err != nil {
 		return err
 	}
 	if err := d.Store.Commit(ctx, append(writes, more...)...); err != nil {
-		return fmt.Errorf("moving run %s: %w", after.ID, err)
+		return fmt.Errorf("updating run %s: %w", after.ID, err)
 	}
-	d.moved(ctx, before, after)
+	d.afterUpdate(ctx, before, after)
 	d.carryOut(ctx, RunKey(after.ID), after.Outbox.Since(before.Outbox.Last))
 	return nil
 }
 
-// writes are the documents that change with a run: its own, its place in a line, the objects that it
-// waits for, the attempt that was closed; and its spec, which may go some time after its end.
+// writes returns the writes of a changed run: the run itself, its waiter or its slot in a group, the objects that
+// it waits for, the expectation of its model, the attempt that was closed, and at the end of the run the expiry of its
+// spec.
 func (d *Dispatcher) writes(ctx context.Context, before, after run.Run, version int64) ([]store.Write, error) {
 	writes := []store.Write{store.Update(d.runDoc(after, version))}
 	waits, err := d.waitWrites(ctx, before, after)
 	if err != nil {
 		return nil, err
 	}
-	expected, err := d.expectWrites(ctx, before, after)
+	expected, err := d.expectationWrites(ctx, before, after)
 	if err != nil {
 		return nil, err
 	}
@@ -207,17 +219,20 @@ func (d *Dispatcher) writes(ctx context.Context, before, after run.Run, version 
 	if before.Closed || !after.Closed || before.Attempt == 0 {
 		return writes, nil
 	}
-	a, at, err := Read[run.Attempt](ctx, d.Store, AttemptKey(after.ID, after.Attempt))
+	a, attemptVersion, err := Read[run.Attempt](ctx, d.Store, AttemptKey(after.ID, after.Attempt))
 	if err != nil {
 		return nil, err
 	}
 	a.Task, a.Outcome, a.Started, a.Ended = after.Task.ARN, after.Outcome, after.Task.Started, d.Now()
-	return append(writes, store.Update(store.Doc{Key: AttemptKey(after.ID, a.Number), Version: at, Body: encode(a), Expires: d.expires(a.Ended)})), nil
+	return append(writes, store.Update(store.Doc{
+		Key: AttemptKey(after.ID, a.Number), Version: attemptVersion, Body: encode(a), Expires: d.expires(a.Ended),
+	})), nil
 }
 
-func (d *Dispatcher) moved(ctx context.Context, before, after run.Run) {
-	if d.Notice.Moved != nil {
-		d.Notice.Moved(before, after)
+// afterUpdate calls the hook for a changed run, and logs the change of its state.
+func (d *Dispatcher) afterUpdate(ctx context.Context, before, after run.Run) {
+	if d.Hooks.RunUpdated != nil {
+		d.Hooks.RunUpdated(before, after)
 	}
 	if before.State == after.State {
 		return
@@ -226,5 +241,5 @@ func (d *Dispatcher) moved(ctx context.Context, before, after run.Run) {
 	if after.Closed && after.Outcome != nil {
 		entry = entry.Str("class", string(after.Outcome.Class)).Str("detail", after.Outcome.Detail)
 	}
-	entry.Msg("run moved")
+	entry.Msg("run changed state")
 }

@@ -12,33 +12,34 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// The detail types of announcements about a model.
+// The detail types of the announcements about a model that is paused or resumed.
 const (
 	AnnouncePaused  = "Model Paused"
 	AnnounceResumed = "Model Resumed"
 )
 
-// Control is the document of what people (or a brake) say about a model.
+// Control is the document of a model that was paused, by a user or by the loop guard, or resumed.
 type Control struct {
 	Schema   int        `json:"schema"`
 	Model    string     `json:"model"`
 	Paused   bool       `json:"paused"`
-	Why      string     `json:"why,omitempty"`
-	By       string     `json:"by,omitempty"`
-	At       time.Time  `json:"at,omitzero"`
-	Lines    []string   `json:"lines,omitempty"` // that hold somebody back because of the pause
-	Sequence int        `json:"sequence,omitempty"`
+	Reason   string     `json:"reason,omitempty"`   // why the model is paused
+	By       string     `json:"by,omitempty"`       // the user of the last pause or resume, or max-launches-per-hour
+	At       time.Time  `json:"at,omitzero"`        // the time of the last pause or resume
+	Groups   []string   `json:"groups,omitempty"`   // the concurrency groups in which runs wait because of the pause
+	Sequence int        `json:"sequence,omitempty"` // the number of pauses and resumes so far
 	Outbox   run.Outbox `json:"outbox,omitzero"`
 }
 
-// controlKey is where what is said about a model is.
+// controlKey returns the key of a model's control document.
 func controlKey(name string) store.Key { return store.Key{PK: "control/" + name, SK: "-"} }
 
-// mostLines is how many lines a pause remembers. The runs of further ones are let go when they are
-// looked at again, half an hour later at most.
-const mostLines = 500
+// maxPausedGroups is the maximum number of groups in Control.Groups. A resume does not admit the waiters of other
+// groups; they go on when the sweep checks them, at most half an hour (run.RequeueAfter) later.
+const maxPausedGroups = 500
 
-// Control reads what is said about a model.
+// Control returns the control document of a model and its version. A model that was never paused has none; Control
+// then returns an empty document, not paused, with version 0.
 func (d *Dispatcher) Control(ctx context.Context, name string) (Control, int64, error) {
 	c, version, err := Read[Control](ctx, d.Store, controlKey(name))
 	if errors.Is(err, store.ErrNotFound) {
@@ -47,70 +48,76 @@ func (d *Dispatcher) Control(ctx context.Context, name string) (Control, int64, 
 	return c, version, err
 }
 
-func controlDoc(c Control, version int64) store.Write {
-	return store.Write{Doc: store.Doc{Key: controlKey(c.Model), Version: version, Body: encode(c), Due: c.Outbox.Next(time.Time{})}, Was: version}
+// controlWrite returns the write of a control document that was read at this version; 0 creates it.
+func controlWrite(c Control, version int64) store.Write {
+	doc := store.Doc{Key: controlKey(c.Model), Version: version, Body: encode(c), Due: c.Outbox.Next(time.Time{})}
+	return store.Write{Doc: doc, IfVersion: version}
 }
 
-// Pause has no new run of a model launched until it is resumed; those that were launched go on. It says
-// whether that changed anything.
-func (d *Dispatcher) Pause(ctx context.Context, name, why, by string) (bool, error) {
-	return d.control(ctx, name, func(c Control) Control {
-		c.Paused, c.Why = true, why
+// Pause pauses a model: the program launches no new run of it until Resume is called. Runs that were launched before go
+// on. Pause reports whether it changed anything; false means that the model is paused already.
+func (d *Dispatcher) Pause(ctx context.Context, name, reason, by string) (bool, error) {
+	return d.updateControl(ctx, name, func(c Control) Control {
+		c.Paused, c.Reason = true, reason
 		return c.announce(AnnouncePaused, by, d.Now())
 	}, false)
 }
 
-// Resume lets the runs of a paused model go, in their order. It says whether that changed anything.
+// Resume resumes a paused model: its waiting runs are admitted in the order in which they were accepted, and the loop
+// guard counts its launches from 0. Resume reports whether it changed anything; false means that the model is not
+// paused.
 func (d *Dispatcher) Resume(ctx context.Context, name, by string) (bool, error) {
 	c, _, err := d.Control(ctx, name)
 	if err == nil && c.Paused {
-		err = d.release(ctx, name)
+		err = d.resetLaunchCount(ctx, name)
 	}
 	if err != nil {
 		return false, err
 	}
-	return d.control(ctx, name, func(c Control) Control {
-		for _, line := range c.Lines {
-			c.Outbox = c.Outbox.Add(run.Effect{Kind: run.Admit, Line: line}, d.Now())
+	return d.updateControl(ctx, name, func(c Control) Control {
+		for _, groupName := range c.Groups {
+			c.Outbox = c.Outbox.Add(run.Effect{Kind: run.Admit, Waiters: groupName}, d.Now())
 		}
-		c.Paused, c.Why, c.Lines = false, "", nil
+		c.Paused, c.Reason, c.Groups = false, "", nil
 		return c.announce(AnnounceResumed, by, d.Now())
 	}, true)
 }
 
-func (c Control) announce(what, by string, now time.Time) Control {
+// announce notes who changed the control document, and adds the effect that announces the change.
+func (c Control) announce(detailType, by string, now time.Time) Control {
 	c.By, c.At = by, now
 	c.Sequence++
-	c.Outbox = c.Outbox.Add(run.Effect{Kind: run.Announce, What: what, Attempt: c.Sequence, Sequence: c.Sequence}, now)
+	c.Outbox = c.Outbox.Add(run.Effect{Kind: run.Announce, DetailType: detailType, Attempt: c.Sequence, Sequence: c.Sequence}, now)
 	return c
 }
 
-// control changes what is said about a model that is paused, or not.
-func (d *Dispatcher) control(ctx context.Context, name string, change func(Control) Control, paused bool) (bool, error) {
+// updateControl changes the control document of a model, and carries out its new effects, if the model is paused or not
+// as the argument says. It reports whether it changed the document.
+func (d *Dispatcher) updateControl(ctx context.Context, name string, change func(Control) Control, paused bool) (bool, error) {
 	for {
 		before, version, err := d.Control(ctx, name)
 		if err != nil || before.Paused != paused {
 			return false, err
 		}
 		after := change(before)
-		switch err := d.Store.Commit(ctx, controlDoc(after, version)); {
+		switch err := d.Store.Commit(ctx, controlWrite(after, version)); {
 		case errors.Is(err, store.ErrConflict):
 			continue
 		case err != nil:
-			return false, fmt.Errorf("controlling model %s: %w", name, err)
+			return false, fmt.Errorf("pausing or resuming model %s: %w", name, err)
 		}
 		d.carryOut(ctx, controlKey(name), after.Outbox.Since(before.Outbox.Last))
 		return true, nil
 	}
 }
 
-// held says whether a model is paused, and then notes the line that waits for its resuming: who
-// resumes after that has the line admitted.
-func (d *Dispatcher) held(ctx context.Context, name, line string) (bool, error) {
+// isPaused reports whether a model is paused. If so, it notes the group in the control document first: a later resume
+// admits the group's waiters.
+func (d *Dispatcher) isPaused(ctx context.Context, name, groupName string) (bool, error) {
 	c, version, err := d.Control(ctx, name)
-	if err != nil || !c.Paused || slices.Contains(c.Lines, line) || len(c.Lines) >= mostLines {
+	if err != nil || !c.Paused || slices.Contains(c.Groups, groupName) || len(c.Groups) >= maxPausedGroups {
 		return c.Paused, err
 	}
-	c.Lines = append(c.Lines, line)
-	return true, d.Store.Commit(ctx, controlDoc(c, version))
+	c.Groups = append(c.Groups, groupName)
+	return true, d.Store.Commit(ctx, controlWrite(c, version))
 }

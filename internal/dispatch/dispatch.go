@@ -1,14 +1,3 @@
-// Package dispatch is the only place where effects happen. A Dispatcher takes what a function was
-// given, moves runs in the store, and does what their outboxes ask for:
-//
-//	Accept   an event: binds it, and commits the record of the event and its run together
-//	Launch   a run whose turn it is: RunTask, once for each attempt
-//	Observe  what is seen of a task: its outcome moves the run on
-//	Advance  a run, or a recorded event, whose time has come
-//	Cancel   a run, by hand
-//
-// Whatever is done outside the store is written down before, is idempotent, and is done again
-// by the sweep when it was lost. The package keeps no state between calls.
 package dispatch
 
 import (
@@ -27,48 +16,58 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// Queue sends runs to the functions that move them.
+// Queue sends the id of a run to the functions that launch and advance runs.
 type Queue interface {
+	// Enqueue sends a run to the launch queue. The message is delivered after the delay, at most 15 minutes.
 	Enqueue(ctx context.Context, run string, delay time.Duration) error
+	// Wake sends a run to the wake queue. Advance is called for it after the delay, at most 15 minutes.
 	Wake(ctx context.Context, run string, delay time.Duration) error
 }
 
 // Launcher starts tasks.
 type Launcher interface {
+	// RunTask sends a request, and gives up at the deadline. A refusal by ECS is an Answer, not an error.
 	RunTask(ctx context.Context, request json.RawMessage, deadline time.Time) (fargate.Answer, error)
+	// Definition returns the latest active revision of a task definition family.
 	Definition(ctx context.Context, family, container string) (fargate.Definition, error)
 }
 
-// Watcher looks at tasks and stops them.
+// Watcher describes, lists and stops tasks.
 type Watcher interface {
-	// DescribeTasks looks at tasks, by ARN. Each has its own error: fargate.ErrMissing where ECS does not know it.
+	// DescribeTasks describes tasks by ARN. Each has its own error: fargate.ErrMissing if ECS does not know the task.
 	DescribeTasks(ctx context.Context, arns ...string) map[string]fargate.Described
+	// ListTasks returns the ARNs of the tasks in a cluster that have this startedBy and are not about to stop.
 	ListTasks(ctx context.Context, cluster, startedBy string) ([]string, error)
+	// StopTask tells ECS to stop a task. It returns fargate.ErrMissing if ECS does not know the task.
 	StopTask(ctx context.Context, arn, reason string) error
 }
 
-// Objects looks for S3 objects and keeps large values.
+// Objects reads and writes S3 objects, by their s3:// URIs.
 type Objects interface {
-	// Find says whether an object is there, and when it was last modified.
-	Find(ctx context.Context, uri string) (modified time.Time, there bool, err error)
+	// Stat reports whether an object exists, and when it was last modified. A missing object is no error.
+	Stat(ctx context.Context, uri string) (modified time.Time, exists bool, err error)
+	// Put writes an object, and replaces an existing one.
 	Put(ctx context.Context, uri string, body []byte) error
+	// Get reads an object. A missing object is an error.
 	Get(ctx context.Context, uri string) ([]byte, error)
 }
 
 // Bus emits announcements.
 type Bus interface {
+	// Announce emits one announcement. The error wraps ErrPermanent if the same call would fail each time.
 	Announce(ctx context.Context, a Announcement) error
 }
 
-// Options are what a Dispatcher works with.
+// Options holds the settings and the services of a Dispatcher. All fields are required, except where a comment gives
+// the meaning of the zero value.
 type Options struct {
-	Deployment string
+	Deployment string // the name of the deployment; it marks the tasks that belong to it
 	Catalog    model.Catalog
-	Routes     *route.Table
+	Routes     *route.Table // the triggers of the catalog
 	Placement  fargate.Placement
-	Bucket     string        // the state bucket
-	Rate       float64       // RunTask calls a second of all launchers together; 0 is DefaultRate
-	Retention  time.Duration // how long what has ended is kept; 0 is DefaultRetention
+	Bucket     string        // the name of the state bucket
+	Rate       float64       // RunTask calls a second, of all launchers together; 0 means DefaultRate
+	Retention  time.Duration // how long a document stays after its run has ended; 0 means DefaultRetention
 	Store      store.Store
 	Queue      Queue
 	Launcher   Launcher
@@ -76,36 +75,42 @@ type Options struct {
 	Objects    Objects
 	Bus        Bus
 	Now        func() time.Time
-	Random     func() float64 // in [0, 1): the jitter of backoffs
-	Notice     Notice
-	LogLink    func(r run.Run, container string) string // where the log of a run's last task can be read; nil is not known
-	// Each does independent work n times: nil is all at the same time, as most of it is waiting for AWS.
-	Each func(n int, work func(i int))
+	Random     func() float64 // returns a number in [0, 1), for the jitter of backoffs
+	Hooks      Hooks
+	// LogLink returns the URL of the log of a run's last task. Nil means that announcements contain no link.
+	LogLink func(r run.Run, container string) string
+	// ForEach calls work for 0 to n-1, and returns when all calls have returned. Nil means that they run at the same
+	// time: most of the work is waiting for AWS.
+	ForEach func(n int, work func(i int))
 }
 
-// Notice is told what happens, as it happens: after it is stored, and once for each time that it
-// is. What others do at the same time may be told in another order. Fields that are nil are not called.
-type Notice struct {
-	Decided   func(event.Event, Decision)
-	Moved     func(before, after run.Run)
-	Announced func(Announcement)
-	Lag       func(time.Duration) // until all that is ready has had its turn at RunTask
-	Swept     func()              // all that was due has been looked at
-	Dropped   func(run.Effect)    // an effect can never be done, and is given up
+// Hooks holds functions that the dispatcher calls after it has stored a change or carried out an effect, for metrics,
+// logs and tests. Each function may be nil. Concurrent calls of the dispatcher may call the hooks in another order than
+// the one in which their changes were stored.
+type Hooks struct {
+	Decided func(event.Event, Decision) // an event got a decision
+	// RunUpdated receives a run before and after a change; before is zero for a new run. For an event that joins a run,
+	// only Decided is called.
+	RunUpdated    func(before, after run.Run)
+	Announced     func(Announcement)  // an announcement was emitted
+	LaunchLag     func(time.Duration) // the time until every reservation given so far has come
+	Swept         func()              // a sweep ended without an error
+	EffectDropped func(run.Effect)    // an effect was given up, because it can never succeed
 }
 
-// Dispatcher moves runs.
+// Dispatcher accepts events, and moves runs from one state to the next. It is safe for concurrent use, in one process
+// and in several.
 type Dispatcher struct{ Options }
 
-// New makes a dispatcher.
+// New returns a dispatcher with these options.
 func New(o Options) *Dispatcher {
-	if o.Each == nil {
-		o.Each = atOnce
+	if o.ForEach == nil {
+		o.ForEach = concurrently
 	}
 	return &Dispatcher{o}
 }
 
-func atOnce(n int, work func(i int)) {
+func concurrently(n int, work func(i int)) {
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() { work(i) })
@@ -113,9 +118,9 @@ func atOnce(n int, work func(i int)) {
 	all.Wait()
 }
 
-// plan is what decides about another attempt besides the run itself.
-func (d *Dispatcher) plan() run.Plan {
-	return run.Plan{Jitter: d.Random(), Larger: fargate.Next}
+// retryInputs returns the inputs, besides the run itself, that decide about another attempt.
+func (d *Dispatcher) retryInputs() run.RetryInputs {
+	return run.RetryInputs{Jitter: d.Random(), NextSize: fargate.NextSize}
 }
 
 func log(ctx context.Context) *zerolog.Logger { return zerolog.Ctx(ctx) }

@@ -17,92 +17,98 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// The kinds of documents that are listed.
+// The values of store.Index.Kind for documents that store.Store.List finds.
 const (
 	KindRun   = "run"
 	KindEvent = "event"
 )
 
-// DefaultRetention is how long what has ended is kept where Options do not say. The record of an event detects
-// duplicates: it is not to be kept for less than 30 days.
+// DefaultRetention is the retention if Options.Retention is 0: how long a document stays after its run has ended, and
+// an event record after the event was received. Event records detect duplicates, so a retention below 30 days is not
+// safe.
 const DefaultRetention = 90 * 24 * time.Hour
 
-// largePayload is from which size on, in bytes, a payload is kept in the state bucket.
-const largePayload = 32 << 10
+// minExternalPayload is the smallest size, in bytes, of an event payload that is stored in the state bucket instead of
+// the event record.
+const minExternalPayload = 32 << 10
 
-// largeInput is from which size on, in bytes, an input that is given as a file is only known by that file's URI. What is
-// not given as a file fits in the overrides of a task, so a Spec stays far below the 400 KB that DynamoDB takes.
-const largeInput = 4 << 10
+// maxInlineInput is the largest size, in bytes, of a file input whose value is stored in the spec. The spec holds only
+// the file's URI for a larger one. Other inputs must fit in the overrides of a task, so that a spec stays far below the
+// 400 KB that DynamoDB allows for an item.
+const maxInlineInput = 4 << 10
 
-// Verdict is what became of an event for a model.
-type Verdict string
+// DecisionKind names the result of an event for a model.
+type DecisionKind string
 
 const (
-	Started   Verdict = "run"       // it has a run of its own
-	Joined    Verdict = "joined"    // it joined a run that waited for more events of its group
-	Duplicate Verdict = "duplicate" // it was there before, and has its run already
-	Rejected  Verdict = "rejected"  // it cannot be used: recorded with its payload, for replay
-	Awaited   Verdict = "awaited"   // no model takes it, and runs waited for its object
-	Unmatched Verdict = "unmatched" // no model takes it
+	Started   DecisionKind = "started"   // the event has a run of its own
+	Joined    DecisionKind = "joined"    // the event joined the run of an open debounce window
+	Duplicate DecisionKind = "duplicate" // the event was delivered before, and has a decision already
+	Rejected  DecisionKind = "rejected"  // the event cannot be used; it is recorded with its payload, for replay
+	Awaited   DecisionKind = "awaited"   // no model takes the event, but a run waits for its object
+	Unmatched DecisionKind = "unmatched" // no model takes the event
 )
 
-// Decision is what became of an event for a model, and why.
+// Decision is the result of an event for a model, with its reason.
 type Decision struct {
-	Model   string  `json:"model,omitempty"`
-	Key     string  `json:"key,omitempty"` // for-each values
-	Verdict Verdict `json:"decision"`
-	Run     string  `json:"run,omitempty"`
-	Reason  string  `json:"reason,omitempty"`
+	Model       string       `json:"model,omitempty"`       // empty if no model takes the event
+	Combination string       `json:"combination,omitempty"` // the for-each values, for example region=us
+	Kind        DecisionKind `json:"decision"`
+	Run         string       `json:"run,omitempty"`    // the id of the run that was started or joined
+	Reason      string       `json:"reason,omitempty"` // empty for a run that was started or joined
 }
 
-// Record is the document of an event: one for each model (and for-each value) that it concerns.
-type Record struct {
-	Schema   int        `json:"schema"`
-	Identity string     `json:"identity"`
-	Kind     model.Kind `json:"kind"`
-	Source   string     `json:"source,omitempty"`
+// EventRecord is the document of an event. An event has one for each model and combination of for-each values that it
+// concerns. It makes a second delivery of the event a duplicate.
+type EventRecord struct {
+	Schema    int        `json:"schema"`
+	Identity  string     `json:"identity"` // the same for each delivery of the event
+	EventKind model.Kind `json:"kind"`
+	Source    string     `json:"source,omitempty"`
 	Decision
-	Time       time.Time       `json:"time"`     // of the event
-	Received   time.Time       `json:"received"` // by us
-	Payload    json.RawMessage `json:"payload,omitempty"`
-	PayloadURI string          `json:"payloadUri,omitempty"` // where a large payload lies
-	Duplicates int             `json:"duplicates,omitempty"`
-	Sequence   int             `json:"sequence,omitempty"`
+	Time       time.Time       `json:"time"`                 // the time of the event
+	Received   time.Time       `json:"received"`             // the time of its first delivery
+	Payload    json.RawMessage `json:"payload,omitempty"`    // empty if PayloadURI is set
+	PayloadURI string          `json:"payloadUri,omitempty"` // the object in the state bucket that holds a large payload
+	Duplicates int             `json:"duplicates,omitempty"` // the number of deliveries after the first
+	Sequence   int             `json:"sequence,omitempty"`   // the number of the last announcement about the event
 	Outbox     run.Outbox      `json:"outbox,omitzero"`
 }
 
-// RunKey is where a run's document is.
+// RunKey returns the key of a run's document.
 func RunKey(id string) store.Key { return store.Key{PK: "run/" + id, SK: "run"} }
 
-// SpecKey is where what a run was accepted with is.
+// SpecKey returns the key of a run's spec.
 func SpecKey(id string) store.Key { return store.Key{PK: "run/" + id, SK: "spec"} }
 
-// AttemptKey is where an attempt of a run is.
+// AttemptKey returns the key of an attempt of a run. Attempts are numbered from 1.
 func AttemptKey(id string, number int) store.Key {
 	return store.Key{PK: "run/" + id, SK: fmt.Sprintf("attempt/%04d", number)}
 }
 
-// EventKey is where the record of an event is for a model and its for-each values; "-" is for no model.
-func EventKey(identity, model, key string) store.Key {
+// EventKey returns the key of an event's record for a model and a combination of for-each values. An empty model stands
+// for an event that no model takes.
+func EventKey(identity, model, combination string) store.Key {
 	sort := model
 	if sort == "" {
 		sort = "-"
 	}
-	if key != "" {
-		sort += "/" + key
+	if combination != "" {
+		sort += "/" + combination
 	}
 	return store.Key{PK: EventPartition(identity), SK: sort}
 }
 
-// EventPartition holds all records of one event.
+// EventPartition returns the partition key of all records of one event.
 func EventPartition(identity string) string {
 	sum := sha256.Sum256([]byte(identity))
 	return "event/" + hex.EncodeToString(sum[:16])
 }
 
-// RunID is the id of the run that an event makes of a model: the same for each delivery of it.
-func RunID(model, identity, key string) string {
-	sum := sha256.Sum256([]byte(model + "\x00" + identity + "\x00" + key))
+// RunID returns the id of the run that an event starts for a model and a combination of for-each values. It is the same
+// for each delivery of the event.
+func RunID(model, identity, combination string) string {
+	sum := sha256.Sum256([]byte(model + "\x00" + identity + "\x00" + combination))
 	return model + "-" + strings.ToLower(base32.StdEncoding.EncodeToString(sum[:]))[:12]
 }
 
@@ -114,7 +120,8 @@ func encode(v any) json.RawMessage {
 	return text
 }
 
-// expires is when a document may go that nobody needs any more since a time; the zero time is not yet.
+// expires returns the time at which a document expires that has not been needed since a time. The zero time, for a
+// document that is still needed, returns the zero time: the document does not expire.
 func (d *Dispatcher) expires(since time.Time) time.Time {
 	if since.IsZero() {
 		return since
@@ -122,7 +129,7 @@ func (d *Dispatcher) expires(since time.Time) time.Time {
 	return since.Add(cmp.Or(d.Retention, DefaultRetention))
 }
 
-// runDoc is the document of a run, at the version it was read.
+// runDoc returns the document of a run. The version is the version that was read, and 0 for a new run.
 func (d *Dispatcher) runDoc(r run.Run, version int64) store.Doc {
 	return store.Doc{
 		Key: RunKey(r.ID), Version: version, Body: encode(r), Due: r.Outbox.Next(r.Due), Expires: d.expires(r.Ended),
@@ -130,16 +137,22 @@ func (d *Dispatcher) runDoc(r run.Run, version int64) store.Doc {
 	}
 }
 
-func (d *Dispatcher) recordDoc(key store.Key, r Record, version int64) store.Doc {
+// recordDoc returns the document of an event record, like runDoc.
+func (d *Dispatcher) recordDoc(key store.Key, r EventRecord, version int64) store.Doc {
 	return store.Doc{
 		Key: key, Version: version, Body: encode(r), Due: r.Outbox.Next(time.Time{}), Expires: d.expires(r.Received),
-		Index: store.Index{Kind: KindEvent, Model: r.Model, State: string(r.Verdict), Time: r.Received},
+		Index: store.Index{Kind: KindEvent, Model: r.Model, State: string(r.Kind), Time: r.Received},
 	}
 }
 
-// Read reads a document of this program's. One of newer code's schema is an error: it is put
-// back, for code that knows it.
-func Read[T run.Run | run.Spec | run.Attempt | Record | Control | Expectation | pace | line | group](ctx context.Context, s store.Store, key store.Key) (T, int64, error) {
+// document lists the types of the documents that this package stores.
+type document interface {
+	run.Run | run.Spec | run.Attempt | EventRecord | Control | Expectation | limiter | group | window
+}
+
+// Read reads a document and its version. It returns store.ErrNotFound if no document has the key, and an error if newer
+// code wrote the document with a schema that this code does not know.
+func Read[T document](ctx context.Context, s store.Store, key store.Key) (T, int64, error) {
 	var v T
 	doc, err := s.Get(ctx, key)
 	if err != nil {
@@ -151,14 +164,15 @@ func Read[T run.Run | run.Spec | run.Attempt | Record | Control | Expectation | 
 	return v, doc.Version, nil
 }
 
-// Decode reads the body of a document.
+// Decode decodes the body of a document into v. It returns an error if the document has a newer schema than this code.
 func Decode(doc store.Doc, v any) error {
 	var head struct{ Schema int }
 	if err := json.Unmarshal(doc.Body, &head); err != nil {
 		return fmt.Errorf("decoding %s: %w", doc.Key, err)
 	}
 	if head.Schema > model.Schema {
-		return fmt.Errorf("decoding %s: it has schema %d, and this code knows up to %d; newer code wrote it", doc.Key, head.Schema, model.Schema)
+		return fmt.Errorf("decoding %s: newer code wrote it, with schema %d; this code knows schemas up to %d",
+			doc.Key, head.Schema, model.Schema)
 	}
 	if err := json.Unmarshal(doc.Body, v); err != nil {
 		return fmt.Errorf("decoding %s: %w", doc.Key, err)
@@ -166,20 +180,20 @@ func Decode(doc store.Doc, v any) error {
 	return nil
 }
 
-// record is the document of an event that was just received.
-func (d *Dispatcher) record(e event.Event, decision Decision) Record {
-	return Record{
-		Schema: model.Schema, Identity: e.Identity, Kind: e.Kind, Source: e.Source, Decision: decision,
+// record returns the record of an event that was received just now.
+func (d *Dispatcher) record(e event.Event, decision Decision) EventRecord {
+	return EventRecord{
+		Schema: model.Schema, Identity: e.Identity, EventKind: e.Kind, Source: e.Source, Decision: decision,
 		Time: e.Time, Received: d.Now(), Payload: e.Payload,
 	}
 }
 
-// CatalogURI is where the copy of the catalog lies that a deployment works with.
+// CatalogURI returns the URI of the object in the state bucket that holds a copy of the deployment's catalog.
 func CatalogURI(bucket string) string { return "s3://" + bucket + "/catalog.json" }
 
-// Publish lays that copy: the command line reads it.
+// Publish writes the deployment's catalog to CatalogURI. The command line reads it there.
 func (d *Dispatcher) Publish(ctx context.Context) error {
-	compiled, err := d.Catalog.Compile()
+	compiled, err := d.Catalog.Encode()
 	if err != nil {
 		return err
 	}

@@ -14,27 +14,29 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// ErrPermanent is wrapped by the error of a call that would fail each time.
+// ErrPermanent is the error that a call of another service wraps if the same call would fail each time.
 var ErrPermanent = errors.New("trying again would not help")
 
-// carryOut does effects and strikes them out of their document. What cannot be done now stays
-// there for the sweep, so it is logged and not an error: whoever called has done its part. What never can be
-// done is struck out with its reason.
+// carryOut carries out effects and strikes them out of their document. It logs an effect that fails, and leaves it to
+// the sweep. It returns no error, because the change that asked for the effects is stored already. It strikes out an
+// effect that can never succeed (ErrPermanent) too, and notes its reason in the outbox.
 func (d *Dispatcher) carryOut(ctx context.Context, key store.Key, effects []run.Effect) {
 	var done, failed []int
 	var dropped []string
 	for _, e := range effects {
-		err := d.do(ctx, key, e)
-		if errors.Is(err, ErrPermanent) {
-			log(ctx).Error().Err(err).Str("document", key.PK).Str("effect", string(e.Kind)).Msg("effect dropped")
-			dropped = append(dropped, fmt.Sprintf("%s %s: %v", e.Kind, cmp.Or(e.What, e.Line, e.Task), err))
-			if d.Notice.Dropped != nil {
-				d.Notice.Dropped(e)
-			}
-		} else if err != nil {
-			log(ctx).Error().Err(err).Str("document", key.PK).Str("effect", string(e.Kind)).Int("tries", e.Tries+1).Msg("effect postponed")
+		err := d.carryOutOne(ctx, key, e)
+		if err != nil && !errors.Is(err, ErrPermanent) {
+			log(ctx).Error().Err(err).Str("document", key.PK).Str("effect", string(e.Kind)).Int("tries", e.Tries+1).
+				Msg("effect postponed")
 			failed = append(failed, e.ID)
 			continue
+		}
+		if err != nil {
+			log(ctx).Error().Err(err).Str("document", key.PK).Str("effect", string(e.Kind)).Msg("effect dropped")
+			dropped = append(dropped, fmt.Sprintf("%s %s: %v", e.Kind, cmp.Or(e.DetailType, e.Waiters, e.Task), err))
+			if d.Hooks.EffectDropped != nil {
+				d.Hooks.EffectDropped(e)
+			}
 		}
 		done = append(done, e.ID)
 	}
@@ -46,7 +48,8 @@ func (d *Dispatcher) carryOut(ctx context.Context, key store.Key, effects []run.
 	}
 }
 
-func (d *Dispatcher) do(ctx context.Context, key store.Key, e run.Effect) error {
+// carryOutOne carries out one effect of the document with this key.
+func (d *Dispatcher) carryOutOne(ctx context.Context, key store.Key, e run.Effect) error {
 	id := strings.TrimPrefix(key.PK, "run/")
 	switch e.Kind {
 	case run.Enqueue:
@@ -58,21 +61,23 @@ func (d *Dispatcher) do(ctx context.Context, key store.Key, e run.Effect) error 
 	case run.Announce:
 		return d.announce(ctx, key, e)
 	case run.Admit:
-		if strings.HasPrefix(e.Line, "gate/") {
-			return d.atGate(ctx, e)
+		if strings.HasPrefix(e.Waiters, breakerPrefix) {
+			return d.releaseAtBreaker(ctx, e)
 		}
-		return d.Admit(ctx, e.Line)
+		return d.Admit(ctx, e.Waiters)
 	case run.Downstream:
-		return d.downstream(ctx, id)
+		return d.startDownstream(ctx, id)
 	}
-	return fmt.Errorf("effect %q is not known to this code", e.Kind)
+	return fmt.Errorf("this code does not know the effect %q: newer code may have written it", e.Kind)
 }
 
-// gone is after how long a task that ECS does not know is taken for gone: it forgets a task an hour after that has stopped.
-const gone = 2 * time.Hour
+// forgottenAfter is the time after which a task that ECS does not know counts as stopped. ECS forgets a task one hour
+// after it has stopped.
+const forgottenAfter = 2 * time.Hour
 
-// stopTask stops a task. One that ECS does not know is told again, as ECS may only not show it, until it was seen stopped, or
-// the run has ended and nothing more is known of it.
+// stopTask carries out a StopTask effect. If ECS does not know the task, stopTask returns fargate.ErrMissing, so that
+// the effect is tried again: ECS may show the task later. It gives up when the task was seen STOPPED. It also gives up
+// when the run has ended, unless the task is an orphan and the stop was asked for less than forgottenAfter ago.
 func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.Effect) error {
 	err := d.Watcher.StopTask(ctx, e.Task, e.Reason)
 	if !errors.Is(err, fargate.ErrMissing) {
@@ -82,13 +87,16 @@ func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.Effect) erro
 	switch {
 	case readErr != nil:
 		return readErr
-	case slices.Contains(r.Stopped, e.Task), r.State.Ended() && (!slices.Contains(r.Strays, e.Task) || d.Now().Sub(e.At) > gone):
+	case slices.Contains(r.StoppedTasks, e.Task):
+		return nil
+	case r.State.Ended() && (!slices.Contains(r.OrphanTasks, e.Task) || d.Now().Sub(e.At) > forgottenAfter):
 		return nil
 	}
 	return err
 }
 
-// strike takes effects that are done with out of a document's outbox, and puts off those that failed.
+// strike updates the outbox of a document: it removes the effects that are done, postpones the failed ones, and notes
+// the reasons of the dropped ones. The effects are given by their ids.
 func (d *Dispatcher) strike(ctx context.Context, key store.Key, done, failed []int, dropped []string) error {
 	for {
 		doc, err := d.Store.Get(ctx, key)
@@ -109,6 +117,7 @@ func (d *Dispatcher) strike(ctx context.Context, key store.Key, done, failed []i
 	}
 }
 
+// struck returns the document with the changes that strike makes to its outbox.
 func (d *Dispatcher) struck(doc store.Doc, done, failed []int, dropped []string) (store.Doc, error) {
 	outbox, err := outboxOf(doc)
 	if err != nil {
@@ -125,26 +134,26 @@ func (d *Dispatcher) struck(doc store.Doc, done, failed []int, dropped []string)
 		var c Control
 		err = Decode(doc, &c)
 		c.Outbox = outbox
-		return controlDoc(c, doc.Version).Doc, err
+		return controlWrite(c, doc.Version).Doc, err
 	case "expect":
 		var x Expectation
 		err = Decode(doc, &x)
 		x.Outbox = outbox
-		return expectWrite(x, doc.Version).Doc, err
+		return expectationWrite(x, doc.Version).Doc, err
 	}
-	var r Record
+	var r EventRecord
 	err = Decode(doc, &r)
 	r.Outbox = outbox
 	return d.recordDoc(doc.Key, r, doc.Version), err
 }
 
-// kindOf is what kind of document a key is of: the first part of its partition.
+// kindOf returns the kind of the document with this key: the first part of its partition key, for example run.
 func kindOf(key store.Key) string {
 	kind, _, _ := strings.Cut(key.PK, "/")
 	return kind
 }
 
-// outboxOf is the outbox of a document of any kind that has one.
+// outboxOf returns the outbox of a document of any kind.
 func outboxOf(doc store.Doc) (run.Outbox, error) {
 	var has struct {
 		Schema int
@@ -154,7 +163,7 @@ func outboxOf(doc store.Doc) (run.Outbox, error) {
 	return has.Outbox, err
 }
 
-// announce emits the EventBridge event about a run, a model or a rejected event, as it stands now.
+// announce carries out an Announce effect of the document with this key.
 func (d *Dispatcher) announce(ctx context.Context, key store.Key, e run.Effect) error {
 	a, err := d.announcement(ctx, key, e)
 	if err != nil || a.DetailType == "" {
@@ -163,8 +172,8 @@ func (d *Dispatcher) announce(ctx context.Context, key store.Key, e run.Effect) 
 	if err := d.Bus.Announce(ctx, a); err != nil {
 		return err
 	}
-	if d.Notice.Announced != nil {
-		d.Notice.Announced(a)
+	if d.Hooks.Announced != nil {
+		d.Hooks.Announced(a)
 	}
 	return nil
 }

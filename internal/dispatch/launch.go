@@ -13,67 +13,71 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// Launch launches a run if it is its turn, which Turns has given to those who need one. It may be called for
-// any run at any time, and by several callers at once: only who claims the run calls RunTask.
-func (d *Dispatcher) Launch(ctx context.Context, id string, t Turn) error {
+// Launch does what a reservation says for a run: it launches the run, makes it wait until its time has come, or holds
+// it at an open breaker or by the loop guard. The reservation comes from Reserve, and is zero if Reserve gave none.
+// Launch may be called for any run at any time, and by several callers at once: only the caller that claims the run
+// calls RunTask. It returns store.ErrNotFound for an unknown run.
+func (d *Dispatcher) Launch(ctx context.Context, id string, reservation Reservation) error {
 	switch now := d.Now(); {
-	case t.Braked:
-		return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Brake(now) })
-	case t.Gate != "":
-		return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Hold(t.Gate, now) })
-	case now.Before(t.At):
-		return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Postpone(t.At, now) })
+	case reservation.Looping:
+		return d.update(ctx, id, func(r run.Run) (run.Run, bool) { return r.HoldByLoopGuard(now) })
+	case reservation.Breaker != "":
+		return d.update(ctx, id, func(r run.Run) (run.Run, bool) { return r.HoldByBreaker(reservation.Breaker, now) })
+	case now.Before(reservation.At):
+		return d.update(ctx, id, func(r run.Run) (run.Run, bool) { return r.Reserve(reservation.At, now) })
 	}
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
 	if err != nil {
 		return err
 	}
 	for {
-		err := d.tryLaunch(ctx, id, spec, t)
-		// A conflict may only be an effect that was struck out meanwhile: the run, read again,
-		// says whether there is still something to claim.
+		err := d.tryLaunch(ctx, id, spec, reservation)
+		// After a conflict the run is read again, and decides again: perhaps another caller only struck out an effect.
 		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 	}
 }
 
-func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, t Turn) error {
+// tryLaunch claims a run and does the step that the claim asks for. It returns store.ErrConflict if another caller
+// changed the run meanwhile.
+func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, reservation Reservation) error {
 	r, version, err := Read[run.Run](ctx, d.Store, RunKey(id))
 	if err != nil {
 		return err
 	}
 	claimed, step := r.Claim(d.Now())
-	if t.At.IsZero() && (step == run.First || step == run.Again) {
-		return errNoTurn
+	if reservation.At.IsZero() && (step == run.StepNewAttempt || step == run.StepRepeatCall) {
+		return errNoReservation
 	}
 	switch step {
-	case run.First:
-		claimed.Capacity = t.Capacity
+	case run.StepNewAttempt:
+		claimed.Capacity = reservation.Capacity
 		return d.launchFirst(ctx, r, claimed, spec, version)
-	case run.Again:
+	case run.StepRepeatCall:
 		return d.launchAgain(ctx, r, claimed, version)
-	case run.List:
-		return d.list(ctx, r)
+	case run.StepListTasks:
+		return d.listTasks(ctx, r)
 	}
 	return nil
 }
 
-// errNoTurn says that a run became ready after the turns of its batch were given.
-var errNoTurn = errors.New("it has no turn yet")
+// errNoReservation is the error for a run that became ready after Reserve was called for its batch. Its message comes
+// back, and gets a reservation then.
+var errNoReservation = errors.New("the run became ready after the reservations of its batch were made")
 
-// launchFirst makes the request of a new attempt, stores it, and only then sends it.
+// launchFirst builds the request of a new attempt, commits it together with the claim, and only then sends it.
 func (d *Dispatcher) launchFirst(ctx context.Context, before, r run.Run, spec run.Spec, version int64) error {
 	if r.Definition == "" {
 		definition, err := d.Launcher.Definition(ctx, spec.Task.Family, spec.Task.Container)
 		if err != nil {
 			return err
 		}
-		r.Definition, r.Limit, r.AWSVPC = definition.ARN, definition.Limit, definition.AWSVPC
+		r.Definition, r.ContainerMemoryMiB, r.AWSVPC = definition.ARN, definition.ContainerMemoryMiB, definition.AWSVPC
 	}
 	request := fargate.NewRequest(spec.Task, fargate.Launch{
 		Deployment: d.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition, AWSVPC: r.AWSVPC,
-		Capacity: r.Capacities[r.Capacity], Placement: d.Placement, Size: r.Size, Limit: r.Limit,
+		Capacity: r.Capacities[r.Capacity], Placement: d.Placement, Size: r.Size, ContainerMemoryMiB: r.ContainerMemoryMiB,
 	})
 	a := run.Attempt{Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: encode(request), FirstCall: r.FirstCall}
 	err := d.Store.Commit(ctx,
@@ -82,11 +86,12 @@ func (d *Dispatcher) launchFirst(ctx context.Context, before, r run.Run, spec ru
 	if err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
-	d.moved(ctx, before, r)
+	d.afterUpdate(ctx, before, r)
 	return d.call(ctx, r, a.Request)
 }
 
-// launchAgain sends the stored request of the current attempt once more.
+// launchAgain commits the claim and sends the stored request of the current attempt once more, byte for byte: ECS
+// answers a client token with ConflictException if the request differs from the first one.
 func (d *Dispatcher) launchAgain(ctx context.Context, before, r run.Run, version int64) error {
 	a, _, err := Read[run.Attempt](ctx, d.Store, AttemptKey(r.ID, r.Attempt))
 	if err != nil {
@@ -95,40 +100,43 @@ func (d *Dispatcher) launchAgain(ctx context.Context, before, r run.Run, version
 	if err := d.Store.Commit(ctx, store.Update(d.runDoc(r, version))); err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
-	d.moved(ctx, before, r)
+	d.afterUpdate(ctx, before, r)
 	return d.call(ctx, r, a.Request)
 }
 
-// call sends a request and takes the answer.
+// call sends a request to RunTask, and gives the answer to the run. The answer of a refused call opens the breaker of
+// its capacity first, if the reason is missing capacity or a quota.
 func (d *Dispatcher) call(ctx context.Context, r run.Run, request json.RawMessage) error {
-	answer, err := d.Launcher.RunTask(ctx, request, r.LastCall.Add(run.CallTime))
+	answer, err := d.Launcher.RunTask(ctx, request, r.LastCall.Add(run.CallTimeout))
 	if err != nil {
 		return fmt.Errorf("launching run %s: %w", r.ID, err)
 	}
 	attempt, call := r.Attempt, r.Call
-	if answer.Refusal != nil && answer.Refusal.Class.NoPlace() {
-		if err := d.closeGate(ctx, r.Capacities[r.Capacity]); err != nil {
+	if answer.Refusal != nil && answer.Refusal.Class.OpensBreaker() {
+		if err := d.openBreaker(ctx, r.Capacities[r.Capacity]); err != nil {
 			return err
 		}
 	}
 	if answer.Refusal != nil {
-		log(ctx).Warn().Str("run", r.ID).Int("attempt", attempt).Str("class", string(answer.Refusal.Class)).Str("detail", answer.Refusal.Detail).Msg("RunTask refused")
-		return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) {
-			return r.Refused(attempt, call, *answer.Refusal, !answer.Indefinite, d.plan(), d.Now())
+		log(ctx).Warn().Str("run", r.ID).Int("attempt", attempt).Str("class", string(answer.Refusal.Class)).
+			Str("detail", answer.Refusal.Detail).Msg("RunTask refused")
+		return d.update(ctx, r.ID, func(r run.Run) (run.Run, bool) {
+			return r.Refused(attempt, call, *answer.Refusal, !answer.Indefinite, d.retryInputs(), d.Now())
 		})
 	}
 	log(ctx).Info().Str("run", r.ID).Int("attempt", attempt).Str("task", answer.Task.ARN).Msg("task launched")
-	seen := run.Sighting{ARN: answer.Task.ARN, Call: call}
+	seen := run.TaskObservation{ARN: answer.Task.ARN, Call: call}
 	if s := answer.Task.LastStatus; s != stopped {
-		// An answer to a token that is sent again does not say how a task has ended: that is said
-		// by its event, or when it is described.
+		// The answer to a repeated client token shows only the statuses of a stopped task, and not how it ended. The
+		// outcome follows from its event, or from its description.
 		seen.Status, seen.Version, seen.Started = s, answer.Task.Version, answer.Task.StartedAt
 	}
-	return d.observed(ctx, r.ID, attempt, seen)
+	return d.applyObservation(ctx, r.ID, attempt, seen)
 }
 
-// list asks ECS which tasks an attempt has, where calling again could start a second one.
-func (d *Dispatcher) list(ctx context.Context, r run.Run) error {
+// listTasks asks ECS which tasks an attempt has. It takes the place of a repeated call where that could start a task
+// that is not wanted: the run was cancelled, or its client token is too old.
+func (d *Dispatcher) listTasks(ctx context.Context, r run.Run) error {
 	a, _, err := Read[run.Attempt](ctx, d.Store, AttemptKey(r.ID, r.Attempt))
 	if err != nil {
 		return err
@@ -142,41 +150,42 @@ func (d *Dispatcher) list(ctx context.Context, r run.Run) error {
 	if err != nil {
 		return err
 	}
-	return d.move(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Listed(attempt, arns, d.plan(), asked) })
+	return d.update(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Listed(attempt, arns, d.retryInputs(), asked) })
 }
 
-// stopped is ECS's last status of a task.
+// stopped is the lastStatus of a task that has ended.
 const stopped = "STOPPED"
 
-// sighting turns what ECS says of a task into what the run is told: a stopped task has its
-// outcome, for which the declared outputs are looked for.
-func (d *Dispatcher) sighting(ctx context.Context, t event.Task, spec run.Spec) (run.Sighting, error) {
-	s := run.Sighting{ARN: t.ARN, Status: t.LastStatus, Version: t.Version, Started: t.StartedAt, Size: t.Size()}
+// observe turns a task, as ECS shows it, into a task observation. For a stopped task it adds the outcome. If the
+// container exited with 0, it looks for the declared outputs; a missing one changes the class to output-missing.
+func (d *Dispatcher) observe(ctx context.Context, t event.Task, spec run.Spec) (run.TaskObservation, error) {
+	seen := run.TaskObservation{ARN: t.ARN, Status: t.LastStatus, Version: t.Version, Started: t.StartedAt, Size: t.Size()}
 	if t.LastStatus != stopped {
-		return s, nil
+		return seen, nil
 	}
 	o := fargate.Outcome(t, spec.Task.Container)
-	if o.Class == run.OK {
-		missing, err := d.missing(ctx, spec)
+	if o.Class == run.ClassSucceeded {
+		missing, err := d.missingOutput(ctx, spec)
 		if err != nil {
-			return s, err
+			return seen, err
 		}
 		if missing != nil {
-			o.Class, o.Detail = run.OutputMissing, fmt.Sprintf("exit code 0, but output %q is not there: %s", missing.Name, missing.URI)
+			o.Class = run.ClassOutputMissing
+			o.Detail = fmt.Sprintf("exit code 0, but output %q is not there: %s", missing.Name, missing.URI)
 		}
 	}
-	s.Outcome = &o
-	return s, nil
+	seen.Outcome = &o
+	return seen, nil
 }
 
-// missing is the first declared output that is not there.
-func (d *Dispatcher) missing(ctx context.Context, spec run.Spec) (*model.Object, error) {
+// missingOutput returns the first declared output that does not exist, and nil if all exist.
+func (d *Dispatcher) missingOutput(ctx context.Context, spec run.Spec) (*model.Object, error) {
 	for _, output := range spec.Task.Outputs {
-		_, there, err := d.Objects.Find(ctx, output.URI)
+		_, exists, err := d.Objects.Stat(ctx, output.URI)
 		if err != nil {
 			return nil, fmt.Errorf("looking for output %q: %w", output.Name, err)
 		}
-		if !there {
+		if !exists {
 			return &output, nil
 		}
 	}

@@ -7,21 +7,21 @@ import (
 	"modeldispatch/internal/run"
 )
 
-// TestTheDefinitionDecidesOnTheNetwork of a task on EC2, in each attempt: ECS refuses a network
-// configuration too many, and one too few.
-func TestTheDefinitionDecidesOnTheNetwork(t *testing.T) {
+// TestDefinitionDecidesOnNetwork launches two attempts on EC2. ECS refuses a network configuration that does not fit
+// the networkMode of the task definition, and a missing one.
+func TestDefinitionDecidesOnNetwork(t *testing.T) {
 	t.Parallel()
 	for _, awsvpc := range []bool{false, true} {
-		w := newWorld(t, func(m *model.Model) { m.Task.Capacity, m.Policy.Retry.Attempts = []model.Capacity{model.EC2}, 2 })
-		w.aws.ECS.AWSVPC = awsvpc
-		id := w.accept(t, "a.csv")
+		h := newHarness(t, func(m *model.Model) { m.Task.Capacity, m.Policy.Retry.Attempts = []model.Capacity{model.EC2}, 2 })
+		h.aws.ECS.AWSVPC = awsvpc
+		id := h.accept(t, "a.csv")
 		for range 2 {
-			w.launch(t)
-			w.observe(t, w.aws.ECS.Exit(w.newest(), 1))
+			h.launch(t)
+			h.observe(t, h.aws.ECS.Exit(h.newestTask(), 1))
 		}
-		if n := len(w.aws.ECS.Tasks()); n != 2 {
+		if n := len(h.aws.ECS.Tasks()); n != 2 {
 			t.Errorf("awsvpc %t: %d tasks, want 2", awsvpc, n)
 		}
-		w.want(t, id, run.Failed, run.ModelError)
+		h.wantRun(t, id, run.Failed, run.ClassModelError)
 	}
 }

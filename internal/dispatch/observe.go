@@ -11,12 +11,13 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// Observe takes a state change of a task. Tasks of others, and of runs that are not known, are
-// none of ours: logged, and otherwise ignored.
+// Observe gives the state change of a task to the run that the task belongs to. It logs and ignores a task that this
+// deployment did not start, and a task of an unknown run. An observation that is older than what the run knows, or that
+// repeats it, changes nothing.
 func (d *Dispatcher) Observe(ctx context.Context, t event.Task) error {
 	id, attempt, ours := fargate.ParseStartedBy(d.Deployment, t.StartedBy)
 	if !ours {
-		log(ctx).Info().Str("startedBy", t.StartedBy).Str("task", t.ARN).Msg("task of somebody else")
+		log(ctx).Info().Str("startedBy", t.StartedBy).Str("task", t.ARN).Msg("task of another deployment or program")
 		return nil
 	}
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
@@ -27,82 +28,86 @@ func (d *Dispatcher) Observe(ctx context.Context, t event.Task) error {
 	if err != nil {
 		return err
 	}
-	seen, err := d.sighting(ctx, t, spec)
+	seen, err := d.observe(ctx, t, spec)
 	if err != nil {
 		return err
 	}
-	return d.observed(ctx, id, attempt, seen)
+	return d.applyObservation(ctx, id, attempt, seen)
 }
 
-// observed gives what was seen of a task to its run. Where there was no place for the task, others are kept from
-// trying first.
-func (d *Dispatcher) observed(ctx context.Context, id string, attempt int, seen run.Sighting) error {
-	if seen.Outcome != nil && seen.Outcome.Class.NoPlace() {
+// applyObservation gives a task observation to a run. If ECS had no capacity for the task, it opens the breaker first,
+// so that other runs do not try in vain.
+func (d *Dispatcher) applyObservation(ctx context.Context, id string, attempt int, seen run.TaskObservation) error {
+	if seen.Outcome != nil && seen.Outcome.Class.OpensBreaker() {
 		r, _, err := Read[run.Run](ctx, d.Store, RunKey(id))
 		if err == nil && r.Attempt == attempt && !r.Closed {
-			err = d.closeGate(ctx, r.Capacities[r.Capacity])
+			err = d.openBreaker(ctx, r.Capacities[r.Capacity])
 		}
 		if err != nil {
 			return err
 		}
 	}
-	old := false
-	err := d.move(ctx, id, func(r run.Run) (run.Run, bool) {
-		r, changed := r.Observed(attempt, seen, d.plan(), d.Now())
-		old = !changed
+	outdated := false
+	err := d.update(ctx, id, func(r run.Run) (run.Run, bool) {
+		r, changed := r.Observed(attempt, seen, d.retryInputs(), d.Now())
+		outdated = !changed
 		return r, changed
 	})
-	if err == nil && old {
-		log(ctx).Info().Str("run", id).Int("attempt", attempt).Str("task", seen.ARN).Int64("version", seen.Version).Str("status", seen.Status).Msg("state of a task is known already, or older")
+	if err == nil && outdated {
+		log(ctx).Info().Str("run", id).Int("attempt", attempt).Str("task", seen.ARN).Int64("version", seen.Version).
+			Str("status", seen.Status).Msg("task state is known already, or older")
 	}
 	return err
 }
 
-// watched are the tasks of a run that are to be described once it has been silent: its own, and those that nobody knows.
-func watched(r run.Run) []string {
+// watchedTasks returns the ARNs of a run's tasks that are described when the run is due: the running task and the
+// orphans.
+func watchedTasks(r run.Run) []string {
 	if r.State == run.Running && r.Task.ARN != "" {
-		return append([]string{r.Task.ARN}, r.Strays...)
+		return append([]string{r.Task.ARN}, r.OrphanTasks...)
 	}
-	return r.Strays
+	return r.OrphanTasks
 }
 
-// looked is what ECS said of tasks, and when it was asked.
-type looked struct {
+// taskLookup holds the result of DescribeTasks, and the time at which ECS was asked.
+type taskLookup struct {
 	at        time.Time
 	described map[string]fargate.Described
 }
 
-// look takes what ECS says of the tasks of a run.
-func (d *Dispatcher) look(ctx context.Context, r run.Run, found looked) error {
-	arns := watched(r)
+// applyLookup gives the descriptions of a run's tasks to the run.
+func (d *Dispatcher) applyLookup(ctx context.Context, r run.Run, found taskLookup) error {
+	arns := watchedTasks(r)
 	if len(arns) == 0 {
 		return nil
 	}
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(r.ID))
 	for _, arn := range arns {
 		if err == nil {
-			err = d.lookAt(ctx, r, arn, found, spec)
+			err = d.applyTaskLookup(ctx, r, arn, found, spec)
 		}
 	}
 	return err
 }
 
-func (d *Dispatcher) lookAt(ctx context.Context, of run.Run, arn string, found looked, spec run.Spec) error {
+// applyTaskLookup gives the description of one task to the run. A task that ECS does not know is not lost at once: the
+// run counts how often that happens (run.Run.ObservedMissing). An orphan that ECS does not know is gone.
+func (d *Dispatcher) applyTaskLookup(ctx context.Context, watched run.Run, arn string, found taskLookup, spec run.Spec) error {
 	task, err := found.described[arn].Task, found.described[arn].Err
 	if errors.Is(err, fargate.ErrMissing) {
-		return d.move(ctx, of.ID, func(r run.Run) (run.Run, bool) {
+		return d.update(ctx, watched.ID, func(r run.Run) (run.Run, bool) {
 			if r.Task.ARN == arn {
-				return r.Missed(of.Attempt, arn, d.plan(), found.at)
+				return r.ObservedMissing(watched.Attempt, arn, d.retryInputs(), found.at)
 			}
-			return r.StrayGone(arn, d.Now())
+			return r.OrphanEnded(arn, d.Now())
 		})
 	}
 	if err != nil {
 		return err
 	}
-	seen, err := d.sighting(ctx, task, spec)
+	seen, err := d.observe(ctx, task, spec)
 	if err != nil {
 		return err
 	}
-	return d.observed(ctx, of.ID, of.Attempt, seen)
+	return d.applyObservation(ctx, watched.ID, watched.Attempt, seen)
 }

@@ -13,28 +13,29 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// objectKey is where it is noted that a run waits for an object.
+// objectKey returns the key of the document that notes that a run waits for an object.
 func objectKey(uri, id string) store.Key { return store.Key{PK: "object/" + hash(uri), SK: id} }
 
-// objectDoc notes that a run waits for an object.
+// objectDoc returns the document that notes that a run waits for an object.
 func objectDoc(uri, id string) store.Doc {
 	return store.Doc{Key: objectKey(uri, id), Version: 1, Body: encode(waiter{model.Schema, id})}
 }
 
-// waitWrites are what else changes when a run begins or ends to wait for something.
+// waitWrites returns the extra writes when a run starts or stops waiting for a slot, for capacity or for objects.
 func (d *Dispatcher) waitWrites(ctx context.Context, before, after run.Run) ([]store.Write, error) {
-	writes, err := d.lineWrites(ctx, before, after)
-	began, ended := after.For == run.Objects, before.For == run.Objects
-	if err != nil || began == ended {
+	writes, err := d.groupWrites(ctx, before, after)
+	waitsNow, waitedBefore := after.WaitingFor == run.ForObjects, before.WaitingFor == run.ForObjects
+	if err != nil || waitsNow == waitedBefore {
 		return writes, err
 	}
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(after.ID))
 	if err != nil {
 		return nil, err
 	}
-	return append(writes, objectWrites(after.ID, spec, ended)...), nil
+	return append(writes, objectWrites(after.ID, spec, waitedBefore)...), nil
 }
 
+// objectWrites returns the writes that note that a run waits for the objects of its spec, or that remove these notes.
 func objectWrites(id string, spec run.Spec, remove bool) []store.Write {
 	var writes []store.Write
 	for _, uri := range spec.Objects {
@@ -47,38 +48,42 @@ func objectWrites(id string, spec run.Spec, remove bool) []store.Write {
 	return writes
 }
 
-// lookForObjects looks for the objects that a run waits for. They were noted before, so that the
-// arrival of one that is not there yet finds the run.
-func (d *Dispatcher) lookForObjects(ctx context.Context, id string) error {
+// checkObjects looks for the objects that a run waits for, and gives the result to the run. The object documents were
+// committed before. So an object that arrives after the look is not missed: its arrival finds the run.
+func (d *Dispatcher) checkObjects(ctx context.Context, id string) error {
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
 	if err != nil {
 		return err
 	}
 	r, _, err := Read[run.Run](ctx, d.Store, RunKey(id))
-	if err != nil || r.For != run.Objects {
+	if err != nil || r.WaitingFor != run.ForObjects {
 		return err
 	}
 	var missing []string
 	for _, uri := range spec.Objects {
-		modified, there, err := d.Objects.Find(ctx, uri)
-		switch newer := r.Policy.WaitFor.NewerThan; {
+		modified, exists, err := d.Objects.Stat(ctx, uri)
+		switch maxAge := r.Policy.WaitFor.MaxAge; {
 		case err != nil:
 			return fmt.Errorf("looking for %s: %w", uri, err)
-		case !there:
+		case !exists:
 			missing = append(missing, uri)
-		case newer > 0 && modified.Before(r.Accepted.Add(-newer)):
-			missing = append(missing, fmt.Sprintf("%s (the one of %s is older than %s)", uri, modified.UTC().Format(time.RFC3339), newer))
+		case maxAge > 0 && modified.Before(r.Accepted.Add(-maxAge)):
+			missing = append(missing, fmt.Sprintf("%s (last modified %s, more than %s before the run was accepted)",
+				uri, modified.UTC().Format(time.RFC3339), maxAge))
 		}
 	}
-	line, err := d.lineFor(ctx, r.Model, r.Line)
+	groupName, err := d.groupOrPaused(ctx, r.Model, r.Group)
 	if err != nil {
 		return err
 	}
-	return d.move(ctx, id, func(r run.Run) (run.Run, bool) { return r.Stand(line).Found(missing, d.Now()) })
+	return d.update(ctx, id, func(r run.Run) (run.Run, bool) {
+		return r.AssignGroup(groupName).ObjectsChecked(missing, d.Now())
+	})
 }
 
-// arrived has the runs looked at that wait for an object, and says which these are.
-func (d *Dispatcher) arrived(ctx context.Context, e event.Event) ([]string, error) {
+// objectArrived checks the objects of each run that waits for the object of an event. It returns the ids of these runs,
+// and none for an event that is not about an object.
+func (d *Dispatcher) objectArrived(ctx context.Context, e event.Event) ([]string, error) {
 	if e.Object == nil {
 		return nil, nil
 	}
@@ -88,7 +93,7 @@ func (d *Dispatcher) arrived(ctx context.Context, e event.Event) ([]string, erro
 	}
 	var ids []string
 	for _, doc := range waiting {
-		if err := d.lookForObjects(ctx, doc.SK); err != nil && !errors.Is(err, store.ErrNotFound) {
+		if err := d.checkObjects(ctx, doc.SK); err != nil && !errors.Is(err, store.ErrNotFound) {
 			return nil, err
 		}
 		ids = append(ids, doc.SK)
@@ -96,13 +101,14 @@ func (d *Dispatcher) arrived(ctx context.Context, e event.Event) ([]string, erro
 	return ids, nil
 }
 
-// downstream starts the models that run after one whose run has succeeded.
-func (d *Dispatcher) downstream(ctx context.Context, id string) error {
+// startDownstream carries out a Downstream effect: it accepts the success of a run as an event for the models that run
+// after the run's model.
+func (d *Dispatcher) startDownstream(ctx context.Context, id string) error {
 	r, _, err := Read[run.Run](ctx, d.Store, RunKey(id))
 	if err != nil {
 		return err
 	}
-	if !d.Routes.Follows(r.Model) {
+	if !d.Routes.HasDownstream(r.Model) {
 		return nil
 	}
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
@@ -112,10 +118,10 @@ func (d *Dispatcher) downstream(ctx context.Context, id string) error {
 	up := event.Upstream{Model: r.Model, Run: id, Inputs: map[string]model.Value{}, Outputs: map[string]string{}}
 	m, known := d.Catalog.Model(r.Model)
 	for name, text := range spec.Inputs {
-		if slices.Contains(spec.Large, name) { // the value is bound, and not where it lies
+		if slices.Contains(spec.ExternalInputs, name) { // the text is a URI: downstream models get the value
 			value, err := d.Objects.Get(ctx, text)
 			if err != nil {
-				return fmt.Errorf("input %q of run %s: %w", name, id, err)
+				return fmt.Errorf("reading input %q of run %s: %w", name, id, err)
 			}
 			text = string(value)
 		}
@@ -131,8 +137,9 @@ func (d *Dispatcher) downstream(ctx context.Context, id string) error {
 	return err
 }
 
-// rendered are the objects that a run waits for.
-func rendered(m model.Model, inputs model.Inputs) ([]string, error) {
+// waitedObjects returns the URIs of the objects that a run with these inputs waits for, sorted and without duplicates.
+// It returns an error if a URI is not valid.
+func waitedObjects(m model.Model, inputs model.Inputs) ([]string, error) {
 	if m.Policy.WaitFor == nil {
 		return nil, nil
 	}
@@ -140,7 +147,7 @@ func rendered(m model.Model, inputs model.Inputs) ([]string, error) {
 	for _, t := range m.Policy.WaitFor.Objects {
 		v, absent := t.Expand(m.Lookup(inputs))
 		if absent != "" {
-			continue // an optional input that is not set: there is nothing to wait for
+			continue // without the optional input there is no object to wait for
 		}
 		if _, _, err := model.SplitS3(v.Text); err != nil {
 			return nil, fmt.Errorf("wait-for: %w", err)

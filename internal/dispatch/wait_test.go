@@ -13,117 +13,115 @@ import (
 	"modeldispatch/internal/run"
 )
 
-// waits says what a run waits for, or its state where it does not wait.
-func (w *world) waits(t *testing.T, id string) string {
+// status returns the thing that a run waits for, for example slot, and the state of a run that does not wait.
+func (h *harness) status(t *testing.T, id string) string {
 	t.Helper()
-	r := w.run(t, id)
+	r := h.run(t, id)
 	if r.State == run.Waiting {
-		return string(r.For)
+		return string(r.WaitingFor)
 	}
 	return string(r.State)
 }
 
-// accepts has objects arrive one after another, a second apart.
-func (w *world) accepts(t *testing.T, keys ...string) []string {
+// acceptEach accepts the arrival of one object after another, a second apart, and returns the ids of their runs.
+func (h *harness) acceptEach(t *testing.T, keys ...string) []string {
 	t.Helper()
 	var ids []string
 	for _, key := range keys {
-		ids = append(ids, w.accept(t, key))
-		w.now = w.now.Add(time.Second)
+		ids = append(ids, h.accept(t, key))
+		h.now = h.now.Add(time.Second)
 	}
 	return ids
 }
 
-// exit ends the task of a run with a code.
-func (w *world) exit(t *testing.T, id string, code int) {
+// exitTask ends the task of a run with an exit code, and observes it.
+func (h *harness) exitTask(t *testing.T, id string, code int) {
 	t.Helper()
-	w.observe(t, w.aws.ECS.Exit(w.run(t, id).Task.ARN, code))
+	h.observe(t, h.aws.ECS.Exit(h.run(t, id).Task.ARN, code))
 }
 
-func (w *world) wantWaits(t *testing.T, ids []string, want ...string) {
+// wantStatuses checks the statuses of runs.
+func (h *harness) wantStatuses(t *testing.T, ids []string, want ...string) {
 	t.Helper()
 	var got []string
 	for _, id := range ids {
-		got = append(got, w.waits(t, id))
+		got = append(got, h.status(t, id))
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("the runs are %v, want %v", got, want)
 	}
 }
 
+// limit returns a change of a model that limits its concurrency.
 func limit(n int, overlap model.Overlap) func(*model.Model) {
 	return func(m *model.Model) { m.Policy.Concurrency = &model.Concurrency{Limit: n, Overlap: overlap} }
 }
 
-func TestALineLetsGoInItsOrder(t *testing.T) {
+func TestSlotsAreGrantedInOrder(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, limit(2, model.OverlapQueue))
-	ids := w.accepts(t, "a.csv", "b.csv", "c.csv", "d.csv")
-	w.wantWaits(t, ids, "queued", "queued", "line", "line")
-	w.launch(t)
-	w.exit(t, ids[1], 0)
-	w.wantWaits(t, ids, "running", "succeeded", "queued", "line")
-	if err := w.Cancel(t.Context(), ids[2], "not needed", "ann"); err != nil {
+	h := newHarness(t, limit(2, model.OverlapQueue))
+	ids := h.acceptEach(t, "a.csv", "b.csv", "c.csv", "d.csv")
+	h.wantStatuses(t, ids, "launch", "launch", "slot", "slot")
+	h.launch(t)
+	h.exitTask(t, ids[1], 0)
+	h.wantStatuses(t, ids, "running", "succeeded", "launch", "slot")
+	if err := h.Cancel(t.Context(), ids[2], "not needed", "ann"); err != nil {
 		t.Fatal(err)
 	}
-	w.wantWaits(t, ids, "running", "succeeded", "cancelled", "queued")
-	if n := w.aws.Announced()[run.AnnounceWaiting]; n != 2 {
-		t.Errorf("%d runs were announced as waiting, want the two that found no place", n)
+	h.wantStatuses(t, ids, "running", "succeeded", "cancelled", "launch")
+	if n := h.aws.Announced()[run.AnnounceWaiting]; n != 2 {
+		t.Errorf("%d runs were announced as waiting, want the 2 runs that found no free slot", n)
 	}
 }
 
-func TestARunThatIsTriedAgainKeepsItsPlace(t *testing.T) {
+func TestRunKeepsItsSlotBetweenAttempts(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(m *model.Model) {
+	h := newHarness(t, func(m *model.Model) {
 		limit(1, model.OverlapQueue)(m)
 		m.Policy.Retry = model.Retry{Attempts: 2, BackoffMin: time.Minute, BackoffMax: time.Minute}
 	})
-	ids := w.accepts(t, "a.csv", "b.csv")
-	w.launch(t)
-	w.exit(t, ids[0], 1)
-	w.wantWaits(t, ids, "backoff", "line")
-	w.after(t, 2*time.Minute)
-	w.launch(t)
-	w.exit(t, ids[0], 1)
-	w.wantWaits(t, ids, "failed", "queued")
+	ids := h.acceptEach(t, "a.csv", "b.csv")
+	h.launch(t)
+	h.exitTask(t, ids[0], 1)
+	h.wantStatuses(t, ids, "backoff", "slot")
+	h.sweepAfter(t, 2*time.Minute)
+	h.launch(t)
+	h.exitTask(t, ids[0], 1)
+	h.wantStatuses(t, ids, "failed", "launch")
 }
 
 func TestOverlapSkip(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, limit(1, model.OverlapSkip))
-	ids := w.accepts(t, "a.csv", "b.csv")
-	w.wantWaits(t, ids, "queued", "skipped")
-	if o := w.run(t, ids[1]).Outcome; o.Class != run.Overlap || !strings.Contains(o.Detail, ids[0]) {
-		t.Errorf("it does not say why: %v", o)
+	h := newHarness(t, limit(1, model.OverlapSkip))
+	ids := h.acceptEach(t, "a.csv", "b.csv")
+	h.wantStatuses(t, ids, "launch", "skipped")
+	if o := h.run(t, ids[1]).Outcome; o.Class != run.ClassOverlap || !strings.Contains(o.Detail, ids[0]) {
+		t.Errorf("the outcome is %v, want overlap with the id of the holder", o)
 	}
 }
 
 func TestOverlapReplace(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, limit(1, model.OverlapReplace))
-	ids := w.accepts(t, "a.csv")
-	w.launch(t)
-	ids = append(ids, w.accepts(t, "b.csv", "c.csv")...)
-	w.wantWaits(t, ids, "running", "skipped", "line")
-	if task := w.aws.ECS.Task(w.newest()); task.DesiredStatus != "RUNNING" {
-		t.Error("the task was stopped by whoever accepted the event, which may not call ECS")
+	h := newHarness(t, limit(1, model.OverlapReplace))
+	ids := h.acceptEach(t, "a.csv")
+	h.launch(t)
+	ids = append(ids, h.acceptEach(t, "b.csv", "c.csv")...)
+	h.wantStatuses(t, ids, "running", "skipped", "slot")
+	if task := h.aws.ECS.Task(h.newestTask()); task.DesiredStatus != "RUNNING" {
+		t.Error("Accept stopped the task, but the accepting functions may not call ECS")
 	}
-	w.after(t, 0)
-	w.exit(t, ids[0], 143)
-	w.wantWaits(t, ids, "cancelled", "skipped", "queued")
-	if o := w.run(t, ids[0]).Outcome; !strings.Contains(o.Detail, ids[1]) {
-		t.Errorf("it does not say by which run it was replaced first: %v", o)
+	h.sweepAfter(t, 0)
+	h.exitTask(t, ids[0], 143)
+	h.wantStatuses(t, ids, "cancelled", "skipped", "launch")
+	if o := h.run(t, ids[0]).Outcome; !strings.Contains(o.Detail, ids[1]) {
+		t.Errorf("the outcome is %v, want the id of the first run that replaced it", o)
 	}
 }
 
-func TestLinesByKeyAndPools(t *testing.T) {
+func TestGroupsByKeyAndPools(t *testing.T) {
 	t.Parallel()
-	per, err := model.ParseTemplate("{name}")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t, func(m *model.Model) { m.Policy.Concurrency = &model.Concurrency{Limit: 1, Per: per} })
-	w.wantWaits(t, w.accepts(t, "a.csv", "b.csv"), "queued", "queued")
+	h := newHarness(t, func(m *model.Model) { m.Policy.Concurrency = &model.Concurrency{Limit: 1, Per: model.Per{"name"}} })
+	h.wantStatuses(t, h.acceptEach(t, "a.csv", "b.csv"), "launch", "launch")
 
 	both := []model.Model{sales(), sales()}
 	for i := range both {
@@ -131,47 +129,48 @@ func TestLinesByKeyAndPools(t *testing.T) {
 		both[i].Triggers[0].Arrival = []string{fmt.Sprintf("s3://landing/%d/{name}.csv", i)}
 		both[i].Policy.Concurrency = &model.Concurrency{Pool: "warehouse"}
 	}
-	w = worldOf(t, model.Catalog{Models: both, Pools: map[string]int{"warehouse": 1}})
-	ids := w.accepts(t, "0/a.csv", "1/b.csv")
-	w.wantWaits(t, ids, "queued", "line")
-	w.launch(t)
-	if _, err := w.Pause(t.Context(), "sales-1", "maintenance", "ann"); err != nil {
+	h = newHarnessFor(t, model.Catalog{Models: both, Pools: map[string]int{"warehouse": 1}})
+	ids := h.acceptEach(t, "0/a.csv", "1/b.csv")
+	h.wantStatuses(t, ids, "launch", "slot")
+	h.launch(t)
+	if _, err := h.Pause(t.Context(), "sales-1", "maintenance", "ann"); err != nil {
 		t.Fatal(err)
 	}
-	ids = append(ids, w.accepts(t, "0/c.csv")...)
-	w.exit(t, ids[0], 0)
-	w.wantWaits(t, ids, "succeeded", "line", "queued") // a paused model holds up nobody else's
+	ids = append(ids, h.acceptEach(t, "0/c.csv")...)
+	h.exitTask(t, ids[0], 0)
+	h.wantStatuses(t, ids, "succeeded", "slot", "launch") // a paused model does not delay other models in its pool
 }
 
-func TestAPausedModelWaitsAndIsResumedInOrder(t *testing.T) {
+func TestResumeAdmitsRunsInOrder(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*model.Model){"without a limit": nil, "with one": limit(5, model.OverlapSkip)} {
-		w := newWorld(t, change)
-		if changed, err := w.Pause(t.Context(), "sales", "maintenance", "ann"); err != nil || !changed {
+	for name, change := range map[string]func(*model.Model){"without a limit": nil, "with a limit": limit(5, model.OverlapSkip)} {
+		h := newHarness(t, change)
+		if changed, err := h.Pause(t.Context(), "sales", "maintenance", "ann"); err != nil || !changed {
 			t.Fatalf("%s: Pause = %t, %v", name, changed, err)
 		}
-		ids := w.accepts(t, "a.csv", "b.csv")
-		w.wantWaits(t, ids, "line", "line")
-		w.after(t, 30*time.Hour) // a pause may be longer than a run may wait for its launch
-		w.wantWaits(t, ids, "line", "line")
-		if changed, err := w.Resume(t.Context(), "sales", "ann"); err != nil || !changed {
+		ids := h.acceptEach(t, "a.csv", "b.csv")
+		h.wantStatuses(t, ids, "slot", "slot")
+		h.sweepAfter(t, 30*time.Hour) // a pause may last longer than model.MaxWait
+		h.wantStatuses(t, ids, "slot", "slot")
+		if changed, err := h.Resume(t.Context(), "sales", "ann"); err != nil || !changed {
 			t.Fatalf("%s: Resume = %t, %v", name, changed, err)
 		}
-		w.wantWaits(t, ids, "queued", "queued")
-		if got := w.aws.Take(); !slices.Equal(got, ids) {
-			t.Errorf("%s: they go as %v, want %v", name, got, ids)
+		h.wantStatuses(t, ids, "launch", "launch")
+		if got := h.aws.TakeQueued(); !slices.Equal(got, ids) {
+			t.Errorf("%s: runs are queued in the order %v, want %v", name, got, ids)
 		}
-		if changed, err := w.Resume(t.Context(), "sales", "ann"); err != nil || changed {
-			t.Errorf("%s: resuming once more = %t, %v", name, changed, err)
+		if changed, err := h.Resume(t.Context(), "sales", "ann"); err != nil || changed {
+			t.Errorf("%s: second Resume = %t, %v, want false", name, changed, err)
 		}
-		if a := w.aws.Announced(); a[dispatch.AnnouncePaused] != 1 || a[dispatch.AnnounceResumed] != 1 {
-			t.Errorf("%s: announced were %v", name, a)
+		if a := h.aws.Announced(); a[dispatch.AnnouncePaused] != 1 || a[dispatch.AnnounceResumed] != 1 {
+			t.Errorf("%s: announcements: %v, want one pause and one resume", name, a)
 		}
 	}
 }
 
-// TestAPauseHoldsWhatWaitsForSomethingElse: what was accepted before the pause, and would be launched after it.
-func TestAPauseHoldsWhatWaitsForSomethingElse(t *testing.T) {
+// TestPauseHoldsRunInEarlierStage pauses a model while a run of it waits for its debounce window or for objects. The
+// run must not be launched when that wait ends during the pause.
+func TestPauseHoldsRunInEarlierStage(t *testing.T) {
 	t.Parallel()
 	uri, err := model.ParseTemplate("s3://landing/rates.csv")
 	if err != nil {
@@ -179,67 +178,63 @@ func TestAPauseHoldsWhatWaitsForSomethingElse(t *testing.T) {
 	}
 	for wait, change := range map[string]func(*model.Model){
 		"debounce": func(m *model.Model) {
-			m.Policy.Debounce = &model.Debounce{Quiet: 2 * time.Minute, AtMost: 5 * time.Minute}
+			m.Policy.Debounce = &model.Debounce{Quiet: 2 * time.Minute, MaxDelay: 5 * time.Minute}
 		},
 		"objects": func(m *model.Model) { m.Policy.WaitFor = &model.WaitFor{Objects: []model.Template{uri}} },
 	} {
-		w := newWorld(t, change)
-		ids := w.accepts(t, "a.csv")
-		w.wantWaits(t, ids, wait)
-		if _, err := w.Pause(t.Context(), "sales", "maintenance", "ann"); err != nil {
+		h := newHarness(t, change)
+		ids := h.acceptEach(t, "a.csv")
+		h.wantStatuses(t, ids, wait)
+		if _, err := h.Pause(t.Context(), "sales", "maintenance", "ann"); err != nil {
 			t.Fatal(err)
 		}
-		if err := w.aws.Put(t.Context(), "s3://landing/rates.csv", nil); err != nil {
+		if err := h.aws.Put(t.Context(), "s3://landing/rates.csv", nil); err != nil {
 			t.Fatal(err)
 		}
-		w.after(t, time.Hour)
-		w.wantWaits(t, ids, "line")
-		if _, err := w.Resume(t.Context(), "sales", "ann"); err != nil {
+		h.sweepAfter(t, time.Hour)
+		h.wantStatuses(t, ids, "slot")
+		if _, err := h.Resume(t.Context(), "sales", "ann"); err != nil {
 			t.Fatal(err)
 		}
-		w.wantWaits(t, ids, "queued")
+		h.wantStatuses(t, ids, "launch")
 	}
 }
 
-func TestDebouncedEventsAreOneRunWithTheInputsOfTheLast(t *testing.T) {
+func TestDebouncedEventsStartOneRunWithInputsOfLast(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(m *model.Model) {
+	h := newHarness(t, func(m *model.Model) {
 		m.Inputs = append(m.Inputs, model.Input{Name: "day", Type: model.String})
 		m.Triggers[0].Arrival = []string{"s3://landing/{day}/{name}.csv"}
-		per, err := model.ParseTemplate("{day}")
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.Policy.Debounce = &model.Debounce{Quiet: 2 * time.Minute, AtMost: 5 * time.Minute, Per: per}
+		m.Policy.Debounce = &model.Debounce{Quiet: 2 * time.Minute, MaxDelay: 5 * time.Minute, Per: model.Per{"day"}}
 	})
-	first := w.accept(t, "monday/1.csv")
-	w.wantWaits(t, []string{first}, "debounce")
+	first := h.accept(t, "monday/1.csv")
+	h.wantStatuses(t, []string{first}, "debounce")
 	for n := 2; n <= 10; n++ {
-		w.after(t, 20*time.Second)
-		joining := event.Arrived("landing", fmt.Sprintf("monday/%d.csv", n), w.now)
-		for _, want := range []dispatch.Verdict{dispatch.Joined, dispatch.Duplicate} {
-			if got, err := w.Accept(t.Context(), joining); err != nil || got[0].Run != first || got[0].Verdict != want {
-				t.Errorf("event %d is %+v, %v, want %s of run %s", n, got, err, want, first)
+		h.sweepAfter(t, 20*time.Second)
+		joining := event.AssumedArrival("landing", fmt.Sprintf("monday/%d.csv", n), h.now)
+		for _, want := range []dispatch.DecisionKind{dispatch.Joined, dispatch.Duplicate} {
+			if got, err := h.Accept(t.Context(), joining); err != nil || got[0].Run != first || got[0].Kind != want {
+				t.Errorf("decision about event %d = %+v, %v, want %s with run %s", n, got, err, want, first)
 			}
 		}
 	}
-	other := w.accept(t, "tuesday/1.csv")
+	other := h.accept(t, "tuesday/1.csv")
 	if other == first {
-		t.Error("another group has the same run")
+		t.Error("two debounce windows have the same run")
 	}
-	w.after(t, time.Minute)
-	w.wantWaits(t, []string{first}, "debounce")
-	w.after(t, time.Minute) // 5 minutes after the first, and 2 after the last
-	w.wantWaits(t, []string{first}, "queued")
-	spec, _, err := dispatch.Read[run.Spec](t.Context(), w.Store, dispatch.SpecKey(first))
+	h.sweepAfter(t, time.Minute)
+	h.wantStatuses(t, []string{first}, "debounce")
+	h.sweepAfter(t, time.Minute) // 5 minutes after the first, and 2 after the last
+	h.wantStatuses(t, []string{first}, "launch")
+	spec, _, err := dispatch.Read[run.Spec](t.Context(), h.Store, dispatch.SpecKey(first))
 	if err != nil || spec.Inputs["name"] != "10" {
-		t.Errorf("its inputs are %v (%v), want those of the last event", spec.Inputs, err)
+		t.Errorf("the inputs are %v (%v), want the inputs of the last event", spec.Inputs, err)
 	}
-	if r := w.run(t, first); r.Joined != 9 {
-		t.Errorf("%d events joined it, want 9", r.Joined)
+	if r := h.run(t, first); r.Joined != 9 {
+		t.Errorf("%d events joined the run, want 9", r.Joined)
 	}
-	if late := w.accept(t, "monday/11.csv"); late == first {
-		t.Error("an event joined a run that does not wait any more")
+	if late := h.accept(t, "monday/11.csv"); late == first {
+		t.Error("an event joined a run whose debounce window has closed")
 	}
 }
 
@@ -249,66 +244,67 @@ func TestWaitForObjects(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newWorld(t, func(m *model.Model) {
-		m.Policy.WaitFor = &model.WaitFor{Objects: []model.Template{rates}, NewerThan: time.Hour, Timeout: 6 * time.Hour}
+	h := newHarness(t, func(m *model.Model) {
+		m.Policy.WaitFor = &model.WaitFor{Objects: []model.Template{rates}, MaxAge: time.Hour, Timeout: 6 * time.Hour}
 	})
-	if err := w.aws.Put(t.Context(), "s3://landing/rates/c.csv", nil); err != nil {
+	if err := h.aws.Put(t.Context(), "s3://landing/rates/c.csv", nil); err != nil {
 		t.Fatal(err)
 	}
-	w.now = w.now.Add(90 * time.Minute)
-	ids := w.accepts(t, "a.csv", "b.csv", "c.csv", "d.csv")
-	w.after(t, time.Second)
-	w.wantWaits(t, ids, "objects", "objects", "objects", "objects") // that of c is too old
+	h.now = h.now.Add(90 * time.Minute)
+	ids := h.acceptEach(t, "a.csv", "b.csv", "c.csv", "d.csv")
+	h.sweepAfter(t, time.Second)
+	h.wantStatuses(t, ids, "objects", "objects", "objects", "objects") // the object of c is too old
 	arrive := func(name string) {
-		if err := w.aws.Put(t.Context(), "s3://landing/rates/"+name+".csv", nil); err != nil {
+		if err := h.aws.Put(t.Context(), "s3://landing/rates/"+name+".csv", nil); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := w.Accept(t.Context(), event.Arrived("landing", "rates/"+name+".csv", w.now)); err != nil {
+		if _, err := h.Accept(t.Context(), event.AssumedArrival("landing", "rates/"+name+".csv", h.now)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	arrive("a")
 	arrive("c")
-	w.wantWaits(t, ids, "queued", "objects", "queued", "objects")
-	if err := w.aws.Put(t.Context(), "s3://landing/rates/d.csv", nil); err != nil { // of which nobody tells
+	h.wantStatuses(t, ids, "launch", "objects", "launch", "objects")
+	if err := h.aws.Put(t.Context(), "s3://landing/rates/d.csv", nil); err != nil { // without an event
 		t.Fatal(err)
 	}
-	w.after(t, run.Relook)
-	w.wantWaits(t, ids, "queued", "objects", "queued", "queued")
-	w.after(t, 6*time.Hour)
-	w.want(t, ids[1], run.Failed, run.InputsMissing)
-	if o := w.run(t, ids[1]).Outcome; !strings.Contains(o.Detail, "s3://landing/rates/b.csv") {
-		t.Errorf("it does not name what is missing: %v", o)
+	h.sweepAfter(t, run.ObjectPollInterval)
+	h.wantStatuses(t, ids, "launch", "objects", "launch", "launch")
+	h.sweepAfter(t, 6*time.Hour)
+	h.wantRun(t, ids[1], run.Failed, run.ClassInputsMissing)
+	if o := h.run(t, ids[1]).Outcome; !strings.Contains(o.Detail, "s3://landing/rates/b.csv") {
+		t.Errorf("the outcome is %v, want the URI of the missing object", o)
 	}
 }
 
-func TestAfter(t *testing.T) {
+func TestSuccessStartsDownstreamModel(t *testing.T) {
 	t.Parallel()
 	up, report := sales(), sales()
 	up.Outputs = []model.Output{{Name: "cleaned", URI: template(t, "s3://results/{name}.csv")}}
 	report.Name, report.Inputs = "report", append(report.Inputs, model.Input{Name: "cleaned", Type: model.S3URI})
 	report.Triggers = []model.Trigger{{Name: "after", Kind: model.After, After: []string{"sales"}, Fields: "upstream"}}
-	w := worldOf(t, model.Catalog{Models: []model.Model{report, up}})
-	id := w.accept(t, "a.csv")
-	if err := w.aws.Put(t.Context(), "s3://results/a.csv", nil); err != nil {
+	h := newHarnessFor(t, model.Catalog{Models: []model.Model{report, up}})
+	id := h.accept(t, "a.csv")
+	if err := h.aws.Put(t.Context(), "s3://results/a.csv", nil); err != nil {
 		t.Fatal(err)
 	}
-	w.launch(t)
-	w.exit(t, id, 0)
+	h.launch(t)
+	h.exitTask(t, id, 0)
 	next := dispatch.RunID("report", "after/"+id, "")
-	w.wantWaits(t, []string{id, next}, "succeeded", "queued")
-	spec, _, err := dispatch.Read[run.Spec](t.Context(), w.Store, dispatch.SpecKey(next))
+	h.wantStatuses(t, []string{id, next}, "succeeded", "launch")
+	spec, _, err := dispatch.Read[run.Spec](t.Context(), h.Store, dispatch.SpecKey(next))
 	if err != nil || spec.Inputs["name"] != "a" || spec.Inputs["cleaned"] != "s3://results/a.csv" {
-		t.Errorf("its inputs are %v (%v)", spec.Inputs, err)
+		t.Errorf("the inputs of the downstream run are %v (%v)", spec.Inputs, err)
 	}
-	failed := w.accept(t, "b.csv")
-	w.launch(t)
-	w.exit(t, failed, 1)
-	if _, err := w.Store.Get(t.Context(), dispatch.RunKey(dispatch.RunID("report", "after/"+failed, ""))); err == nil {
-		t.Error("a run started after one that failed")
+	failed := h.accept(t, "b.csv")
+	h.launch(t)
+	h.exitTask(t, failed, 1)
+	if _, err := h.Store.Get(t.Context(), dispatch.RunKey(dispatch.RunID("report", "after/"+failed, ""))); err == nil {
+		t.Error("a failed run started a downstream run")
 	}
 }
 
+// template parses a template of a URI.
 func template(t *testing.T, text string) model.Template {
 	t.Helper()
 	parsed, err := model.ParseTemplate(text)
@@ -318,28 +314,29 @@ func template(t *testing.T, text string) model.Template {
 	return parsed
 }
 
-// TestExpect: the world begins at nine on a Saturday, and each day a success is expected by ten.
-func TestExpect(t *testing.T) {
+// TestExpectation expects a success by ten each day, for each of two values of an input. The clock of the harness
+// starts at nine.
+func TestExpectation(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, func(m *model.Model) {
+	h := newHarness(t, func(m *model.Model) {
 		m.Inputs[0].Enum = []string{"a", "b"}
-		m.Policy.Expect = &model.Expect{SuccessBy: "cron(0 10 * * ? *)", Per: "name"}
+		m.Policy.Expect = &model.Expect{SuccessBy: "cron(0 10 * * ? *)", Per: model.Per{"name"}}
 	})
-	w.after(t, 0)
-	id := w.accept(t, "a.csv")
-	w.launch(t)
-	w.exit(t, id, 0)
-	w.after(t, 59*time.Minute)
-	if n := w.aws.Announced()[dispatch.AnnounceOverdue]; n != 0 {
-		t.Fatalf("%d are overdue before it is time", n)
+	h.sweepAfter(t, 0)
+	id := h.accept(t, "a.csv")
+	h.launch(t)
+	h.exitTask(t, id, 0)
+	h.sweepAfter(t, 59*time.Minute)
+	if n := h.aws.Announced()[dispatch.AnnounceOverdue]; n != 0 {
+		t.Fatalf("%d overdue announcements before ten o'clock, want 0", n)
 	}
-	w.after(t, time.Minute)
-	w.after(t, time.Minute)
-	if n := w.aws.Announced()[dispatch.AnnounceOverdue]; n != 1 {
-		t.Errorf("%d are overdue, want b, of which no event came", n)
+	h.sweepAfter(t, time.Minute)
+	h.sweepAfter(t, time.Minute)
+	if n := h.aws.Announced()[dispatch.AnnounceOverdue]; n != 1 {
+		t.Errorf("%d overdue announcements, want 1 for b, which never ran", n)
 	}
-	w.after(t, 3*24*time.Hour) // during which no sweep ran
-	if n := w.aws.Announced()[dispatch.AnnounceOverdue]; n != 3 {
-		t.Errorf("%d are overdue, want one more of each", n)
+	h.sweepAfter(t, 3*24*time.Hour) // three days without a sweep
+	if n := h.aws.Announced()[dispatch.AnnounceOverdue]; n != 3 {
+		t.Errorf("%d overdue announcements, want 3: one more for a and for b", n)
 	}
 }

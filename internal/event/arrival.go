@@ -12,31 +12,32 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// notification is what S3 sends to SNS, SQS and Lambda, or what says that it will.
+// notification is the payload that S3 sends to SNS, SQS and Lambda. SNS invokes Lambda with a payload of the same form,
+// in which each record holds an S3 notification as text.
 type notification struct {
-	Event   string // s3:TestEvent, sent once when notifications are turned on
+	Event   string // s3:TestEvent in the test that S3 sends once, when notifications are turned on
 	Records []notificationRecord
 }
 
 type notificationRecord struct {
 	EventSource string
-	EventName   string // ObjectCreated:Put, without the s3: of the documents
+	EventName   string // for example ObjectCreated:Put, without the prefix s3: that AWS's documentation has
 	EventTime   time.Time
 	S3          struct {
 		Bucket struct{ Name string }
 		Object struct {
-			Key       string // form-encoded: "a b" is a+b, "+" is %2B
+			Key       string // form-encoded: "a b" is written a+b, and "+" is written %2B
 			Size      int64
 			ETag      string
 			VersionID string
 			Sequencer string
 		}
 	}
-	SNS *struct{ Message string } // of S3 -> SNS -> Lambda
+	SNS *struct{ Message string } // set when SNS invokes Lambda
 }
 
-// created is EventBridge's Object Created. Its key is not encoded.
-type created struct {
+// objectCreated is the detail of EventBridge's Object Created event. Its key is not encoded.
+type objectCreated struct {
 	Bucket struct{ Name string }
 	Object struct {
 		Key       string
@@ -47,38 +48,38 @@ type created struct {
 	}
 }
 
-// DecodeArrival decodes what says that S3 objects were created: an EventBridge event, or S3's own
-// notification as it is, in SNS, in SQS, or in SNS in SQS. What else S3 says (a test, a deletion)
-// is no arrival, and no error.
+// DecodeArrival decodes a payload that reports new S3 objects: an EventBridge event, or an S3 notification that comes
+// directly, through SNS, through SQS, or through SNS and SQS. Other reports of S3, such as a test or a deletion, give
+// no event and no error. If some records cannot be read, DecodeArrival returns the events of the others and an error.
 func DecodeArrival(payload []byte) ([]Event, error) {
 	shape := shapeOf(payload)
 	switch shape {
 	case bridgeShape:
-		return arrivalOfBridge(payload)
+		return arrivalFromBridge(payload)
 	case notificationShape, snsShape, testShape:
-		return arrivals(payload)
+		return arrivalsFromNotification(payload)
 	case queueShape:
-		return arrivalsOfQueue(payload)
+		return arrivalsFromQueue(payload)
 	}
-	return nil, fmt.Errorf("it is %s, and not an S3 event: EventBridge's Object Created or an S3 notification is expected", shape)
+	return nil, fmt.Errorf("it is %s, not an S3 event: EventBridge's Object Created or an S3 notification is expected", shape)
 }
 
-func arrivalOfBridge(payload []byte) ([]Event, error) {
+func arrivalFromBridge(payload []byte) ([]Event, error) {
 	envelope, _, err := readEnvelope(payload)
 	if err != nil {
 		return nil, err
 	}
 	if envelope.Source != "aws.s3" {
-		return nil, fmt.Errorf("it is a %q event of %q, and not of S3", envelope.DetailType, envelope.Source)
+		return nil, fmt.Errorf("it is a %q event of source %q, not of aws.s3", envelope.DetailType, envelope.Source)
 	}
 	if envelope.DetailType != "Object Created" {
 		return nil, nil
 	}
-	var detail created
+	var detail objectCreated
 	if err := json.Unmarshal(envelope.Detail, &detail); err != nil {
-		return nil, unread("reading the detail of an Object Created event", err)
+		return nil, readError("reading the detail of an Object Created event", err)
 	}
-	e, err := arrival(Object{
+	e, err := newArrival(Object{
 		Bucket: detail.Bucket.Name, Key: detail.Object.Key, ETag: detail.Object.ETag, VersionID: detail.Object.VersionID,
 		Sequencer: detail.Object.Sequencer, Size: detail.Object.Size,
 	}, envelope.Time, envelope.ID)
@@ -86,19 +87,19 @@ func arrivalOfBridge(payload []byte) ([]Event, error) {
 	return []Event{e}, err
 }
 
-// arrivals decodes S3's notification, bare or in an SNS envelope. Records that cannot be read do
-// not hold up the others: they are joined into the error.
-func arrivals(payload []byte) ([]Event, error) {
+// arrivalsFromNotification decodes an S3 notification, alone or in an SNS envelope. It skips the records that it cannot
+// read, and joins their errors.
+func arrivalsFromNotification(payload []byte) ([]Event, error) {
 	body := unwrapSNS(payload)
 	var n notification
 	if err := json.Unmarshal(body, &n); err != nil {
-		return nil, unread("reading an S3 notification", err)
+		return nil, readError("reading an S3 notification", err)
 	}
 	var all []Event
 	var failed []error
 	for _, r := range n.Records {
 		if r.SNS != nil {
-			inner, err := arrivals([]byte(r.SNS.Message))
+			inner, err := arrivalsFromNotification([]byte(r.SNS.Message))
 			all, failed = append(all, inner...), append(failed, err)
 			continue
 		}
@@ -115,13 +116,14 @@ func arrivals(payload []byte) ([]Event, error) {
 	return all, errors.Join(failed...)
 }
 
+// arrival returns the event of one record. Its payload is a notification with this record alone.
 func (r notificationRecord) arrival() (Event, error) {
 	o := r.S3.Object
 	key, err := url.QueryUnescape(o.Key)
 	if err != nil {
 		return Event{}, fmt.Errorf("object key %q of bucket %q is not form-encoded: %w", o.Key, r.S3.Bucket.Name, err)
 	}
-	e, err := arrival(Object{
+	e, err := newArrival(Object{
 		Bucket: r.S3.Bucket.Name, Key: key, ETag: o.ETag, VersionID: o.VersionID, Sequencer: o.Sequencer, Size: o.Size,
 	}, r.EventTime, "")
 	if err != nil {
@@ -137,12 +139,12 @@ func (r notificationRecord) arrival() (Event, error) {
 	return e, err
 }
 
-// arrival is the event that an object was created. Both of S3's ways to say so give the same
-// identity: the version where there is one, else the sequencer of the write.
-func arrival(o Object, at time.Time, id string) (Event, error) {
+// newArrival returns the event that an object was created. Its identity is the same for an S3 notification and an
+// EventBridge event. The two may write the same sequencer in another case or with other zeros at its end.
+func newArrival(o Object, at time.Time, id string) (Event, error) {
 	switch {
 	case o.Bucket == "" || o.Key == "":
-		return Event{}, errors.New("an S3 event without a bucket or a key")
+		return Event{}, errors.New("the S3 event has no bucket or no key")
 	case !utf8.ValidString(o.Key):
 		return Event{}, fmt.Errorf("the object key %q is not UTF-8", o.Key)
 	}
@@ -160,12 +162,13 @@ func arrival(o Object, at time.Time, id string) (Event, error) {
 	return Event{
 		Kind: model.Arrival, Identity: identity, ID: id, Time: at, Source: o.Bucket, Object: &o,
 		Fields: map[string]any{"object": map[string]any{
-			"uri": o.URI(), "bucket": o.Bucket, "key": o.Key, "size": json.Number(fmt.Sprint(o.Size)), "etag": o.ETag, "version": nonEmpty(o.VersionID),
+			"uri": o.URI(), "bucket": o.Bucket, "key": o.Key, "size": json.Number(fmt.Sprint(o.Size)), "etag": o.ETag,
+			"version": nonEmpty(o.VersionID),
 		}},
 	}, nil
 }
 
-// nonEmpty is the text, or nothing: an empty field is an absent one.
+// nonEmpty returns the text, or nil if it is empty: the field is then absent.
 func nonEmpty(text string) any {
 	if text == "" {
 		return nil
@@ -173,9 +176,10 @@ func nonEmpty(text string) any {
 	return text
 }
 
-// Arrived is the arrival of an object that somebody asks about.
-func Arrived(bucket, key string, now time.Time) Event {
-	e, err := arrival(Object{Bucket: bucket, Key: key, Sequencer: fmt.Sprintf("%016X", now.UnixNano())}, now, "")
+// AssumedArrival returns the event that an object would cause if it were created now. It has no size, ETag or version, and its
+// sequencer is made up from the time. For a key that S3 would not accept, Arrived returns an undecoded event.
+func AssumedArrival(bucket, key string, now time.Time) Event {
+	e, err := newArrival(Object{Bucket: bucket, Key: key, Sequencer: fmt.Sprintf("%016X", now.UnixNano())}, now, "")
 	if err != nil {
 		return Undecoded([]byte(bucket+"/"+key), now)
 	}
@@ -183,7 +187,7 @@ func Arrived(bucket, key string, now time.Time) Event {
 	return e
 }
 
-func arrivalsOfQueue(payload []byte) ([]Event, error) {
+func arrivalsFromQueue(payload []byte) ([]Event, error) {
 	deliveries, err := DecodeMessages(payload)
 	if err != nil {
 		return nil, err
@@ -203,7 +207,7 @@ func arrivalsOfQueue(payload []byte) ([]Event, error) {
 	return all, errors.Join(failed...)
 }
 
-// unwrapSNS is the message of an SNS envelope; anything else is returned as it is.
+// unwrapSNS returns the message in an SNS envelope. It returns any other payload unchanged.
 func unwrapSNS(payload []byte) []byte {
 	var envelope struct{ Type, Message string }
 	if err := json.Unmarshal(payload, &envelope); err != nil || envelope.Type != "Notification" {

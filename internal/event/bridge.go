@@ -11,11 +11,11 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// ScheduleSource is the source of what our schedules send.
+// ScheduleSource is the source in the payload of every schedule that modeldispatch deploys.
 const ScheduleSource = "modeldispatch.schedule"
 
-// envelope is EventBridge's. Detail is an object, except that EventBridge Scheduler without an
-// Input sends it as a string.
+// envelope holds the fields that all EventBridge events have. Detail is an object. A schedule in EventBridge Scheduler
+// that has no Input sends it as a string.
 type envelope struct {
 	ID         string
 	DetailType string `json:"detail-type"`
@@ -24,14 +24,15 @@ type envelope struct {
 	Detail     json.RawMessage
 }
 
+// readEnvelope reads an EventBridge event. It also returns all fields of the event as decoded JSON.
 func readEnvelope(payload []byte) (envelope, map[string]any, error) {
-	fields, err := object(payload)
+	fields, err := decodeObject(payload)
 	if err != nil {
 		return envelope{}, nil, err
 	}
 	var e envelope
 	if err := json.Unmarshal(payload, &e); err != nil {
-		return envelope{}, nil, unread("reading an EventBridge event", err)
+		return envelope{}, nil, readError("reading an EventBridge event", err)
 	}
 	if e.Source == "" || e.DetailType == "" {
 		return envelope{}, nil, errors.New("it is not an EventBridge event: source and detail-type are expected")
@@ -39,14 +40,14 @@ func readEnvelope(payload []byte) (envelope, map[string]any, error) {
 	return e, fields, nil
 }
 
-// DecodeBridge decodes any EventBridge event.
-func DecodeBridge(payload []byte) (Event, error) {
+// DecodeEventBridge decodes any EventBridge event. It returns an error if the payload has no source or no detail-type.
+func DecodeEventBridge(payload []byte) (Event, error) {
 	e, fields, err := readEnvelope(payload)
 	if err != nil {
 		return Event{}, err
 	}
 	if text, isText := fields["detail"].(string); isText {
-		if detail, err := object([]byte(text)); err == nil {
+		if detail, err := decodeObject([]byte(text)); err == nil {
 			fields["detail"] = detail
 		}
 	}
@@ -54,11 +55,13 @@ func DecodeBridge(payload []byte) (Event, error) {
 	if id == "" {
 		id = digest(payload)
 	}
-	return Event{Kind: model.Event, Identity: "event/" + id, ID: id, Time: e.Time, Source: e.Source, Fields: fields, Payload: asJSON(payload)}, nil
+	return Event{
+		Kind: model.Event, Identity: "event/" + id, ID: id, Time: e.Time, Source: e.Source, Fields: fields, Payload: asJSON(payload),
+	}, nil
 }
 
-// schedule is what our schedules send: the Input of an EventBridge Scheduler schedule.
-type schedule struct {
+// schedulePayload is the Input of a schedule in EventBridge Scheduler.
+type schedulePayload struct {
 	Source    string    `json:"source"`
 	Model     string    `json:"model"`
 	Trigger   string    `json:"trigger"`
@@ -67,24 +70,28 @@ type schedule struct {
 	ARN       string    `json:"schedule-arn,omitempty"`
 }
 
-// SchedulePayload is what a schedule sends when it is due.
+// SchedulePayload returns the payload that a schedule sends when it is due.
 func SchedulePayload(s Scheduled) json.RawMessage {
-	text, err := json.Marshal(schedule{Source: ScheduleSource, Model: s.Model, Trigger: s.Trigger, Hash: s.Hash, Scheduled: s.Time.UTC()})
+	text, err := json.Marshal(schedulePayload{
+		Source: ScheduleSource, Model: s.Model, Trigger: s.Trigger, Hash: s.Hash, Scheduled: s.Time.UTC(),
+	})
 	if err != nil {
-		return json.RawMessage(`{}`) // a year beyond 9999: no schedule fires then
+		return json.RawMessage(`{}`) // only for a year after 9999, in which no schedule is due
 	}
 	return text
 }
 
-// DecodeSchedule decodes what our schedules send. Its identity is the trigger's content and the
-// scheduled time, so that a changed schedule is another one, and a repeated delivery is not.
+// DecodeSchedule decodes the payload of a schedule. The identity contains the hash of the trigger's content and the
+// scheduled time. A changed trigger is therefore another event, and a repeated delivery is not. DecodeSchedule returns
+// an error if the payload has another source than ScheduleSource, or names no model, trigger or time.
 func DecodeSchedule(payload []byte) (Event, error) {
-	var s schedule
+	var s schedulePayload
 	if err := json.Unmarshal(payload, &s); err != nil {
-		return Event{}, unread("reading a schedule's payload", err)
+		return Event{}, readError("reading a schedule's payload", err)
 	}
 	if s.Source != ScheduleSource {
-		return Event{}, fmt.Errorf("its source is %q, and not %q: the schedule's Input must name model, trigger and scheduled-time", s.Source, ScheduleSource)
+		return Event{}, fmt.Errorf("its source is %q, not %q: the schedule's Input must name model, trigger and scheduled-time",
+			s.Source, ScheduleSource)
 	}
 	if s.Model == "" || s.Trigger == "" || s.Scheduled.IsZero() {
 		return Event{}, errors.New("a schedule's payload must name model, trigger and scheduled-time")
@@ -99,8 +106,8 @@ func DecodeSchedule(payload []byte) (Event, error) {
 	}, nil
 }
 
-// digest is a short hash of what has no identity of its own.
-func digest(payload []byte) string {
-	sum := sha256.Sum256(payload)
+// digest returns a short hash of a text that has no identity of its own: the first 12 bytes of its SHA-256.
+func digest(text []byte) string {
+	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:12])
 }

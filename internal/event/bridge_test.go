@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"testing"
@@ -19,8 +20,8 @@ func zone(t testing.TB, name string) *time.Location {
 	return z
 }
 
-// Our schedules name the model, the trigger and the time; the trigger's hash and the time make
-// two of them the same.
+// A schedule's payload names the model, the trigger and the time. Two payloads with the same hash and time are the same
+// event.
 func TestSchedule(t *testing.T) {
 	t.Parallel()
 	at := time.Date(2026, 1, 5, 11, 0, 0, 0, time.UTC)
@@ -29,7 +30,8 @@ func TestSchedule(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.Kind != model.Schedule || e.Source != "sales-forecast" || *e.Schedule != (event.Scheduled{Model: "sales-forecast", Trigger: "weekly", Hash: "h1", Time: at}) {
+	want := event.Scheduled{Model: "sales-forecast", Trigger: "weekly", Hash: "h1", Time: at}
+	if e.Kind != model.Schedule || e.Source != "sales-forecast" || *e.Schedule != want {
 		t.Errorf("event %+v of schedule %+v", e, e.Schedule)
 	}
 	for name, change := range map[string]event.Scheduled{
@@ -46,7 +48,7 @@ func TestSchedule(t *testing.T) {
 	}
 }
 
-// Scheduled times are the clock's in the trigger's zone; days and months are the calendar's.
+// Scheduled times are local times in the trigger's zone. An offset in days or months keeps the local time.
 func TestScheduledTimes(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ zone, scheduled, placeholder, want string }{
@@ -61,8 +63,8 @@ func TestScheduledTimes(t *testing.T) {
 		{"UTC", "2026-01-01T00:10:00Z", "scheduled.date-1d", `date "2025-12-31"`},
 		{"UTC", "2026-01-01T00:10:00Z", "scheduled.time-30min", `datetime "2025-12-31T23:40:00Z"`},
 		{"UTC", "2026-01-01T00:10:00Z", "scheduled.hour+2h", `string "2026-01-01T02"`},
-		// New York's clocks went forward on 8 March 2026: a day before is the same hour, and 24
-		// hours before is not.
+		// New York's clocks went forward on 8 March 2026. One day before has the same local time, and 24 hours before
+		// has another.
 		{"America/New_York", "2026-03-08T10:00:00Z", "scheduled.time-1d", `datetime "2026-03-07T06:00:00-05:00"`},
 		{"America/New_York", "2026-03-08T10:00:00Z", "scheduled.time-24h", `datetime "2026-03-07T05:00:00-05:00"`},
 		{"UTC", "2026-01-05T11:00:00Z", "scheduled.week", "absent"},
@@ -78,40 +80,57 @@ func TestScheduledTimes(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := show(e, test.placeholder, zone(t, test.zone)); got != test.want {
+			if got := valueOf(e, test.placeholder, zone(t, test.zone)); got != test.want {
 				t.Errorf("{%s} is %s, want %s", test.placeholder, got, test.want)
 			}
 		})
 	}
 }
 
-// What AWS sends from a schedule without our Input names no model: the error says what is needed.
-func TestDecodeScheduleRefuses(t *testing.T) {
+// AWS's own payload of a schedule without an Input names no model. The error lists the fields that the Input must have.
+func TestDecodeScheduleErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, payload, says string }{
-		{"a schedule rule's event", `{"source": "aws.events", "detail-type": "Scheduled Event", "time": "2026-01-08T16:53:00Z", "detail": {}}`, "must name model, trigger and scheduled-time"},
-		{"Scheduler's without an Input", `{"source": "aws.scheduler", "detail-type": "Scheduled Event", "time": "2026-01-08T16:53:00Z", "detail": "{}"}`, "must name model, trigger and scheduled-time"},
-		{"no model", `{"source": "modeldispatch.schedule", "trigger": "schedule", "scheduled-time": "2026-01-05T06:00:00Z"}`, "must name model"},
+		{
+			"an event of a scheduled EventBridge rule",
+			`{"source": "aws.events", "detail-type": "Scheduled Event", "time": "2026-01-08T16:53:00Z", "detail": {}}`,
+			"must name model, trigger and scheduled-time",
+		},
+		{
+			"an event of EventBridge Scheduler without an Input",
+			`{"source": "aws.scheduler", "detail-type": "Scheduled Event", "time": "2026-01-08T16:53:00Z", "detail": "{}"}`,
+			"must name model, trigger and scheduled-time",
+		},
+		{
+			"no model", `{"source": "modeldispatch.schedule", "trigger": "schedule", "scheduled-time": "2026-01-05T06:00:00Z"}`,
+			"must name model",
+		},
 		{"no time", `{"source": "modeldispatch.schedule", "model": "m", "trigger": "schedule"}`, "scheduled-time"},
-		{"a context attribute left as it is", `{"source": "modeldispatch.schedule", "model": "m", "trigger": "schedule", "scheduled-time": "<aws.scheduler.scheduled-time>"}`, "<aws.scheduler.scheduled-time>"},
-		{"no JSON", `cron(0 6 ? * MON *)`, "reading a schedule's payload"},
+		{
+			"a context attribute that Scheduler did not replace",
+			`{"source": "modeldispatch.schedule", "model": "m", "trigger": "schedule",
+				"scheduled-time": "<aws.scheduler.scheduled-time>"}`,
+			"<aws.scheduler.scheduled-time>",
+		},
+		{"text that is not JSON", `cron(0 6 ? * MON *)`, "reading a schedule's payload"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := event.DecodeSchedule([]byte(test.payload)); err == nil || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("error %v, want one that says %q", err, test.says)
+				t.Errorf("error %v, want an error that contains %q", err, test.says)
 			}
 		})
 	}
 }
 
 const glue = `{"version": "0", "id": "e-1", "detail-type": "Glue Job State Change", "source": "aws.glue", "account": "111122223333",
-	"time": "2026-01-05T23:30:00Z", "region": "eu-central-1", "resources": [], "detail": {"jobName": "clean", "state": "SUCCEEDED", "severity": "INFO"}}`
+	"time": "2026-01-05T23:30:00Z", "region": "eu-central-1", "resources": [],
+	"detail": {"jobName": "clean", "state": "SUCCEEDED", "severity": "INFO"}}`
 
 func TestDecodeBridge(t *testing.T) {
 	t.Parallel()
-	e, err := event.DecodeBridge([]byte(glue))
+	e, err := event.DecodeEventBridge([]byte(glue))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,42 +141,43 @@ func TestDecodeBridge(t *testing.T) {
 		"detail.jobName": `string "clean"`, "detail.nothing": "absent", "event.id": `string "e-1"`,
 		"event.date": `date "2026-01-06"`, "event.time": `datetime "2026-01-06T00:30:00+01:00"`,
 	} {
-		if got := show(e, placeholder, zone(t, "Europe/Berlin")); got != want {
+		if got := valueOf(e, placeholder, zone(t, "Europe/Berlin")); got != want {
 			t.Errorf("{%s} is %s, want %s", placeholder, got, want)
 		}
 	}
-	if again, err := event.DecodeBridge(e.Payload); err != nil || again.Identity != e.Identity {
+	if again, err := event.DecodeEventBridge(e.Payload); err != nil || again.Identity != e.Identity {
 		t.Errorf("its payload decodes to %q, error %v", again.Identity, err)
 	}
 }
 
-// EventBridge Scheduler without an Input sends its detail as a string.
+// EventBridge Scheduler sends the detail as a string if the schedule has no Input.
 func TestDetailAsAString(t *testing.T) {
 	t.Parallel()
-	e, err := event.DecodeBridge([]byte(`{"id": "e-2", "source": "aws.scheduler", "detail-type": "Scheduled Event", "time": "2026-01-05T06:00:00Z", "detail": "{\"a\": 1}"}`))
+	e, err := event.DecodeEventBridge([]byte(`{"id": "e-2", "source": "aws.scheduler", "detail-type": "Scheduled Event",
+		"time": "2026-01-05T06:00:00Z", "detail": "{\"a\": 1}"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := show(e, "detail.a", nil); got != `number "1"` {
+	if got := valueOf(e, "detail.a", nil); got != `number "1"` {
 		t.Errorf("{detail.a} is %s", got)
 	}
 }
 
-// An event without an id is the same by its content.
+// Two events without an id are the same event if their payloads are equal.
 func TestBridgeWithoutAnID(t *testing.T) {
 	t.Parallel()
-	one, err := event.DecodeBridge([]byte(`{"source": "acme", "detail-type": "Done", "detail": {"n": 1}}`))
+	one, err := event.DecodeEventBridge([]byte(`{"source": "acme", "detail-type": "Done", "detail": {"n": 1}}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, _ := event.DecodeBridge(one.Payload)
-	other, _ := event.DecodeBridge([]byte(`{"source": "acme", "detail-type": "Done", "detail": {"n": 2}}`))
+	again, _ := event.DecodeEventBridge(one.Payload)
+	other, _ := event.DecodeEventBridge([]byte(`{"source": "acme", "detail-type": "Done", "detail": {"n": 2}}`))
 	if one.Identity != again.Identity || one.Identity == other.Identity {
 		t.Errorf("identities %q, again %q, other %q", one.Identity, again.Identity, other.Identity)
 	}
 }
 
-func TestDecodeBridgeRefuses(t *testing.T) {
+func TestDecodeBridgeErrors(t *testing.T) {
 	t.Parallel()
 	for payload, says := range map[string]string{
 		`{"hello": "world"}`: "source and detail-type are expected",
@@ -165,26 +185,28 @@ func TestDecodeBridgeRefuses(t *testing.T) {
 		`{`:                  "not JSON",
 		``:                   "not JSON",
 	} {
-		if _, err := event.DecodeBridge([]byte(payload)); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%s: error %v, want one that says %q", payload, err, says)
+		if _, err := event.DecodeEventBridge([]byte(payload)); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: error %v, want an error that contains %q", payload, err, says)
 		}
 	}
 }
 
-// The same call by hand is the same event; a call that repeats a run is another.
+// The key of a call by hand identifies it. Its inputs do not.
 func TestManual(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 5, 6, 0, 0, 0, time.UTC)
-	call := event.Manual("m", model.Inputs{"region": "us", "date": "2026-01-05"}, "", now)
-	if again := event.Manual("m", model.Inputs{"date": "2026-01-05", "region": "us"}, "", now.Add(time.Hour)); again.Identity != call.Identity {
-		t.Errorf("the same call is %q, and was %q", again.Identity, call.Identity)
+	call := event.Manual("m", model.Inputs{"region": "us", "date": "2026-01-05"}, "key", now)
+	repeated := event.Manual("m", model.Inputs{"date": "2026-01-05", "region": "us"}, "key", now.Add(time.Hour))
+	if repeated.Identity != call.Identity || !bytes.Equal(repeated.Payload, call.Payload) {
+		t.Errorf("the repeated call is %q %s, want %q %s", repeated.Identity, repeated.Payload, call.Identity, call.Payload)
+	}
+	other := event.Manual("m", model.Inputs{"region": "eu"}, "key", now)
+	if other.Identity != call.Identity || bytes.Equal(other.Payload, call.Payload) {
+		t.Errorf("the call with other inputs is %q %s, want the same identity with another payload", other.Identity, other.Payload)
 	}
 	for name, other := range map[string]event.Event{
-		"other inputs":    event.Manual("m", model.Inputs{"region": "eu"}, "", now),
-		"another model":   event.Manual("n", model.Inputs{"region": "us", "date": "2026-01-05"}, "", now),
-		"a run's repeat":  event.Manual("m", model.Inputs{"region": "us", "date": "2026-01-05"}, "m-abc", now),
-		"without any":     event.Manual("m", nil, "", now),
-		"an empty string": event.Manual("m", model.Inputs{"region": ""}, "", now),
+		"another model": event.Manual("n", model.Inputs{"region": "us", "date": "2026-01-05"}, "key", now),
+		"another key":   event.Manual("m", model.Inputs{"region": "us", "date": "2026-01-05"}, "key2", now),
 	} {
 		if other.Identity == call.Identity || !json.Valid(other.Payload) {
 			t.Errorf("%s: identity %q, payload %s", name, other.Identity, other.Payload)
@@ -192,7 +214,7 @@ func TestManual(t *testing.T) {
 	}
 }
 
-// The end of a run gives its inputs with their types, its outputs, and its id.
+// An event of kind after has the run's inputs with their types, its outputs, and its id.
 func TestAfter(t *testing.T) {
 	t.Parallel()
 	e := event.After(event.Upstream{
@@ -207,13 +229,13 @@ func TestAfter(t *testing.T) {
 		"upstream.date": `date "2026-01-05"`, "upstream.cleaned": `s3-uri "s3://results/clean/2026-01-05.csv"`,
 		"upstream.run": `string "clean-sales-5kq2m7x4ab3c"`, "upstream.other": "absent",
 	} {
-		if got := show(e, placeholder, nil); got != want {
+		if got := valueOf(e, placeholder, nil); got != want {
 			t.Errorf("{%s} is %s, want %s", placeholder, got, want)
 		}
 	}
 }
 
-// What cannot be decoded is kept as JSON, and is the same by its content.
+// A payload that cannot be decoded is kept as JSON. Two such payloads are the same event if they are equal.
 func TestUndecoded(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 5, 6, 0, 0, 0, time.UTC)

@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// shape is what a payload looks like.
+// shape is the kind of a payload, as a noun phrase for error texts.
 type shape string
 
 const (
-	unknownShape      shape = "nothing that is known"
+	unknownShape      shape = "a JSON object of an unknown kind"
 	bridgeShape       shape = "an EventBridge event"
 	scheduleShape     shape = "a schedule's payload"
 	notificationShape shape = "an S3 notification"
@@ -23,7 +23,8 @@ const (
 	testShape         shape = "S3's test event"
 )
 
-// shapeOf recognises a payload by the fields that only its kind has.
+// shapeOf recognizes a payload by the fields that only its kind has. For a payload that is not a JSON object it returns
+// a description, such as "a list".
 func shapeOf(payload []byte) shape {
 	var p struct {
 		Source     string
@@ -33,14 +34,14 @@ func shapeOf(payload []byte) shape {
 		Type       string
 		Message    *string
 		Records    []struct {
-			EventSource string // S3 and SQS; SNS writes EventSource, which is read as the same
+			EventSource string // S3 and SQS write eventSource, SNS writes EventSource; encoding/json ignores the case
 		}
 	}
-	if what := notObject(payload); what != "" {
-		return shape(what)
+	if other := describeNonObject(payload); other != "" {
+		return shape(other)
 	}
 	if err := json.Unmarshal(payload, &p); err != nil {
-		return unknownShape // fields of other types than ours
+		return unknownShape // a field has another type than in AWS's payloads
 	}
 	switch {
 	case p.Source == ScheduleSource:
@@ -63,13 +64,14 @@ func shapeOf(payload []byte) shape {
 	return unknownShape
 }
 
-// notObject says what text is that is no JSON object; "" where it is one.
-func notObject(text []byte) string {
+// describeNonObject describes a text that is not a JSON object. It returns "" for a JSON object.
+func describeNonObject(text []byte) string {
 	var v any
 	err := json.Unmarshal(text, &v)
 	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) && len(bytes.TrimSpace(text)) > 0 {
 		before := text[:max(syntax.Offset-1, 0)]
-		return fmt.Sprintf("invalid JSON at %d:%d: %v", 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n'), err)
+		line, column := 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n')
+		return fmt.Sprintf("invalid JSON at %d:%d: %v", line, column, err)
 	}
 	switch v.(type) {
 	case map[string]any:
@@ -90,23 +92,26 @@ func notObject(text []byte) string {
 	return "empty"
 }
 
-// unread is the error of a payload that cannot be read. What a time has to be is said in the words of AWS's payloads.
-func unread(doing string, err error) error {
+// readError returns the error for a payload that cannot be read. If a time cannot be parsed, the error names the format
+// that AWS uses. The text of package time would show Go's reference layout instead.
+func readError(doing string, err error) error {
 	if t := (*time.ParseError)(nil); errors.As(err, &t) {
-		return fmt.Errorf("%s: %s is no time; RFC 3339 is expected, as 2026-01-05T06:00:00Z", doing, strconv.Quote(strings.Trim(t.Value, `"`)))
+		text := strings.Trim(t.Value, `"`)
+		return fmt.Errorf("%s: %s is not a time; RFC 3339 is expected, such as 2026-01-05T06:00:00Z", doing, strconv.Quote(text))
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
 
-// Decoded is a payload of any kind that is known.
+// Decoded is the result of decoding a payload of any known kind.
 type Decoded struct {
-	Function string // that gets it: schedule, arrival, message, event or completion
-	Bridge   bool   // it comes over an EventBridge bus
-	Events   []Event
-	Task     *Task // of the completion function
+	Function       string  // the function that takes it: schedule, arrival, message, event or completion; empty if unknown
+	ViaEventBridge bool    // whether it comes over an EventBridge bus
+	Events         []Event // empty for an ECS task state change
+	Task           *Task   // the task of an ECS task state change; otherwise nil
 }
 
-// Decode decodes a payload of any kind that is known, by its shape.
+// Decode recognizes a payload by its shape and decodes it. It returns an error if the shape is unknown. If a part of
+// the payload cannot be read, it returns an error together with the events that it could decode.
 func Decode(payload []byte) (Decoded, error) {
 	switch s := shapeOf(payload); s {
 	case scheduleShape:
@@ -120,7 +125,8 @@ func Decode(payload []byte) (Decoded, error) {
 	case queueShape:
 		return decodeQueue(payload)
 	default:
-		return Decoded{}, fmt.Errorf("it is %s: an EventBridge event, a schedule's payload, an S3 or SNS notification or an SQS batch is expected", s)
+		return Decoded{}, fmt.Errorf("it is %s: an EventBridge event, a schedule's payload, "+
+			"an S3 or SNS notification or an SQS batch is expected", s)
 	}
 }
 
@@ -132,13 +138,13 @@ func decodeBridge(payload []byte) (Decoded, error) {
 	switch {
 	case e.Source == "aws.s3" && e.DetailType == "Object Created":
 		all, err := DecodeArrival(payload)
-		return Decoded{Function: "arrival", Bridge: true, Events: all}, err
+		return Decoded{Function: "arrival", ViaEventBridge: true, Events: all}, err
 	case e.Source == "aws.ecs" && e.DetailType == "ECS Task State Change":
 		t, err := DecodeTask(payload)
-		return Decoded{Function: "completion", Bridge: true, Task: &t}, err
+		return Decoded{Function: "completion", ViaEventBridge: true, Task: &t}, err
 	default:
-		other, err := DecodeBridge(payload)
-		return Decoded{Function: "event", Bridge: true, Events: []Event{other}}, err
+		other, err := DecodeEventBridge(payload)
+		return Decoded{Function: "event", ViaEventBridge: true, Events: []Event{other}}, err
 	}
 }
 

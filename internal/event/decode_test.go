@@ -11,10 +11,10 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// Whoever asks what a payload is gets the function that takes it, and what is in it.
+// Decode returns the function that takes a payload, and the events in it.
 func TestDecode(t *testing.T) {
 	t.Parallel()
-	w := written{bucket: "landing", key: "a b.csv", sequencer: "1A"}
+	w := s3Write{bucket: "landing", key: "a b.csv", sequencer: "1A"}
 	tests := []struct {
 		name, function string
 		kind           model.Kind
@@ -26,10 +26,13 @@ func TestDecode(t *testing.T) {
 		{"an SNS envelope", "arrival", model.Arrival, envelope(t, notification(t, w))},
 		{"a batch of messages", "message", model.Message, queueBatch(t, []byte(`{}`))},
 		{"a batch of notifications", "message", model.Arrival, queueBatch(t, notification(t, w))},
-		{"a schedule", "schedule", model.Schedule, []byte(`{"source": "modeldispatch.schedule", "model": "m", "trigger": "schedule", "scheduled-time": "2026-01-05T06:00:00Z"}`)},
-		{"a schedule rule's event names no model", "event", model.Event, []byte(`{"id": "e", "source": "aws.events", "detail-type": "Scheduled Event", "time": "2026-01-08T16:53:00Z", "detail": {}}`)},
+		{"a schedule", "schedule", model.Schedule, []byte(`{"source": "modeldispatch.schedule", "model": "m",
+			"trigger": "schedule", "scheduled-time": "2026-01-05T06:00:00Z"}`)},
+		{"an event of a scheduled EventBridge rule", "event", model.Event, []byte(`{"id": "e", "source": "aws.events",
+			"detail-type": "Scheduled Event", "time": "2026-01-08T16:53:00Z", "detail": {}}`)},
 		{"another event", "event", model.Event, []byte(glue)},
-		{"another event of ECS", "event", model.Event, []byte(`{"id": "e", "source": "aws.ecs", "detail-type": "ECS Service Action", "time": "2026-01-08T16:53:00Z", "detail": {}}`)},
+		{"another event of ECS", "event", model.Event, []byte(`{"id": "e", "source": "aws.ecs",
+			"detail-type": "ECS Service Action", "time": "2026-01-08T16:53:00Z", "detail": {}}`)},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -45,7 +48,7 @@ func TestDecode(t *testing.T) {
 	}
 }
 
-func TestDecodeOfATask(t *testing.T) {
+func TestDecodeTaskStateChange(t *testing.T) {
 	t.Parallel()
 	d, err := event.Decode(stopped(`"version": 6`))
 	if err != nil || d.Function != "completion" || d.Task == nil || d.Task.Version != 6 || len(d.Events) != 0 {
@@ -53,7 +56,7 @@ func TestDecodeOfATask(t *testing.T) {
 	}
 }
 
-func TestDecodeSaysWhatItExpects(t *testing.T) {
+func TestDecodeErrorListsKnownPayloads(t *testing.T) {
 	t.Parallel()
 	for _, payload := range []string{`{}`, `[]`, `x`, ``, `{"Records": []}`, `{"Records": [{"eventSource": "aws:kinesis"}]}`} {
 		if d, err := event.Decode([]byte(payload)); err == nil || !strings.Contains(err.Error(), "is expected") {
@@ -62,21 +65,24 @@ func TestDecodeSaysWhatItExpects(t *testing.T) {
 	}
 }
 
-func TestATimeThatIsNone(t *testing.T) {
+func TestInvalidTime(t *testing.T) {
 	t.Parallel()
 	for _, payload := range []string{
 		`{"source": "modeldispatch.schedule", "model": "m", "trigger": "schedule", "scheduled-time": "yesterday"}`,
 		`{"id": "e", "source": "acme", "detail-type": "Done", "time": "yesterday", "detail": {}}`,
 		`{"Records": [{"eventSource": "aws:s3", "eventTime": "yesterday"}]}`,
 	} {
-		if _, err := event.Decode([]byte(payload)); err == nil || !strings.Contains(err.Error(), `"yesterday" is no time; RFC 3339 is expected`) || strings.Contains(err.Error(), "2006") {
+		_, err := event.Decode([]byte(payload))
+		if err == nil || !strings.Contains(err.Error(), `"yesterday" is not a time; RFC 3339 is expected`) {
 			t.Errorf("%s: error %v", payload, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "2006") {
+			t.Errorf("%s: error %v shows Go's reference layout", payload, err)
 		}
 	}
 }
 
-// The sample events are fixtures: each decodes, and the payload of each event in it decodes to
-// the same event.
+// Each sample event decodes. The payload of each event in it decodes to the same event again.
 func TestSamples(t *testing.T) {
 	t.Parallel()
 	samples, err := filepath.Glob("../../events/*.json")
@@ -108,7 +114,7 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// checkEvent checks what holds for every decoded event.
+// checkEvent checks the rules that hold for every decoded event.
 func checkEvent(t *testing.T, e event.Event) {
 	t.Helper()
 	if e.Kind == "" || e.Identity == "" || !json.Valid(e.Payload) {

@@ -1,9 +1,3 @@
-// Package event turns Lambda payloads into events, and says what makes two of them the same.
-//
-// An event is one thing that happened: a schedule was due, an object arrived, a message was sent,
-// a run succeeded, or anything else on an EventBridge bus. Whatever its wrapping, it is decoded
-// into the same shape: an identity that is equal for duplicates, the source by which models are
-// found, and a tree of fields that placeholders and patterns look into.
 package event
 
 import (
@@ -19,43 +13,45 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// Event is one thing that happened.
+// Event is one thing that happened. The package comment lists the fields of each kind.
 type Event struct {
 	Kind     model.Kind
-	Identity string // equal for duplicates
-	ID       string
-	Time     time.Time
-	Source   string // bucket, queue, model (of a schedule), upstream model, or EventBridge source
-	Schedule *Scheduled
-	Object   *Object
-	Upstream *Upstream
-	// Fields are the namespaces as a tree of decoded JSON, numbers as json.Number.
+	Identity string     // the same for every delivery of the event
+	ID       string     // the value of {event.id}; empty for a manual or undecoded event
+	Time     time.Time  // the time at which the event happened; zero if a message does not tell when it was sent
+	Source   string     // the bucket, queue, model, upstream model or EventBridge source
+	Schedule *Scheduled // nil for all kinds but schedule
+	Object   *Object    // nil for all kinds but arrival
+	Upstream *Upstream  // nil for all kinds but after
+	// Fields holds the namespaces as a tree of decoded JSON, with numbers as json.Number.
 	Fields map[string]any
-	// Fieldless is why the body of a message has no fields: it is not JSON, or no object. "" where it has.
-	Fieldless string
-	// Payload is this one event as it was received, always valid JSON: what a replay sends.
+	// NoFieldsReason is the reason why the body of a message has no fields: it is not JSON, or it is not an object. It is
+	// empty if the body has fields, and for all other kinds.
+	NoFieldsReason string
+	// Payload is the JSON that is recorded for this event alone, without the other events of its batch. It is always
+	// valid JSON. The payload of an event that came from AWS decodes to the same event again.
 	Payload json.RawMessage
 }
 
-// Scheduled is a time that was due.
+// Scheduled is a scheduled time of a trigger.
 type Scheduled struct {
 	Model   string
 	Trigger string
-	Hash    string // of the trigger's content, when the schedule was made
+	Hash    string // the hash of the trigger's content at the time of its deployment
 	Time    time.Time
 }
 
 // Object is an S3 object that was created.
 type Object struct {
 	Bucket    string
-	Key       string // decoded
+	Key       string // the key as it was written, without the encoding of a notification
 	ETag      string
 	VersionID string
-	Sequencer string
-	Size      int64
+	Sequencer string // S3's hexadecimal number that orders the writes of one key
+	Size      int64  // in bytes
 }
 
-// URI is the object's s3:// URI.
+// URI returns the object's s3:// URI.
 func (o Object) URI() string { return "s3://" + o.Bucket + "/" + o.Key }
 
 // Upstream is a run that succeeded.
@@ -63,27 +59,28 @@ type Upstream struct {
 	Model   string
 	Run     string
 	Inputs  map[string]model.Value
-	Outputs map[string]string
+	Outputs map[string]string // the URI of each output
 }
 
-// Value gives the value of a placeholder, with its type. Scheduled times are taken in the zone.
+// Value returns the value of a placeholder with its type, and reports whether the event has it. Times are in the given
+// zone.
 func (e Event) Value(p model.Placeholder, zone *time.Location) (model.Value, bool) {
 	namespace, name, _ := strings.Cut(p.Name, ".")
 	switch {
 	case namespace == "scheduled" && e.Schedule != nil:
-		return clock(name, p.Offset.Apply(e.Schedule.Time.In(zone)))
+		return timePart(name, p.Offset.Apply(e.Schedule.Time.In(zone)))
 	case p.Name == "event.id":
 		return model.Text(e.ID), e.ID != ""
 	case p.Name == "event.time" || p.Name == "event.date":
-		return clock(name, e.Time.In(zone))
+		return timePart(name, e.Time.In(zone))
 	case namespace == "upstream" && e.Upstream != nil:
 		return e.Upstream.value(name)
 	}
-	return value(e.Field(p.Name))
+	return typedValue(e.Field(p.Name))
 }
 
-// clock gives a part of a time. The hour and the month are given with what they belong to.
-func clock(part string, t time.Time) (model.Value, bool) {
+// timePart returns the time, date, hour or month of t. An hour includes its date, and a month its year.
+func timePart(part string, t time.Time) (model.Value, bool) {
 	switch part {
 	case "time":
 		return model.Value{Type: model.DateTime, Text: t.Format(time.RFC3339)}, true
@@ -97,6 +94,7 @@ func clock(part string, t time.Time) (model.Value, bool) {
 	return model.Value{}, false
 }
 
+// value returns the run's id, or one of its inputs or outputs. An input hides the output of the same name.
 func (u Upstream) value(name string) (model.Value, bool) {
 	if name == "run" {
 		return model.Text(u.Run), true
@@ -108,8 +106,8 @@ func (u Upstream) value(name string) (model.Value, bool) {
 	return model.Value{Type: model.S3URI, Text: uri}, found
 }
 
-// Field gives the field at a dotted path. A name that itself holds dots is found too; list items
-// are named by their number.
+// Field returns the field at a dotted path, or nil if there is none. Names in the tree may contain dots themselves. The
+// items of a list are numbered from 0.
 func (e Event) Field(path string) any { return field(e.Fields, path) }
 
 func field(at any, path string) any {
@@ -134,8 +132,8 @@ func field(at any, path string) any {
 	return nil
 }
 
-// value is a decoded JSON value as a typed one. null is absent.
-func value(v any) (model.Value, bool) {
+// typedValue returns a decoded JSON value with its type. It reports false for null.
+func typedValue(v any) (model.Value, bool) {
 	switch v := v.(type) {
 	case nil:
 		return model.Value{}, false
@@ -156,7 +154,7 @@ func value(v any) (model.Value, bool) {
 	}
 }
 
-// After is the event that a run succeeded, at the time when it did.
+// After returns the event that a run succeeded at the given time.
 func After(u Upstream, ended time.Time) Event {
 	fields := map[string]any{"model": u.Model, "run": u.Run}
 	for name, uri := range u.Outputs {
@@ -175,22 +173,24 @@ func After(u Upstream, ended time.Time) Event {
 	}
 }
 
-// Manual is the call of a model by hand. The same call twice is the same event, unless it repeats
-// something else.
-func Manual(name string, inputs model.Inputs, repeats string, now time.Time) Event {
-	payload, err := json.Marshal(map[string]any{"model": name, "inputs": inputs, "repeats": repeats})
+// Manual returns the event of a call by hand. The key identifies it: two calls of a model with the same key are the
+// same event, whatever their inputs. The payload holds the model and its inputs.
+func Manual(name string, inputs model.Inputs, key string, now time.Time) Event {
+	payload, err := json.Marshal(map[string]any{"model": name, "inputs": inputs})
 	if err != nil {
 		payload = json.RawMessage(`{}`)
 	}
-	return Event{Kind: model.Manual, Identity: "manual/" + name + "/" + digest(payload), Time: now, Source: name, Payload: payload}
+	return Event{
+		Kind: model.Manual, Identity: "manual/" + name + "/" + digest([]byte(key)), Time: now, Source: name, Payload: payload,
+	}
 }
 
-// Undecoded is a payload that is no event of any known kind: it can only be recorded.
+// Undecoded returns an event for a payload that cannot be decoded. Its only use is to record the payload.
 func Undecoded(payload []byte, now time.Time) Event {
 	return Event{Kind: model.Event, Identity: "undecoded/" + digest(payload), Time: now, Payload: asJSON(payload)}
 }
 
-// asJSON is the payload itself where it is JSON, else a JSON string of it.
+// asJSON returns a copy of the payload if it is JSON. Otherwise it returns the payload as a JSON string.
 func asJSON(payload []byte) json.RawMessage {
 	if json.Valid(payload) {
 		return bytes.Clone(payload)
@@ -202,9 +202,9 @@ func asJSON(payload []byte) json.RawMessage {
 	return text
 }
 
-// object decodes a JSON object, numbers as they are written.
-func object(text []byte) (map[string]any, error) {
-	v, err := decode(text)
+// decodeObject decodes a JSON object, with numbers as json.Number.
+func decodeObject(text []byte) (map[string]any, error) {
+	v, err := decodeJSON(text)
 	if err != nil {
 		return nil, err
 	}
@@ -215,8 +215,8 @@ func object(text []byte) (map[string]any, error) {
 	return fields, nil
 }
 
-// decode decodes one JSON value, numbers as they are written.
-func decode(text []byte) (any, error) {
+// decodeJSON decodes one JSON value, with numbers as json.Number. More text after the value is an error.
+func decodeJSON(text []byte) (any, error) {
 	in := json.NewDecoder(bytes.NewReader(text))
 	in.UseNumber()
 	var v any
@@ -224,7 +224,7 @@ func decode(text []byte) (any, error) {
 		return nil, fmt.Errorf("it is not JSON: %w", err)
 	}
 	if _, err := in.Token(); err != io.EOF {
-		return nil, fmt.Errorf("it is not one JSON value: something follows at byte %d", in.InputOffset())
+		return nil, fmt.Errorf("it is not a single JSON value: more text follows at byte %d", in.InputOffset())
 	}
 	return v, nil
 }

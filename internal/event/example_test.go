@@ -9,11 +9,12 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// S3 encodes the keys of its notifications as a form does. Here is one through SQS.
+// S3 form-encodes the keys in its notifications. The first message holds such a notification.
 func ExampleDecodeMessages() {
 	deliveries, err := event.DecodeMessages([]byte(`{"Records": [
 		{"messageId": "m-1", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:111122223333:requests",
-		 "body": "{\"Records\": [{\"eventSource\": \"aws:s3\", \"eventName\": \"ObjectCreated:Put\", \"s3\": {\"bucket\": {\"name\": \"landing\"}, \"object\": {\"key\": \"sales/new+york/1%2B1.csv\", \"sequencer\": \"0066\"}}}]}"},
+		 "body": "{\"Records\": [{\"eventSource\": \"aws:s3\", \"eventName\": \"ObjectCreated:Put\", ` +
+		`\"s3\": {\"bucket\": {\"name\": \"landing\"}, \"object\": {\"key\": \"sales/new+york/1%2B1.csv\", \"sequencer\": \"0066\"}}}]}"},
 		{"messageId": "m-2", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:111122223333:requests",
 		 "body": "{\"region\": \"us\"}"}]}`))
 	if err != nil {
@@ -29,9 +30,10 @@ func ExampleDecodeMessages() {
 	// message message/requests/m-2
 }
 
-// The day before, where the trigger's clock is.
+// The day before the scheduled time, in the trigger's time zone.
 func ExampleEvent_Value() {
-	e, err := event.DecodeSchedule([]byte(`{"source": "modeldispatch.schedule", "model": "sales-forecast", "trigger": "schedule", "hash": "h", "scheduled-time": "2026-01-05T03:00:00Z"}`))
+	e, err := event.DecodeSchedule([]byte(`{"source": "modeldispatch.schedule", "model": "sales-forecast",
+		"trigger": "schedule", "hash": "h", "scheduled-time": "2026-01-05T03:00:00Z"}`))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// seed gives a fuzz target the sample events and every wrapping of an awkward key.
+// seed adds the sample events, and every wrapping of an awkward key, to the corpus of a fuzz target.
 func seed(f *testing.F) {
 	f.Helper()
 	samples, err := filepath.Glob("../../events/*.json")
@@ -26,7 +26,7 @@ func seed(f *testing.F) {
 		f.Add(payload)
 	}
 	for _, way := range wrappings() {
-		f.Add(way.wrap(f, written{bucket: "landing", key: "a +%2B 📈.csv", version: "v1", sequencer: "1A00", size: 3}))
+		f.Add(way.wrap(f, s3Write{bucket: "landing", key: "a +%2B 📈.csv", version: "v1", sequencer: "1A00", size: 3}))
 	}
 	f.Add(stopped(`"version": 6, "containers": [{"name": "model", "exitCode": 0}]`))
 	f.Add([]byte(glue))
@@ -35,7 +35,8 @@ func seed(f *testing.F) {
 	f.Add([]byte("{\"source\": \"\xff\", \"detail-type\": null, \"detail\": \"{}\"}"))
 }
 
-// checkDecoded checks events that were decoded without an error, and looks into each.
+// checkDecoded checks decoded events, and reads some placeholders of each. If err is not nil, it skips events without a
+// kind.
 func checkDecoded(t *testing.T, all []event.Event, err error) {
 	t.Helper()
 	for _, e := range all {
@@ -46,12 +47,18 @@ func checkDecoded(t *testing.T, all []event.Event, err error) {
 		if e.Kind == model.Arrival && (e.Object.Key == "" || !utf8.ValidString(e.Object.Key)) {
 			t.Errorf("an arrival with key %q", e.Object.Key)
 		}
-		for _, name := range []string{"body", "body.a.0.b", "attribute.a", "object.size", "detail.a", "scheduled.time", "event.date", "message.id"} {
-			if v, found := e.Value(model.Placeholder{Name: name, Offset: model.Offset{Count: -99999, Unit: "month"}}, time.UTC); found && v.Type == "" {
+		for _, name := range placeholderNames {
+			p := model.Placeholder{Name: name, Offset: model.Offset{Count: -99999, Unit: "month"}}
+			if v, found := e.Value(p, time.UTC); found && v.Type == "" {
 				t.Errorf("{%s} has no type", name)
 			}
 		}
 	}
+}
+
+// placeholderNames lists placeholders of several kinds of events.
+var placeholderNames = []string{
+	"body", "body.a.0.b", "attribute.a", "object.size", "detail.a", "scheduled.time", "event.date", "message.id",
 }
 
 func FuzzDecodeSchedule(f *testing.F) {
@@ -87,7 +94,7 @@ func FuzzDecodeMessages(f *testing.F) {
 func FuzzDecodeBridge(f *testing.F) {
 	seed(f)
 	f.Fuzz(func(t *testing.T, payload []byte) {
-		if e, err := event.DecodeBridge(payload); err == nil {
+		if e, err := event.DecodeEventBridge(payload); err == nil {
 			checkDecoded(t, []event.Event{e}, nil)
 		}
 	})

@@ -14,37 +14,37 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// IdentityAttribute is the message attribute in which a replayed message carries the identity
-// that it had first.
+// IdentityAttribute is the message attribute that holds the identity of the first message when a message is replayed.
 const IdentityAttribute = "modeldispatch-identity"
 
-// Delivery is one message of a batch: the events in it, and what of it could not be read.
+// Delivery is one message of an SQS batch.
 type Delivery struct {
 	MessageID string
-	Events    []Event
-	Message   Event // the message itself, for the record
-	Err       error
+	Events    []Event // the arrivals in the message, or the message event itself
+	Message   Event   // the message event, to record the message if Err is not nil
+	Err       error   // the errors about the records that could not be read; Events holds the others
 }
 
-// DecodeMessages decodes an SQS batch. A body that S3 wrote gives arrivals; any other is one
-// message event. One bad message never takes others with it.
+// DecodeMessages decodes an SQS batch. A body that S3 wrote gives arrivals, and any other body gives one message event.
+// An error about one message is in its Delivery. DecodeMessages itself returns an error only if the payload is not an
+// SQS batch.
 func DecodeMessages(payload []byte) ([]Delivery, error) {
 	var batch events.SQSEvent
 	if err := json.Unmarshal(payload, &batch); err != nil {
-		return nil, unread("reading an SQS batch", err)
+		return nil, readError("reading an SQS batch", err)
 	}
 	if shapeOf(payload) != queueShape && len(batch.Records) > 0 {
-		return nil, fmt.Errorf("it is %s, and not an SQS batch", shapeOf(payload))
+		return nil, fmt.Errorf("it is %s, not an SQS batch", shapeOf(payload))
 	}
 	deliveries := make([]Delivery, len(batch.Records))
 	for i, m := range batch.Records {
-		deliveries[i] = deliver(m)
+		deliveries[i] = decodeMessage(m)
 	}
 	return deliveries, nil
 }
 
-func deliver(m events.SQSMessage) Delivery {
-	d := Delivery{MessageID: m.MessageId, Message: message(m)}
+func decodeMessage(m events.SQSMessage) Delivery {
+	d := Delivery{MessageID: m.MessageId, Message: newMessage(m)}
 	inner, isArrival, err := arrivalsIn([]byte(m.Body))
 	if isArrival {
 		d.Events, d.Err = inner, err
@@ -54,23 +54,23 @@ func deliver(m events.SQSMessage) Delivery {
 	return d
 }
 
-// arrivalsIn decodes a body that S3 wrote, on any of its ways.
+// arrivalsIn decodes a body that S3 wrote, in any wrapping. It reports whether S3 wrote the body.
 func arrivalsIn(body []byte) (all []Event, isArrival bool, err error) {
 	switch shapeOf(unwrapSNS(body)) {
 	case notificationShape, testShape:
-		all, err = arrivals(body)
+		all, err = arrivalsFromNotification(body)
 		return all, true, err
 	case bridgeShape:
 		if e, _, err := readEnvelope(body); err == nil && e.Source == "aws.s3" {
-			all, err = arrivalOfBridge(body)
+			all, err = arrivalFromBridge(body)
 			return all, true, err
 		}
 	}
 	return nil, false, nil
 }
 
-// message is the event that a message was sent. Its body is looked into where it is JSON.
-func message(m events.SQSMessage) Event {
+// newMessage returns the event that a message was sent.
+func newMessage(m events.SQSMessage) Event {
 	queue := m.EventSourceARN[strings.LastIndexByte(m.EventSourceARN, ':')+1:]
 	identity := "message/" + queue + "/" + m.MessageId
 	attributes := map[string]any{}
@@ -82,24 +82,25 @@ func message(m events.SQSMessage) Event {
 	if first, replayed := attributes[IdentityAttribute].(string); replayed && utf8.ValidString(first) && first != "" {
 		identity = first
 	}
-	content, fieldless := body(m.Body)
+	content, fieldless := decodeBody(m.Body)
 	return Event{
-		Kind: model.Message, Identity: identity, ID: m.MessageId, Time: sent(m), Source: queue,
+		Kind: model.Message, Identity: identity, ID: m.MessageId, Time: sentTime(m), Source: queue,
 		Fields: map[string]any{
 			"body": content, "attribute": attributes,
 			"message": map[string]any{"id": m.MessageId, "queue": queue},
 		},
-		Fieldless: fieldless,
-		Payload:   record(m),
+		NoFieldsReason: fieldless,
+		Payload:        singleBatch(m),
 	}
 }
 
-// body is a message's body as decoded JSON, or as its text where it is none; and why it has no fields.
-func body(text string) (content any, fieldless string) {
-	v, err := decode([]byte(text))
+// decodeBody returns the body of a message as decoded JSON, or as its text if it is not JSON. If the body is not a JSON
+// object, decodeBody also returns the reason why it has no fields.
+func decodeBody(text string) (content any, fieldless string) {
+	v, err := decodeJSON([]byte(text))
 	if err == nil {
-		if what := notObject([]byte(text)); what != "" {
-			return v, fmt.Sprintf("the body is %s, and no JSON object", what)
+		if other := describeNonObject([]byte(text)); other != "" {
+			return v, fmt.Sprintf("the body is %s, not a JSON object", other)
 		}
 		return v, ""
 	}
@@ -113,8 +114,9 @@ func body(text string) (content any, fieldless string) {
 	return text, fmt.Sprintf("the body: %v", err)
 }
 
-// sent is when the message was sent, in its attributes in milliseconds.
-func sent(m events.SQSMessage) time.Time {
+// sentTime returns the time at which the message was sent, from the attribute SentTimestamp in milliseconds. It returns
+// the zero time if the attribute is missing or not a number.
+func sentTime(m events.SQSMessage) time.Time {
 	ms, err := strconv.ParseInt(m.Attributes["SentTimestamp"], 10, 64)
 	if err != nil {
 		return time.Time{}
@@ -122,8 +124,9 @@ func sent(m events.SQSMessage) time.Time {
 	return time.UnixMilli(ms).UTC()
 }
 
-// record is the message as a batch of its own.
-func record(m events.SQSMessage) json.RawMessage {
+// singleBatch returns an SQS batch that holds this message alone. It leaves out the receipt handle, which is used up by
+// the time of a replay.
+func singleBatch(m events.SQSMessage) json.RawMessage {
 	m.ReceiptHandle = ""
 	text, err := json.Marshal(events.SQSEvent{Records: []events.SQSMessage{m}})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// A body is looked into where it is JSON, and is text where it is not.
+// A placeholder reads a field of a JSON body. A body that is not JSON is text without fields.
 func TestBodies(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, body, placeholder, want string }{
@@ -24,7 +24,7 @@ func TestBodies(t *testing.T) {
 		{"a boolean", `{"full": false}`, "body.full", `boolean "false"`},
 		{"an object", `{"options": {"depth": 3}}`, "body.options", `json "{\"depth\":3}"`},
 		{"a list", `{"rows": [1, 2]}`, "body.rows", `json "[1,2]"`},
-		{"markup is left alone", `{"note": {"html": "<b>&"}}`, "body.note", `json "{\"html\":\"<b>&\"}"`},
+		{"markup is not escaped", `{"note": {"html": "<b>&"}}`, "body.note", `json "{\"html\":\"<b>&\"}"`},
 		{"an empty string is a value", `{"region": ""}`, "body.region", `string ""`},
 		{"null is absent", `{"region": null}`, "body.region", "absent"},
 		{"a field that is not there", `{}`, "body.region", "absent"},
@@ -39,15 +39,15 @@ func TestBodies(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			e := onlyMessage(t, message("m-1", test.body, nil))
-			if got := show(e, test.placeholder, time.UTC); got != test.want {
+			if got := valueOf(e, test.placeholder, time.UTC); got != test.want {
 				t.Errorf("{%s} of %s is %s, want %s", test.placeholder, test.body, got, test.want)
 			}
 		})
 	}
 }
 
-// show is a placeholder's value with its type.
-func show(e event.Event, placeholder string, zone *time.Location) string {
+// valueOf returns a placeholder's type and value, or "absent".
+func valueOf(e event.Event, placeholder string, zone *time.Location) string {
 	t, err := model.ParseTemplate("{" + placeholder + "}")
 	if err != nil {
 		return err.Error()
@@ -68,7 +68,7 @@ func onlyMessage(t testing.TB, record tree) event.Event {
 	return deliveries[0].Events[0]
 }
 
-// A message is the same by its queue and its id; a replayed one by the identity it had first.
+// A message is identified by its queue and its id. A replayed message keeps its first identity.
 func TestIdentityOfAMessage(t *testing.T) {
 	t.Parallel()
 	again := tree{event.IdentityAttribute: tree{"stringValue": "message/requests/first", "dataType": "String"}}
@@ -76,8 +76,8 @@ func TestIdentityOfAMessage(t *testing.T) {
 		name, want string
 		message    tree
 	}{
-		{"as it was sent", "message/requests/m-1", message("m-1", `{}`, nil)},
-		{"replayed: it has a new id", "message/requests/first", message("m-2", `{}`, again)},
+		{"a message as it was sent", "message/requests/m-1", message("m-1", `{}`, nil)},
+		{"a replayed message, which has a new id", "message/requests/first", message("m-2", `{}`, again)},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -100,16 +100,16 @@ func TestAttributesAndID(t *testing.T) {
 		"attribute.tenant": `string "acme"`, "attribute.other": "absent", "message.id": `string "m-1"`, "event.id": `string "m-1"`,
 		"event.date": `date "2026-01-05"`, "event.time": `datetime "2026-01-05T07:12:31Z"`,
 	} {
-		if got := show(e, placeholder, time.UTC); got != want {
+		if got := valueOf(e, placeholder, time.UTC); got != want {
 			t.Errorf("{%s} is %s, want %s", placeholder, got, want)
 		}
 	}
 }
 
-// One batch may hold all that there is; the bad one among them comes back as a bad one.
+// One batch may hold messages of every kind. Only the delivery of the bad message has an error.
 func TestBatchOfAllKinds(t *testing.T) {
 	t.Parallel()
-	w := written{bucket: "landing", key: "a b.csv", sequencer: "1A"}
+	w := s3Write{bucket: "landing", key: "a b.csv", sequencer: "1A"}
 	bad := encode(t, tree{"Records": []any{record(w, "100%.csv"), record(w, "ok.csv")}})
 	test := []byte(`{"Event": "s3:TestEvent", "Bucket": "landing"}`)
 	payload := queueBatch(t, []byte(`{"model": "m"}`), notification(t, w), bad, []byte(`{"broken`), test)
@@ -145,7 +145,7 @@ func TestBatchOfAllKinds(t *testing.T) {
 	}
 }
 
-// The payload of a message is a batch of it alone, without the receipt that is used up by then.
+// The payload of a message is a batch that holds it alone, without its receipt handle.
 func TestPayloadOfAMessageIsABatch(t *testing.T) {
 	t.Parallel()
 	first := onlyMessage(t, message("m-1", `{"region": "us", "rows": [1]}`, nil))
@@ -157,22 +157,22 @@ func TestPayloadOfAMessageIsABatch(t *testing.T) {
 		t.Errorf("receipt handle %q", receipt)
 	}
 	again := onlyMessage(t, batch.Records[0])
-	if again.Identity != first.Identity || show(again, "body", nil) != show(first, "body", nil) {
-		t.Errorf("again it is %+v, and was %+v", again, first)
+	if again.Identity != first.Identity || valueOf(again, "body", nil) != valueOf(first, "body", nil) {
+		t.Errorf("the payload decodes to %+v, want %+v", again, first)
 	}
 }
 
-func TestDecodeMessagesRefuses(t *testing.T) {
+func TestDecodeMessagesErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, payload, says string }{
-		{"no JSON", `{`, "reading an SQS batch"},
-		{"a notification of S3", `{"Records": [{"eventSource": "aws:s3"}]}`, "an S3 notification, and not an SQS batch"},
+		{"text that is not JSON", `{`, "reading an SQS batch"},
+		{"an S3 notification", `{"Records": [{"eventSource": "aws:s3"}]}`, "an S3 notification, not an SQS batch"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := event.DecodeMessages([]byte(test.payload)); err == nil || !strings.Contains(err.Error(), test.says) {
-				t.Errorf("error %v, want one that says %q", err, test.says)
+				t.Errorf("error %v, want an error that contains %q", err, test.says)
 			}
 		})
 	}

@@ -10,7 +10,8 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// Task is what ECS says of a task: the detail of an ECS Task State Change, or a description.
+// Task describes a task in the words of ECS. Its JSON form is the detail of an ECS Task State Change event. Package
+// fargate also makes one from each task in the answer of DescribeTasks.
 type Task struct {
 	ARN              string    `json:"taskArn"`
 	ClusterARN       string    `json:"clusterArn"`
@@ -18,13 +19,13 @@ type Task struct {
 	StartedBy        string    `json:"startedBy"`
 	LastStatus       string    `json:"lastStatus"`
 	DesiredStatus    string    `json:"desiredStatus"`
-	StopCode         string    `json:"stopCode"` // may be absent
+	StopCode         string    `json:"stopCode"` // empty for some tasks that never started
 	StoppedReason    string    `json:"stoppedReason"`
 	LaunchType       string    `json:"launchType"`
 	CapacityProvider string    `json:"capacityProviderName"`
 	CPU              string    `json:"cpu"`
 	Memory           string    `json:"memory"`
-	Version          int64     `json:"version"` // grows with each change; orders events
+	Version          int64     `json:"version"` // grows with each change of the task, so it orders the events
 	CreatedAt        time.Time `json:"createdAt"`
 	StartedAt        time.Time `json:"startedAt"`
 	StoppedAt        time.Time `json:"stoppedAt"`
@@ -32,7 +33,8 @@ type Task struct {
 	Containers []Container `json:"containers"`
 }
 
-// Size is how large the task is; zero where ECS does not say, as on container instances.
+// Size returns the CPU and memory of the task. It returns zero if ECS does not report them, which is the case on
+// container instances.
 func (t Task) Size() model.Size {
 	cpu, cpuErr := strconv.Atoi(t.CPU)
 	memory, memoryErr := strconv.Atoi(t.Memory)
@@ -42,8 +44,7 @@ func (t Task) Size() model.Size {
 	return model.Size{CPU: cpu, Memory: memory}
 }
 
-// Container is what ECS says of a container. An exit code that is absent was never reported: that
-// is not a 0.
+// Container describes a container in the words of ECS. ExitCode is nil if ECS reported none, which differs from 0.
 type Container struct {
 	Name       string `json:"name"`
 	LastStatus string `json:"lastStatus"`
@@ -51,21 +52,22 @@ type Container struct {
 	ExitCode   *int   `json:"exitCode"`
 }
 
-// DecodeTask decodes an ECS Task State Change.
+// DecodeTask decodes an ECS Task State Change. It returns an error for any other payload, and if taskArn or lastStatus
+// is missing.
 func DecodeTask(payload []byte) (Task, error) {
 	e, _, err := readEnvelope(payload)
 	if err != nil {
 		return Task{}, err
 	}
 	if e.Source != "aws.ecs" || e.DetailType != "ECS Task State Change" {
-		return Task{}, fmt.Errorf("it is a %q event of %q, and not an ECS Task State Change", e.DetailType, e.Source)
+		return Task{}, fmt.Errorf("it is a %q event of source %q, not an ECS Task State Change", e.DetailType, e.Source)
 	}
 	var t Task
 	if err := json.Unmarshal(e.Detail, &t); err != nil {
-		return Task{}, unread("reading the detail of an ECS Task State Change", err)
+		return Task{}, readError("reading the detail of an ECS Task State Change", err)
 	}
 	if t.ARN == "" || t.LastStatus == "" {
-		return Task{}, errors.New("an ECS Task State Change without taskArn or lastStatus")
+		return Task{}, errors.New("the ECS Task State Change has no taskArn or no lastStatus")
 	}
 	return t, nil
 }

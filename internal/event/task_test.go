@@ -8,19 +8,21 @@ import (
 	"modeldispatch/internal/event"
 )
 
-// stopped is an ECS Task State Change with the given fields in its detail, beside those that are
-// always there.
+// stopped returns an ECS Task State Change whose detail has the given fields beside the fields that are always there.
 func stopped(fields string) []byte {
-	return []byte(`{"version": "0", "id": "6f2d8a1e", "detail-type": "ECS Task State Change", "source": "aws.ecs", "time": "2026-03-02T10:15:42Z",
-		"resources": [], "detail": {"attachments": [{"type": "eni"}], "clusterArn": "arn:aws:ecs:eu-west-1:111122223333:cluster/models",
-		"taskArn": "arn:aws:ecs:eu-west-1:111122223333:task/models/0a1b", "taskDefinitionArn": "arn:aws:ecs:eu-west-1:111122223333:task-definition/m:7",
+	return []byte(`{"version": "0", "id": "6f2d8a1e", "detail-type": "ECS Task State Change", "source": "aws.ecs",
+		"time": "2026-03-02T10:15:42Z", "resources": [],
+		"detail": {"attachments": [{"type": "eni"}], "clusterArn": "arn:aws:ecs:eu-west-1:111122223333:cluster/models",
+		"taskArn": "arn:aws:ecs:eu-west-1:111122223333:task/models/0a1b",
+		"taskDefinitionArn": "arn:aws:ecs:eu-west-1:111122223333:task-definition/m:7",
 		"lastStatus": "STOPPED", "desiredStatus": "STOPPED", ` + fields + `}}`)
 }
 
 func TestDecodeTask(t *testing.T) {
 	t.Parallel()
 	task, err := event.DecodeTask(stopped(`"startedBy": "models/m-5kq2m7x4ab3c/1", "stopCode": "EssentialContainerExited",
-		"stoppedReason": "Essential container in task exited", "launchType": "FARGATE", "capacityProviderName": "FARGATE", "cpu": "1024", "memory": "2048",
+		"stoppedReason": "Essential container in task exited", "launchType": "FARGATE", "capacityProviderName": "FARGATE",
+		"cpu": "1024", "memory": "2048",
 		"version": 6, "createdAt": "2026-03-02T10:12:00.512Z", "startedAt": "2026-03-02T10:12:33Z", "stoppedAt": "2026-03-02T10:15:42.71Z",
 		"overrides": {"containerOverrides": [{"name": "model"}]}, "somethingNew": {"of": ["tomorrow"]},
 		"containers": [{"name": "sidecar", "lastStatus": "STOPPED", "exitCode": 143},
@@ -39,7 +41,7 @@ func TestDecodeTask(t *testing.T) {
 	}
 }
 
-// An exit code that was never reported is not a 0, and a reported 0 is one.
+// A missing exit code is nil, and a reported exit code of 0 is 0.
 func TestExitCodes(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -58,7 +60,7 @@ func TestExitCodes(t *testing.T) {
 				t.Fatalf("task %+v, error %v", task, err)
 			}
 			if code := task.Containers[0].ExitCode; (code != nil) != test.reported {
-				t.Errorf("exit code %v, want it reported: %v", code, test.reported)
+				t.Errorf("exit code %v, want one: %v", code, test.reported)
 			}
 		})
 	}
@@ -67,7 +69,8 @@ func TestExitCodes(t *testing.T) {
 // Some start failures have no container, no stopCode and no times.
 func TestTaskThatNeverStarted(t *testing.T) {
 	t.Parallel()
-	task, err := event.DecodeTask(stopped(`"stoppedReason": "Timeout waiting for network interface provisioning to complete.", "containers": [], "version": 3`))
+	task, err := event.DecodeTask(stopped(
+		`"stoppedReason": "Timeout waiting for network interface provisioning to complete.", "containers": [], "version": 3`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,17 +79,17 @@ func TestTaskThatNeverStarted(t *testing.T) {
 	}
 }
 
-func TestDecodeTaskRefuses(t *testing.T) {
+func TestDecodeTaskErrors(t *testing.T) {
 	t.Parallel()
 	for payload, says := range map[string]string{
 		`{"source": "aws.ecs", "detail-type": "ECS Service Action", "detail": {}}`:    "not an ECS Task State Change",
 		`{"source": "acme", "detail-type": "ECS Task State Change", "detail": {}}`:    "not an ECS Task State Change",
-		`{"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": {}}`: "without taskArn or lastStatus",
+		`{"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": {}}`: "has no taskArn or no lastStatus",
 		`{"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": []}`: "reading the detail",
 		`[]`: "not an object",
 	} {
 		if task, err := event.DecodeTask([]byte(payload)); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%s: task %+v, error %v, want one that says %q", payload, task, err, says)
+			t.Errorf("%s: task %+v, error %v, want an error that contains %q", payload, task, err, says)
 		}
 	}
 }

@@ -6,28 +6,28 @@ import (
 	"testing"
 )
 
-// written is an object as S3 tells of it, with its key decoded.
-type written struct {
+// s3Write describes the write of an object. Its key is not encoded.
+type s3Write struct {
 	bucket, key, version, sequencer, etag string
 	size                                  int
 }
 
-// wrapping is one of the ways on which S3's word of a new object reaches a function.
+// wrapping is one of the forms in which the report of a new object reaches a function.
 type wrapping struct {
 	name string
-	wrap func(testing.TB, written) []byte
+	wrap func(testing.TB, s3Write) []byte
 }
 
-// wrappings are all ways; the key is form-encoded on each but EventBridge's.
+// wrappings returns all wrappings. S3 form-encodes the key in all of them except EventBridge's.
 func wrappings() []wrapping {
 	return []wrapping{
 		{"EventBridge", bridge},
 		{"S3 notification", notification},
-		{"SNS in Lambda", func(t testing.TB, w written) []byte { return topicBatch(t, notification(t, w)) }},
-		{"SQS", func(t testing.TB, w written) []byte { return queueBatch(t, notification(t, w)) }},
-		{"SNS in SQS", func(t testing.TB, w written) []byte { return queueBatch(t, envelope(t, notification(t, w))) }},
-		{"SNS in SQS, raw delivery", func(t testing.TB, w written) []byte { return queueBatch(t, notification(t, w)) }},
-		{"EventBridge in SQS", func(t testing.TB, w written) []byte { return queueBatch(t, bridge(t, w)) }},
+		{"SNS in Lambda", func(t testing.TB, w s3Write) []byte { return topicBatch(t, notification(t, w)) }},
+		{"SQS", func(t testing.TB, w s3Write) []byte { return queueBatch(t, notification(t, w)) }},
+		{"SNS in SQS", func(t testing.TB, w s3Write) []byte { return queueBatch(t, envelope(t, notification(t, w))) }},
+		{"SNS in SQS, raw delivery", func(t testing.TB, w s3Write) []byte { return queueBatch(t, notification(t, w)) }},
+		{"EventBridge in SQS", func(t testing.TB, w s3Write) []byte { return queueBatch(t, bridge(t, w)) }},
 	}
 }
 
@@ -42,7 +42,8 @@ func encode(t testing.TB, v any) []byte {
 	return text
 }
 
-func bridge(t testing.TB, w written) []byte {
+// bridge returns EventBridge's Object Created event.
+func bridge(t testing.TB, w s3Write) []byte {
 	object := tree{"key": w.key, "size": w.size, "etag": w.etag, "sequencer": w.sequencer}
 	if w.version != "" {
 		object["version-id"] = w.version
@@ -54,12 +55,14 @@ func bridge(t testing.TB, w written) []byte {
 	})
 }
 
-func notification(t testing.TB, w written) []byte {
+// notification returns an S3 notification.
+func notification(t testing.TB, w s3Write) []byte {
 	return encode(t, tree{"Records": []any{record(w, url.QueryEscape(w.key))}})
 }
 
-// record is one record of a notification. S3 says ObjectCreated:Put in it, without the s3: of the documents.
-func record(w written, encodedKey string) tree {
+// record returns one record of a notification. S3 writes ObjectCreated:Put in it, without the prefix s3: that AWS's
+// documentation has.
+func record(w s3Write, encodedKey string) tree {
 	object := tree{"key": encodedKey, "size": w.size, "eTag": w.etag, "sequencer": w.sequencer}
 	if w.version != "" {
 		object["versionId"] = w.version
@@ -70,7 +73,7 @@ func record(w written, encodedKey string) tree {
 	}
 }
 
-// envelope is SNS's, as SQS gets it.
+// envelope returns a message in the envelope in which SNS sends it to SQS.
 func envelope(t testing.TB, message []byte) []byte {
 	return encode(t, tree{
 		"Type": "Notification", "MessageId": "b1a9c4d2", "TopicArn": "arn:aws:sns:eu-central-1:111122223333:landing",
@@ -79,7 +82,8 @@ func envelope(t testing.TB, message []byte) []byte {
 	})
 }
 
-// topicBatch is SNS's, as Lambda gets it: some names are written differently from the envelope's.
+// topicBatch returns a message in the payload with which SNS invokes Lambda. The case of some names differs from the
+// envelope.
 func topicBatch(t testing.TB, message []byte) []byte {
 	return encode(t, tree{"Records": []any{tree{
 		"EventSource": "aws:sns", "EventVersion": "1.0", "EventSubscriptionArn": "arn:aws:sns:eu-central-1:111122223333:landing:1",
@@ -87,7 +91,7 @@ func topicBatch(t testing.TB, message []byte) []byte {
 	}}})
 }
 
-// queueBatch is an SQS batch of the queue "requests".
+// queueBatch returns an SQS batch of the queue "requests" with one message for each body.
 func queueBatch(t testing.TB, bodies ...[]byte) []byte {
 	var records []any
 	for i, body := range bodies {
@@ -96,6 +100,7 @@ func queueBatch(t testing.TB, bodies ...[]byte) []byte {
 	return encode(t, tree{"Records": records})
 }
 
+// message returns one record of an SQS batch.
 func message(id, body string, attributes tree) tree {
 	if attributes == nil {
 		attributes = tree{}

@@ -18,15 +18,15 @@ import (
 	"modeldispatch/internal/run"
 )
 
-// reply is one answer of an ECS over HTTP.
+// reply is an HTTP answer of a fake ECS.
 type reply struct {
-	status int // 0 closes the connection instead of an answer
+	status int // 0 closes the connection without an answer
 	body   string
 }
 
-// wire is the SDK's client of an ECS that gives these answers, one a call, the last one again
-// and again. The SDK retries without waiting.
-func wire(t *testing.T, replies ...reply) *fargate.Client {
+// newClient returns a client of the SDK for a fake ECS. Each HTTP call gets the next reply, and all further
+// calls get the last one. The SDK retries without a delay.
+func newClient(t *testing.T, replies ...reply) *fargate.Client {
 	t.Helper()
 	calls := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -50,7 +50,7 @@ func wire(t *testing.T, replies ...reply) *fargate.Client {
 	}))
 }
 
-// refuses is an answer with an error of ECS.
+// refuses returns a reply with an error of ECS.
 func refuses(status int, code, message string) reply {
 	body, _ := json.Marshal(map[string]string{"__type": code, "message": message})
 	return reply{status, string(body)}
@@ -58,41 +58,43 @@ func refuses(status int, code, message string) reply {
 
 var request = json.RawMessage(`{"taskDefinition": "x:1", "clientToken": "t"}`)
 
-// TestARefusalIsIndefinite while any call that the SDK made may still start a task.
-func TestARefusalIsIndefinite(t *testing.T) {
+// TestIndefiniteRefusals checks that a refusal is indefinite if any HTTP call of the SDK may still start a
+// task.
+func TestIndefiniteRefusals(t *testing.T) {
 	t.Parallel()
 	lost, gateway := reply{}, reply{504, "<html>Gateway Timeout</html>"}
 	throttled := refuses(400, "ThrottlingException", "Rate exceeded")
+	quota := refuses(400, "ClientException", "You've reached the limit on the number of tasks")
 	failures := reply{200, `{"tasks": [], "failures": [{"reason": "RESOURCE:CPU"}]}`}
 	for name, c := range map[string]struct {
 		replies    []reply
 		class      run.Class
 		indefinite bool
 	}{
-		"throttled":                            {[]reply{throttled}, run.Throttled, false},
-		"refused":                              {[]reply{refuses(400, "InvalidParameterException", "x")}, run.Misconfigured, false},
-		"expired credentials":                  {[]reply{refuses(400, "ExpiredTokenException", "x")}, run.Throttled, false},
-		"failures":                             {[]reply{failures}, run.Capacity, false},
-		"a conflict that names no task":        {[]reply{refuses(400, "ConflictException", "x")}, run.Throttled, false},
-		"server error":                         {[]reply{refuses(500, "ServerException", "x")}, run.Throttled, true},
-		"server error with 400":                {[]reply{refuses(400, "ServerException", "x")}, run.Throttled, true},
-		"a time-out with 400":                  {[]reply{refuses(400, "RequestTimeoutException", "x")}, run.Throttled, true},
-		"a time-out of a proxy":                {[]reply{{408, "<html>"}}, run.Throttled, true},
-		"gateway":                              {[]reply{gateway}, run.Throttled, true},
-		"forbidden by a proxy":                 {[]reply{{403, "<html>"}}, run.Throttled, true},
-		"unavailable, without a word":          {[]reply{{503, ""}}, run.Throttled, true},
-		"connection lost":                      {[]reply{lost}, run.Throttled, true},
-		"an answer that cannot be read":        {[]reply{{200, `{"tasks": [`}}, run.Throttled, true},
-		"gateway, then throttled":              {[]reply{gateway, throttled}, run.Throttled, true},
-		"throttled, then connection lost":      {[]reply{throttled, lost, throttled}, run.Throttled, true},
-		"connection lost, then failures":       {[]reply{lost, failures}, run.Capacity, true},
-		"gateway, then refused":                {[]reply{gateway, refuses(400, "ClusterNotFoundException", "x")}, run.Misconfigured, true},
-		"throttled, then the quota of tasks":   {[]reply{throttled, refuses(400, "ClientException", "You've reached the limit on the number of tasks")}, run.Quota, false},
-		"throttled twice, then a server error": {[]reply{throttled, throttled, refuses(500, "ServerException", "x")}, run.Throttled, true},
+		"throttled":                            {[]reply{throttled}, run.ClassThrottled, false},
+		"refused":                              {[]reply{refuses(400, "InvalidParameterException", "x")}, run.ClassMisconfigured, false},
+		"expired credentials":                  {[]reply{refuses(400, "ExpiredTokenException", "x")}, run.ClassThrottled, false},
+		"failures[]":                           {[]reply{failures}, run.ClassCapacity, false},
+		"a conflict that names no task":        {[]reply{refuses(400, "ConflictException", "x")}, run.ClassThrottled, false},
+		"server error":                         {[]reply{refuses(500, "ServerException", "x")}, run.ClassThrottled, true},
+		"server error with 400":                {[]reply{refuses(400, "ServerException", "x")}, run.ClassThrottled, true},
+		"timeout with 400":                     {[]reply{refuses(400, "RequestTimeoutException", "x")}, run.ClassThrottled, true},
+		"timeout of a proxy":                   {[]reply{{408, "<html>"}}, run.ClassThrottled, true},
+		"gateway":                              {[]reply{gateway}, run.ClassThrottled, true},
+		"forbidden by a proxy":                 {[]reply{{403, "<html>"}}, run.ClassThrottled, true},
+		"unavailable, empty body":              {[]reply{{503, ""}}, run.ClassThrottled, true},
+		"connection lost":                      {[]reply{lost}, run.ClassThrottled, true},
+		"invalid JSON":                         {[]reply{{200, `{"tasks": [`}}, run.ClassThrottled, true},
+		"gateway, then throttled":              {[]reply{gateway, throttled}, run.ClassThrottled, true},
+		"throttled, then connection lost":      {[]reply{throttled, lost, throttled}, run.ClassThrottled, true},
+		"connection lost, then failures[]":     {[]reply{lost, failures}, run.ClassCapacity, true},
+		"gateway, then refused":                {[]reply{gateway, refuses(400, "ClusterNotFoundException", "x")}, run.ClassMisconfigured, true},
+		"throttled, then the quota of tasks":   {[]reply{throttled, quota}, run.ClassQuota, false},
+		"throttled twice, then a server error": {[]reply{throttled, throttled, refuses(500, "ServerException", "x")}, run.ClassThrottled, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got, err := wire(t, c.replies...).RunTask(t.Context(), request, time.Now().Add(time.Minute))
+			got, err := newClient(t, c.replies...).RunTask(t.Context(), request, time.Now().Add(time.Minute))
 			if err != nil || got.Refusal == nil {
 				t.Fatalf("the answer is %+v, error %v, want a refusal", got, err)
 			}
@@ -103,30 +105,31 @@ func TestARefusalIsIndefinite(t *testing.T) {
 	}
 }
 
-func TestAConflictNamesTheTask(t *testing.T) {
+func TestConflictReturnsTheTask(t *testing.T) {
 	t.Parallel()
 	const arn = "arn:aws:ecs:eu-west-1:111122223333:task/models/1"
-	got, err := wire(t, reply{400, `{"__type": "ConflictException", "message": "x", "resourceIds": ["` + arn + `"]}`}).RunTask(t.Context(), request, time.Now().Add(time.Minute))
+	conflict := reply{400, `{"__type": "ConflictException", "message": "x", "resourceIds": ["` + arn + `"]}`}
+	got, err := newClient(t, conflict).RunTask(t.Context(), request, time.Now().Add(time.Minute))
 	if err != nil || got.Refusal != nil || got.Task.ARN != arn {
 		t.Errorf("the answer is %+v, error %v; want the task %s", got, err, arn)
 	}
 }
 
-func TestACallThatWasNotSentIsDefinite(t *testing.T) {
+func TestUnsentCallIsDefinite(t *testing.T) {
 	t.Parallel()
-	got, err := wire(t, reply{500, ""}).RunTask(t.Context(), request, time.Now().Add(-time.Second))
-	if err != nil || got.Refusal == nil || got.Refusal.Class != run.Throttled || got.Indefinite {
+	got, err := newClient(t, reply{500, ""}).RunTask(t.Context(), request, time.Now().Add(-time.Second))
+	if err != nil || got.Refusal == nil || got.Refusal.Class != run.ClassThrottled || got.Indefinite {
 		t.Errorf("after the deadline the answer is %+v, error %v; want throttled, and definite", got, err)
 	}
 	down := fargate.NewClient(ecs.New(ecs.Options{Region: "eu-west-1", Credentials: aws.CredentialsProviderFunc(
 		func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, io.ErrUnexpectedEOF })}))
 	got, err = down.RunTask(t.Context(), request, time.Now().Add(time.Minute))
-	if err != nil || got.Refusal == nil || got.Refusal.Class != run.Throttled || got.Indefinite {
+	if err != nil || got.Refusal == nil || got.Refusal.Class != run.ClassThrottled || got.Indefinite {
 		t.Errorf("without credentials the answer is %+v, error %v; want throttled, and definite", got, err)
 	}
 }
 
-func TestACallOverItsDeadlineIsIndefinite(t *testing.T) {
+func TestCallPastItsDeadlineIsIndefinite(t *testing.T) {
 	t.Parallel()
 	done := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-done }))
@@ -136,7 +139,7 @@ func TestACallOverItsDeadlineIsIndefinite(t *testing.T) {
 		Region: "eu-west-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
 	}))
 	got, err := client.RunTask(t.Context(), request, time.Now().Add(50*time.Millisecond))
-	if err != nil || got.Refusal == nil || got.Refusal.Class != run.Throttled || !got.Indefinite {
+	if err != nil || got.Refusal == nil || got.Refusal.Class != run.ClassThrottled || !got.Indefinite {
 		t.Errorf("the answer is %+v, error %v; want throttled, and indefinite", got, err)
 	}
 }

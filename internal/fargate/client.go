@@ -1,6 +1,3 @@
-// Package fargate is all that is known of ECS: how RunTask is asked and what its refusals mean,
-// what a stopped task says of its end, and which sizes a Fargate task can have. One table
-// (taxonomy.go) turns ECS's texts into the classes that the rest of the program decides by.
 package fargate
 
 import (
@@ -21,7 +18,7 @@ import (
 	"modeldispatch/internal/run"
 )
 
-// API is what is used of the SDK's ECS client.
+// API lists the methods of the SDK's ECS client that Client calls.
 type API interface {
 	RunTask(context.Context, *ecs.RunTaskInput, ...func(*ecs.Options)) (*ecs.RunTaskOutput, error)
 	StopTask(context.Context, *ecs.StopTaskInput, ...func(*ecs.Options)) (*ecs.StopTaskOutput, error)
@@ -30,23 +27,24 @@ type API interface {
 	DescribeTaskDefinition(context.Context, *ecs.DescribeTaskDefinitionInput, ...func(*ecs.Options)) (*ecs.DescribeTaskDefinitionOutput, error)
 }
 
-// Client launches, stops and looks at tasks.
+// Client launches, stops, describes and lists tasks.
 type Client struct{ api API }
 
-// NewClient makes a client over the SDK's.
+// NewClient returns a client that calls the SDK's client.
 func NewClient(api API) *Client { return &Client{api} }
 
-// Answer is what RunTask said: a task, or why there is none.
+// Answer is the result of RunTask: either a task or a refusal.
 type Answer struct {
-	Task    *event.Task
-	Refusal *run.Outcome
-	// Indefinite goes with a refusal. Of the calls that the SDK made one at least was not answered,
-	// or with 5xx: ECS may be at work on it, and a task with its token may still appear.
+	Task    *event.Task  // the task that ECS started; nil after a refusal
+	Refusal *run.Outcome // the reason why RunTask returned no task; nil if there is one
+	// Indefinite is set only with a refusal. At least one of the SDK's calls got no answer, or a 5xx
+	// answer. ECS may still be processing it, so a task with the same client token may still appear.
 	Indefinite bool
 }
 
-// RunTask sends a stored request, byte for byte as it was stored, the SDK's own retries included
-// before the deadline. Every way to fail is an answer.
+// RunTask sends a stored RunTask request without a change. The SDK may retry the call until the
+// deadline. A failure of RunTask is a refusal in the Answer, not an error. The error is not nil only if
+// the stored request is not valid JSON, or if RunTask failed after the end of ctx.
 func (c *Client) RunTask(ctx context.Context, request json.RawMessage, deadline time.Time) (Answer, error) {
 	var in ecs.RunTaskInput
 	if err := json.Unmarshal(request, &in); err != nil {
@@ -59,33 +57,33 @@ func (c *Client) RunTask(ctx context.Context, request json.RawMessage, deadline 
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return Answer{}, fmt.Errorf("calling RunTask: %w", ctx.Err())
-	case len(conflict(err)) > 0:
-		return Answer{Task: &event.Task{ARN: conflict(err)[0], ClusterARN: aws.ToString(in.Cluster)}}, nil
+	case len(conflictTasks(err)) > 0:
+		return Answer{Task: &event.Task{ARN: conflictTasks(err)[0], ClusterARN: aws.ToString(in.Cluster)}}, nil
 	case err != nil:
-		o := refusal(err)
+		o := refusalFromError(err)
 		return Answer{Refusal: &o, Indefinite: calls.indefinite}, nil
 	case len(out.Tasks) == 0:
-		o := failed(out.Failures)
+		o := refusalFromFailures(out.Failures)
 		return Answer{Refusal: &o, Indefinite: calls.indefinite}, nil
 	}
-	t := task(out.Tasks[0])
+	t := convertTask(out.Tasks[0])
 	return Answer{Task: &t}, nil
 }
 
-// clusterOf is the cluster of a task, from its ARN (…:task/CLUSTER/ID): the deployment may have
-// moved to another cluster since it was launched.
+// clusterOf returns the cluster of a task from its ARN (…:task/CLUSTER/ID). It does not use the cluster of
+// the deployment, because the deployment may have moved to another cluster since the launch.
 func clusterOf(arn string) *string {
 	parts := strings.Split(arn, "/")
 	if len(parts) < 3 {
-		return nil // an ARN of the short form, which only tasks of the default cluster still have
+		return nil // an ARN in the short form: only tasks of the default cluster still have one
 	}
 	return &parts[1]
 }
 
-// ErrMissing says that ECS does not know a task, or does not know it yet.
+// ErrMissing reports that ECS does not know a task, or does not know it yet.
 var ErrMissing = errors.New("ECS does not know the task")
 
-// StopTask tells ECS to stop a task. ErrMissing when it does not know it.
+// StopTask tells ECS to stop a task. It returns ErrMissing if ECS does not know the task.
 func (c *Client) StopTask(ctx context.Context, arn, reason string) error {
 	_, err := c.api.StopTask(ctx, &ecs.StopTaskInput{Cluster: clusterOf(arn), Task: &arn, Reason: &reason})
 	var unknown *types.InvalidParameterException
@@ -98,16 +96,17 @@ func (c *Client) StopTask(ctx context.Context, arn, reason string) error {
 	return nil
 }
 
-// Described is what ECS says of a task.
+// Described is the result of DescribeTasks for one task.
 type Described struct {
 	Task event.Task
-	Err  error // ErrMissing where ECS does not know it
+	Err  error // ErrMissing if ECS does not know the task; another error if the call failed
 }
 
-// describable is how many tasks one call describes.
-const describable = 100
+// maxDescribed is the maximum number of tasks in one call of DescribeTasks.
+const maxDescribed = 100
 
-// DescribeTasks looks at tasks, by ARN; those of one cluster together.
+// DescribeTasks describes tasks and returns one result for each ARN. It calls ECS once for up to 100 tasks
+// of one cluster. If a call fails, the tasks of that call have an error, and the others do not.
 func (c *Client) DescribeTasks(ctx context.Context, arns ...string) map[string]Described {
 	clusters := map[string][]string{}
 	for _, arn := range arns {
@@ -115,14 +114,15 @@ func (c *Client) DescribeTasks(ctx context.Context, arns ...string) map[string]D
 		clusters[cluster] = append(clusters[cluster], arn)
 	}
 	all := map[string]Described{}
-	for _, of := range clusters {
-		for some := range slices.Chunk(of, describable) {
-			c.describe(ctx, some, all)
+	for _, arns := range clusters {
+		for chunk := range slices.Chunk(arns, maxDescribed) {
+			c.describe(ctx, chunk, all)
 		}
 	}
 	return all
 }
 
+// describe describes tasks of one cluster with one call, and adds the results to all.
 func (c *Client) describe(ctx context.Context, arns []string, all map[string]Described) {
 	out, err := c.api.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: clusterOf(arns[0]), Tasks: arns})
 	for _, arn := range arns {
@@ -137,28 +137,29 @@ func (c *Client) describe(ctx context.Context, arns []string, all map[string]Des
 		}
 	}
 	for _, t := range out.Tasks {
-		all[aws.ToString(t.TaskArn)] = Described{Task: task(t)}
+		all[aws.ToString(t.TaskArn)] = Described{Task: convertTask(t)}
 	}
 }
 
-// ListTasks gives the tasks with a mark whose desired status is RUNNING: stopping ones are hidden.
+// ListTasks returns the ARNs of the tasks with this startedBy whose desired status is RUNNING. ECS omits
+// tasks that are stopping.
 func (c *Client) ListTasks(ctx context.Context, cluster, startedBy string) ([]string, error) {
 	out, err := c.api.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &cluster, StartedBy: &startedBy})
 	if err != nil {
-		return nil, fmt.Errorf("listing the tasks of %s: %w", startedBy, err)
+		return nil, fmt.Errorf("listing the tasks started by %s: %w", startedBy, err)
 	}
 	return out.TaskArns, nil
 }
 
-// Definition is what a launch needs to know of a task definition.
+// Definition holds the facts about a task definition that a launch depends on.
 type Definition struct {
-	ARN    string // of the revision
-	Limit  int    // hard memory limit of the container in MiB; 0 is none
-	AWSVPC bool   // its networkMode: its tasks need a network configuration, and others must have none
+	ARN                string // the ARN of the revision
+	ContainerMemoryMiB int    // the hard memory limit of the model's container; 0 means no limit
+	AWSVPC             bool   // the networkMode is awsvpc: only then the request has a network configuration
 }
 
-// Definition resolves a family to its latest active revision. A family that ECS does not
-// have stays as it is: RunTask then refuses it, and its answer is the one that is kept.
+// Definition resolves a family to its latest active revision. If ECS does not know the family, Definition
+// returns the family itself as the ARN. RunTask then refuses the launch, and the run keeps that refusal.
 func (c *Client) Definition(ctx context.Context, family, container string) (Definition, error) {
 	out, err := c.api.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: &family})
 	var unknown *types.ClientException
@@ -168,17 +169,20 @@ func (c *Client) Definition(ctx context.Context, family, container string) (Defi
 	if err != nil {
 		return Definition{}, fmt.Errorf("resolving task definition %s: %w", family, err)
 	}
-	d := Definition{ARN: aws.ToString(out.TaskDefinition.TaskDefinitionArn), AWSVPC: out.TaskDefinition.NetworkMode == types.NetworkModeAwsvpc}
-	for _, one := range out.TaskDefinition.ContainerDefinitions {
-		if aws.ToString(one.Name) == container {
-			d.Limit = int(aws.ToInt32(one.Memory))
+	d := Definition{
+		ARN:    aws.ToString(out.TaskDefinition.TaskDefinitionArn),
+		AWSVPC: out.TaskDefinition.NetworkMode == types.NetworkModeAwsvpc,
+	}
+	for _, c := range out.TaskDefinition.ContainerDefinitions {
+		if aws.ToString(c.Name) == container {
+			d.ContainerMemoryMiB = int(aws.ToInt32(c.Memory))
 		}
 	}
 	return d, nil
 }
 
-// task turns the API's form of a task into the event's.
-func task(t types.Task) event.Task {
+// convertTask converts a task of the API to a task of an event.
+func convertTask(t types.Task) event.Task {
 	out := event.Task{
 		ARN: aws.ToString(t.TaskArn), ClusterARN: aws.ToString(t.ClusterArn), DefinitionARN: aws.ToString(t.TaskDefinitionArn),
 		StartedBy: aws.ToString(t.StartedBy), LastStatus: aws.ToString(t.LastStatus), DesiredStatus: aws.ToString(t.DesiredStatus),
@@ -188,7 +192,11 @@ func task(t types.Task) event.Task {
 		CreatedAt: aws.ToTime(t.CreatedAt), StartedAt: aws.ToTime(t.StartedAt), StoppedAt: aws.ToTime(t.StoppedAt),
 	}
 	for _, c := range t.Containers {
-		container := event.Container{Name: aws.ToString(c.Name), LastStatus: aws.ToString(c.LastStatus), Reason: aws.ToString(c.Reason)}
+		container := event.Container{
+			Name:       aws.ToString(c.Name),
+			LastStatus: aws.ToString(c.LastStatus),
+			Reason:     aws.ToString(c.Reason),
+		}
 		if c.ExitCode != nil {
 			code := int(*c.ExitCode)
 			container.ExitCode = &code

@@ -14,13 +14,15 @@ import (
 	"modeldispatch/internal/fargate"
 )
 
-// describer is an ECS whose tasks end with how they are found.
+// describer is a fake ECS. The end of an ARN decides the answer for the task.
 type describer struct {
 	fargate.API
-	calls []int // how many tasks each call described
+	calls []int // the number of tasks in each call
 }
 
-func (d *describer) DescribeTasks(_ context.Context, in *ecs.DescribeTasksInput, _ ...func(*ecs.Options)) (*ecs.DescribeTasksOutput, error) {
+func (d *describer) DescribeTasks(
+	_ context.Context, in *ecs.DescribeTasksInput, _ ...func(*ecs.Options),
+) (*ecs.DescribeTasksOutput, error) {
 	d.calls = append(d.calls, len(in.Tasks))
 	if *in.Cluster == "gone" {
 		return nil, errors.New("ClusterNotFoundException")
@@ -52,7 +54,7 @@ func TestTasksOfAClusterAreDescribedTogether(t *testing.T) {
 	api := &describer{}
 	all := fargate.NewClient(api).DescribeTasks(t.Context(), arns...)
 	if len(api.calls) != 4 {
-		t.Errorf("%d tasks of two clusters were described in calls of %v, want 4 calls of at most 100", len(arns), api.calls)
+		t.Errorf("DescribeTasks of %d tasks in two clusters made calls with %v tasks, want 4 calls of at most 100", len(arns), api.calls)
 	}
 	for _, arn := range arns {
 		got := all[arn]
@@ -63,43 +65,48 @@ func TestTasksOfAClusterAreDescribedTogether(t *testing.T) {
 			}
 		case strings.HasSuffix(arn, "-odd"), strings.HasSuffix(arn, "/y"):
 			if got.Err == nil || errors.Is(got.Err, fargate.ErrMissing) {
-				t.Errorf("%s: %v, want another error than ErrMissing", arn, got.Err)
+				t.Errorf("%s: %v, want an error other than ErrMissing", arn, got.Err)
 			}
 		case got.Err != nil || got.Task.ARN != arn:
-			t.Errorf("%s: %+v", arn, got)
+			t.Errorf("%s: %+v, want the task", arn, got)
 		}
 	}
 }
 
-// definer is an ECS that has one task definition.
+// definer is a fake ECS with one task definition.
 type definer struct {
 	fargate.API
 	mode types.NetworkMode
 }
 
-func (d definer) DescribeTaskDefinition(_ context.Context, in *ecs.DescribeTaskDefinitionInput, _ ...func(*ecs.Options)) (*ecs.DescribeTaskDefinitionOutput, error) {
+func (d definer) DescribeTaskDefinition(
+	_ context.Context, in *ecs.DescribeTaskDefinitionInput, _ ...func(*ecs.Options),
+) (*ecs.DescribeTaskDefinitionOutput, error) {
 	if *in.TaskDefinition != "sales" {
 		return nil, &types.ClientException{Message: aws.String("Unable to describe task definition.")}
 	}
 	return &ecs.DescribeTaskDefinitionOutput{TaskDefinition: &types.TaskDefinition{
 		TaskDefinitionArn: aws.String("sales:7"), NetworkMode: d.mode,
-		ContainerDefinitions: []types.ContainerDefinition{{Name: aws.String("sidecar"), Memory: aws.Int32(1)}, {Name: aws.String("model"), Memory: aws.Int32(900)}},
+		ContainerDefinitions: []types.ContainerDefinition{
+			{Name: aws.String("sidecar"), Memory: aws.Int32(1)},
+			{Name: aws.String("model"), Memory: aws.Int32(900)},
+		},
 	}}, nil
 }
 
-func TestADefinitionIsResolved(t *testing.T) {
+func TestDefinition(t *testing.T) {
 	t.Parallel()
 	for mode, want := range map[types.NetworkMode]fargate.Definition{
-		types.NetworkModeAwsvpc: {ARN: "sales:7", Limit: 900, AWSVPC: true},
-		types.NetworkModeBridge: {ARN: "sales:7", Limit: 900},
-		"":                      {ARN: "sales:7", Limit: 900}, // which is bridge
+		types.NetworkModeAwsvpc: {ARN: "sales:7", ContainerMemoryMiB: 900, AWSVPC: true},
+		types.NetworkModeBridge: {ARN: "sales:7", ContainerMemoryMiB: 900},
+		"":                      {ARN: "sales:7", ContainerMemoryMiB: 900}, // the default networkMode is bridge
 	} {
 		client := fargate.NewClient(definer{mode: mode})
 		if got, err := client.Definition(t.Context(), "sales", "model"); err != nil || got != want {
 			t.Errorf("networkMode %q: %+v, error %v; want %+v", mode, got, err, want)
 		}
 		if got, err := client.Definition(t.Context(), "other", "model"); err != nil || got != (fargate.Definition{ARN: "other"}) {
-			t.Errorf("a family that is not there: %+v, error %v; want its name", got, err)
+			t.Errorf("an unknown family: %+v, error %v; want its name as the ARN", got, err)
 		}
 	}
 }

@@ -15,41 +15,44 @@ import (
 	"modeldispatch/internal/run"
 )
 
-// refusal is the class of a RunTask error. What was not answered, or answered with 5xx, may have
-// started a task: it is Throttled, whose next call has the same token.
-func refusal(err error) run.Outcome {
+// refusalFromError returns the outcome of a RunTask error. A call without an answer, or with a 5xx answer,
+// may have started a task. Its class is therefore ClassThrottled: the next call has the same client token.
+func refusalFromError(err error) run.Outcome {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
-		return run.Outcome{Class: run.Throttled, Detail: "no answer from RunTask: " + err.Error()}
+		return run.Outcome{Class: run.ClassThrottled, Detail: "no answer from RunTask: " + err.Error()}
 	}
 	text := api.ErrorCode() + ": " + api.ErrorMessage()
-	if indefinite(err) {
-		return run.Outcome{Class: run.Throttled, Detail: text}
+	if isIndefinite(err) {
+		return run.Outcome{Class: run.ClassThrottled, Detail: text}
 	}
 	switch o := classify(text); o.Class {
-	case run.Throttled, run.Quota, run.Capacity:
+	case run.ClassThrottled, run.ClassQuota, run.ClassCapacity:
 		return o
 	}
-	return run.Outcome{Class: run.Misconfigured, Detail: text, Permanent: true}
+	return run.Outcome{Class: run.ClassMisconfigured, Detail: text, Permanent: true}
 }
 
-// calls are those that the SDK makes for one RunTask, with the same token.
+// calls observes the HTTP calls that the SDK makes for one RunTask, all with the same client token.
 type calls struct{ indefinite bool }
 
-// watch looks at the end of each call that was sent, inside the SDK's retries: their last error
-// alone would hide a 504 behind the ThrottlingException that came after it.
+// watch adds a middleware that checks the result of each call inside the SDK's retries. The error after
+// the retries is not enough: it can be a ThrottlingException that hides an earlier 504.
 func (c *calls) watch(s *middleware.Stack) error {
-	return s.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RunTaskCalls",
-		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
-			out, metadata, err := next.HandleDeserialize(ctx, in)
-			c.indefinite = c.indefinite || err != nil && indefinite(err)
-			return out, metadata, err
-		}), middleware.Before)
+	check := func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+		middleware.DeserializeOutput, middleware.Metadata, error,
+	) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		c.indefinite = c.indefinite || err != nil && isIndefinite(err)
+		return out, metadata, err
+	}
+	return s.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RunTaskCalls", check), middleware.Before)
 }
 
-// indefinite says that a call with this error may still start a task. Only an answer of ECS itself
-// with 4xx means that it has not accepted the call, and what is no JSON is somebody else's.
-func indefinite(err error) bool {
+// isIndefinite reports whether a call with this error may still start a task. Only a 4xx answer from ECS
+// itself shows that ECS did not accept the call, unless it is a ServerException or a request timeout. An
+// answer that is not JSON (UnknownError in the SDK) comes from a proxy or a gateway.
+func isIndefinite(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return true
@@ -62,26 +65,28 @@ func indefinite(err error) bool {
 	return errors.As(err, &answer) && answer.HTTPStatusCode() >= http.StatusInternalServerError
 }
 
-// failed is the class of the failures[] of an answer that started nothing.
-func failed(failures []types.Failure) run.Outcome {
+// refusalFromFailures returns the outcome of an answer without a task. It uses the first of its failures[].
+func refusalFromFailures(failures []types.Failure) run.Outcome {
 	if len(failures) == 0 {
-		return run.Outcome{Class: run.Unknown, Detail: "RunTask answered with neither a task nor a failure"}
+		return run.Outcome{Class: run.ClassUnknown, Detail: "RunTask returned no task and no failure"}
 	}
 	f := failures[0]
 	o := classify(aws.ToString(f.Reason), aws.ToString(f.Detail))
 	text := strings.TrimSpace(aws.ToString(f.Reason) + " " + aws.ToString(f.Detail))
 	o.Detail = text
-	if o.Class == run.Throttled { // failures[] are an answer: nothing was started, so the token is used up
-		o.Class = run.Capacity
+	if o.Class == run.ClassThrottled {
+		// RunTask has answered. A call with the same client token would get the same answer again.
+		o.Class = run.ClassCapacity
 	}
-	if o.Class == run.Unknown {
-		o.Detail = fmt.Sprintf("RunTask started nothing: %q", text)
+	if o.Class == run.ClassUnknown {
+		o.Detail = fmt.Sprintf("RunTask started no task: %q", text)
 	}
 	return o
 }
 
-// conflict gives the tasks that an earlier request with the same token has started.
-func conflict(err error) []string {
+// conflictTasks returns the ARNs of the tasks that an earlier call with the same client token started. It
+// returns nil if the error is not a ConflictException.
+func conflictTasks(err error) []string {
 	var c *types.ConflictException
 	if errors.As(err, &c) {
 		return c.ResourceIds

@@ -13,11 +13,11 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// MaxOverrides is how many characters the overrides of one request may have. ECS allows 8,192
-// of its own serialisation, which is larger than ours.
+// MaxOverrides is the maximum length of the overrides in one request, in bytes of our JSON. ECS allows
+// 8,192 characters in its own serialization, which is longer than ours.
 const MaxOverrides = 7500
 
-// Placement is where the tasks of a deployment run.
+// Placement holds the cluster and the network in which the tasks of a deployment run.
 type Placement struct {
 	Cluster        string
 	Subnets        []string
@@ -25,8 +25,8 @@ type Placement struct {
 	AssignPublicIP bool
 }
 
-// Request is a RunTask request in the form in which it goes over the wire, which is also what
-// `aws ecs run-task --cli-input-json` reads.
+// Request is a RunTask request. Its JSON is the body of the API call, and also the input of
+// `aws ecs run-task --cli-input-json`.
 type Request struct {
 	Cluster                  string                `json:"cluster,omitempty"`
 	TaskDefinition           string                `json:"taskDefinition"`
@@ -41,13 +41,13 @@ type Request struct {
 	Tags                     []Tag                 `json:"tags,omitempty"`
 }
 
-// CapacityProvider is one item of a capacity provider strategy.
+// CapacityProvider is an item of a capacity provider strategy.
 type CapacityProvider struct {
 	CapacityProvider string `json:"capacityProvider"`
 	Weight           int    `json:"weight"`
 }
 
-// NetworkConfiguration is the network of an awsvpc task.
+// NetworkConfiguration is the network configuration of a task with networkMode awsvpc.
 type NetworkConfiguration struct {
 	AwsvpcConfiguration Awsvpc `json:"awsvpcConfiguration"`
 }
@@ -80,26 +80,26 @@ type Tag struct {
 	Value string `json:"value"`
 }
 
-// Launch is what a request is made of besides the rendered task.
+// Launch holds the facts about an attempt that NewRequest adds to the rendered task of the model.
 type Launch struct {
-	Deployment string
-	Run        string
-	Attempt    int
-	Definition string // the pinned revision; "" leaves the task's family
-	AWSVPC     bool   // the definition's networkMode, which on Fargate it is always
-	Capacity   model.Capacity
-	Placement  Placement
-	Size       model.Size // replaces the task's, after it ran out of memory
-	Limit      int        // the container's hard memory limit that goes with Size, in MiB; 0 is none
+	Deployment         string
+	Run                string
+	Attempt            int
+	Definition         string // the pinned revision; "" means the family of the rendered task
+	AWSVPC             bool   // the networkMode of the definition is awsvpc; on Fargate it always is
+	Capacity           model.Capacity
+	Placement          Placement
+	Size               model.Size // replaces the size of the task after it ran out of memory; zero keeps it
+	ContainerMemoryMiB int        // the hard memory limit of the container that goes with Size; 0 means no limit
 }
 
-// NewRequest is the RunTask request of one attempt. It depends on nothing but its arguments, so
-// that it can be shown before it is ever sent.
+// NewRequest returns the RunTask request of one attempt. The result depends only on the arguments, so the
+// program can show a request before it sends one.
 func NewRequest(t model.Rendered, l Launch) Request {
 	r := Request{
 		Cluster: l.Placement.Cluster, TaskDefinition: l.Definition, Count: 1,
 		StartedBy:            StartedBy(l.Deployment, l.Run, l.Attempt),
-		ClientToken:          token(l.Deployment, l.Run, l.Attempt),
+		ClientToken:          clientToken(l.Deployment, l.Run, l.Attempt),
 		EnableECSManagedTags: true,
 		Tags:                 tags(t.Tags, l.Deployment),
 		Overrides:            overrides(t, l),
@@ -109,7 +109,7 @@ func NewRequest(t model.Rendered, l Launch) Request {
 	}
 	awsvpc, public := true, l.Placement.AssignPublicIP
 	switch l.Capacity {
-	case model.EC2, model.External: // "Assign public IP is not supported for this launch type"
+	case model.EC2, model.External: // ECS: "Assign public IP is not supported for this launch type"
 		r.LaunchType, awsvpc, public = strings.ToUpper(string(l.Capacity)), l.AWSVPC, false
 	case model.Spot:
 		r.CapacityProviderStrategy = []CapacityProvider{{"FARGATE_SPOT", 1}}
@@ -122,12 +122,13 @@ func NewRequest(t model.Rendered, l Launch) Request {
 	return r
 }
 
+// overrides returns the overrides of the model's container and of the size of the task.
 func overrides(t model.Rendered, l Launch) Overrides {
 	environment := append(slices.Clone(t.Environment), model.EnvironmentPair{Name: "RUN_ATTEMPT", Value: strconv.Itoa(l.Attempt)})
 	container := ContainerOverride{Name: t.Container, Command: t.Command, Environment: environment}
 	size := model.Size{CPU: t.CPU, Memory: t.Memory}
 	if l.Size.Memory > 0 {
-		size, container.Memory = l.Size, l.Limit
+		size, container.Memory = l.Size, l.ContainerMemoryMiB
 	}
 	o := Overrides{ContainerOverrides: []ContainerOverride{container}}
 	if size.CPU > 0 {
@@ -139,6 +140,7 @@ func overrides(t model.Rendered, l Launch) Overrides {
 	return o
 }
 
+// network returns the network configuration of an awsvpc task.
 func (p Placement) network(public bool) *NetworkConfiguration {
 	assign := "DISABLED"
 	if public {
@@ -147,6 +149,7 @@ func (p Placement) network(public bool) *NetworkConfiguration {
 	return &NetworkConfiguration{Awsvpc{Subnets: p.Subnets, SecurityGroups: p.SecurityGroups, AssignPublicIP: assign}}
 }
 
+// tags returns the tags of a task: the deployment, then the model's own tags in order of their keys.
 func tags(own map[string]string, deployment string) []Tag {
 	all := []Tag{{"modeldispatch", deployment}}
 	for _, key := range slices.Sorted(maps.Keys(own)) {
@@ -155,33 +158,36 @@ func tags(own map[string]string, deployment string) []Tag {
 	return all
 }
 
-// Check says why ECS would refuse the request for its size, and what would be right.
+// Check returns an error if ECS would refuse the request because its overrides are too long. The error
+// names the remedy.
 func (r Request) Check() error {
 	text, err := json.Marshal(r.Overrides)
 	if err != nil {
 		return err
 	}
 	if len(text) > MaxOverrides {
-		return fmt.Errorf("the inputs make a container override of %d characters, and ECS takes about %d: declare large inputs with `as: file`", len(text), MaxOverrides)
+		return fmt.Errorf("the inputs make a container override of %d characters, but ECS allows about %d: declare large inputs with `as: file`",
+			len(text), MaxOverrides)
 	}
 	return nil
 }
 
-// StartedBy marks the tasks of an attempt. The completion rule of a deployment filters on its part.
+// StartedBy returns the startedBy of the tasks of an attempt: DEPLOYMENT/RUN/ATTEMPT. The completion rule
+// of a deployment filters on the first part.
 func StartedBy(deployment, run string, attempt int) string {
 	return fmt.Sprintf("%s/%s/%d", deployment, run, attempt)
 }
 
-// ParseStartedBy reads a text that StartedBy returned for this deployment. It reports false for every other text, such as one
-// with an attempt 01.
-func ParseStartedBy(deployment, mark string) (run string, attempt int, ok bool) {
-	run, number, _ := strings.Cut(strings.TrimPrefix(mark, deployment+"/"), "/")
+// ParseStartedBy reads a text that StartedBy returned for this deployment. It reports false for every other
+// text, for example one with the attempt 01.
+func ParseStartedBy(deployment, startedBy string) (run string, attempt int, ok bool) {
+	run, number, _ := strings.Cut(strings.TrimPrefix(startedBy, deployment+"/"), "/")
 	attempt, err := strconv.Atoi(number)
-	return run, attempt, err == nil && run != "" && attempt > 0 && StartedBy(deployment, run, attempt) == mark
+	return run, attempt, err == nil && run != "" && attempt > 0 && StartedBy(deployment, run, attempt) == startedBy
 }
 
-// token is the clientToken of an attempt: 64 hexadecimal characters, which is what ECS allows.
-func token(deployment, run string, attempt int) string {
+// clientToken returns the client token of an attempt: 64 hexadecimal characters, the maximum length in ECS.
+func clientToken(deployment, run string, attempt int) string {
 	sum := sha256.Sum256([]byte(StartedBy(deployment, run, attempt)))
 	return hex.EncodeToString(sum[:])
 }

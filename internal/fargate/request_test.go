@@ -13,7 +13,8 @@ import (
 
 var rendered = model.Rendered{
 	Family: "modeldispatch-sales-forecast", Container: "model", CPU: 1024, Memory: 4096, Command: []string{"forecast.R"},
-	Environment: []model.EnvironmentPair{{Name: "RUN_ID", Value: "sales-forecast-5kq2m7x4ab3c"}}, Tags: map[string]string{"model": "sales-forecast"},
+	Environment: []model.EnvironmentPair{{Name: "RUN_ID", Value: "sales-forecast-5kq2m7x4ab3c"}},
+	Tags:        map[string]string{"model": "sales-forecast"},
 }
 
 var launch = fargate.Launch{
@@ -42,54 +43,57 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-func TestRequestKeepsTheRulesOfECS(t *testing.T) {
+func TestRequestFollowsTheRulesOfECS(t *testing.T) {
 	t.Parallel()
 	long := launch
 	long.Deployment, long.Run = strings.Repeat("d", 40), strings.Repeat("m", 40)+"-5kq2m7x4ab3c"
 	r := fargate.NewRequest(rendered, long)
 	if !regexp.MustCompile(`^[A-Za-z0-9/_-]{1,128}$`).MatchString(r.StartedBy) {
-		t.Errorf("startedBy %q", r.StartedBy)
+		t.Errorf("startedBy %q is not valid in ECS", r.StartedBy)
 	}
 	if !regexp.MustCompile(`^[!-~]{1,64}$`).MatchString(r.ClientToken) {
-		t.Errorf("clientToken %q", r.ClientToken)
+		t.Errorf("clientToken %q is not valid in ECS", r.ClientToken)
 	}
 	other := long
 	other.Attempt++
 	if fargate.NewRequest(rendered, other).ClientToken == r.ClientToken {
-		t.Error("two attempts have one token")
+		t.Error("two attempts have the same client token")
 	}
 	if again := fargate.NewRequest(rendered, long); again.ClientToken != r.ClientToken {
-		t.Error("one attempt has two tokens")
+		t.Error("two requests of one attempt have different client tokens")
 	}
 }
 
 func TestCapacities(t *testing.T) {
 	t.Parallel()
-	for capacity, want := range map[model.Capacity]string{model.OnDemand: "FARGATE", model.Spot: "", model.EC2: "EC2", model.External: "EXTERNAL"} {
+	launchTypes := map[model.Capacity]string{
+		model.OnDemand: "FARGATE", model.Spot: "", model.EC2: "EC2", model.External: "EXTERNAL",
+	}
+	for capacity, want := range launchTypes {
 		for _, awsvpc := range []bool{false, true} {
 			l := launch
 			l.Capacity, l.AWSVPC, l.Placement.AssignPublicIP = capacity, awsvpc, true
 			r := fargate.NewRequest(rendered, l)
-			fargates := capacity == model.OnDemand || capacity == model.Spot
+			isFargate := capacity == model.OnDemand || capacity == model.Spot
 			if r.LaunchType != want || (want == "") != (len(r.CapacityProviderStrategy) == 1) {
-				t.Errorf("%s: launch type %q, strategy %v", capacity, r.LaunchType, r.CapacityProviderStrategy)
+				t.Errorf("%s: launch type %q, capacity provider strategy %v", capacity, r.LaunchType, r.CapacityProviderStrategy)
 			}
-			if network := awsvpc || fargates; (r.NetworkConfiguration != nil) != network {
-				t.Errorf("%s, awsvpc %t: network configuration %v, want one: %t", capacity, awsvpc, r.NetworkConfiguration, network)
+			if network := awsvpc || isFargate; (r.NetworkConfiguration != nil) != network {
+				t.Errorf("%s, awsvpc %t: network configuration is %v, want one: %t", capacity, awsvpc, r.NetworkConfiguration, network)
 			}
-			if n := r.NetworkConfiguration; n != nil && (n.AwsvpcConfiguration.AssignPublicIP == "ENABLED") != fargates {
-				t.Errorf("%s: assignPublicIp is %s, which only Fargate knows", capacity, n.AwsvpcConfiguration.AssignPublicIP)
+			if n := r.NetworkConfiguration; n != nil && (n.AwsvpcConfiguration.AssignPublicIP == "ENABLED") != isFargate {
+				t.Errorf("%s: assignPublicIp is %s, want ENABLED only on Fargate", capacity, n.AwsvpcConfiguration.AssignPublicIP)
 			}
 		}
 	}
 }
 
-func TestARequestThatIsTooLongNamesTheRemedy(t *testing.T) {
+func TestCheckOfALongRequestSuggestsAsFile(t *testing.T) {
 	t.Parallel()
 	big := rendered
 	big.Environment = []model.EnvironmentPair{{Name: "INPUT_ROWS", Value: strings.Repeat("x", fargate.MaxOverrides)}}
 	if err := fargate.NewRequest(big, launch).Check(); err == nil || !strings.Contains(err.Error(), "as: file") {
-		t.Errorf("error is %v", err)
+		t.Errorf("the error is %v, want one that suggests as: file", err)
 	}
 	if err := fargate.NewRequest(rendered, launch).Check(); err != nil {
 		t.Error(err)
@@ -98,7 +102,7 @@ func TestARequestThatIsTooLongNamesTheRemedy(t *testing.T) {
 
 func TestParseStartedBy(t *testing.T) {
 	t.Parallel()
-	for mark, ours := range map[string]bool{
+	for startedBy, ours := range map[string]bool{
 		"models/sales-forecast-5kq2m7x4ab3c/1": true,
 		"models-dev/sales-forecast-5kq2/1":     false,
 		"ecs-svc/123":                          false,
@@ -111,9 +115,9 @@ func TestParseStartedBy(t *testing.T) {
 		"models//1":                            false,
 		"":                                     false,
 	} {
-		run, attempt, ok := fargate.ParseStartedBy("models", mark)
-		if ok != ours || ok && fargate.StartedBy("models", run, attempt) != mark {
-			t.Errorf("%q: %q %d %t", mark, run, attempt, ok)
+		run, attempt, ok := fargate.ParseStartedBy("models", startedBy)
+		if ok != ours || ok && fargate.StartedBy("models", run, attempt) != startedBy {
+			t.Errorf("ParseStartedBy(%q) = %q, %d, %t", startedBy, run, attempt, ok)
 		}
 	}
 }

@@ -19,7 +19,7 @@ func TestValidSize(t *testing.T) {
 	}
 	for _, test := range tests {
 		if got := fargate.ValidSize(test.cpu, test.memory); got != test.want {
-			t.Errorf("ValidSize(%d, %d) = %t", test.cpu, test.memory, got)
+			t.Errorf("ValidSize(%d, %d) = %t, want %t", test.cpu, test.memory, got, test.want)
 		}
 	}
 	if n := len(fargate.Sizes()); n != 74 {
@@ -27,19 +27,23 @@ func TestValidSize(t *testing.T) {
 	}
 }
 
-// TestNext climbs as far as the limit: more memory first, more CPU only where it must be.
-func TestNext(t *testing.T) {
+// TestNextSize increases a size step by step up to the limit. The CPU units increase only if no size with more
+// memory has the same number of them.
+func TestNextSize(t *testing.T) {
 	t.Parallel()
 	size := model.Size{CPU: 256, Memory: 1024}
-	want := []model.Size{{CPU: 256, Memory: 2048}, {CPU: 512, Memory: 3072}, {CPU: 512, Memory: 4096}, {CPU: 1024, Memory: 5120}, {CPU: 1024, Memory: 6144}}
+	want := []model.Size{
+		{CPU: 256, Memory: 2048}, {CPU: 512, Memory: 3072}, {CPU: 512, Memory: 4096},
+		{CPU: 1024, Memory: 5120}, {CPU: 1024, Memory: 6144},
+	}
 	for _, next := range want {
-		got, ok := fargate.Next(size, 6144)
+		got, ok := fargate.NextSize(size, 6144)
 		if !ok || got != next {
-			t.Fatalf("Next(%d, %d) = %v, %t, want %v", size.CPU, size.Memory, got, ok, next)
+			t.Fatalf("NextSize(%d, %d) = %v, %t, want %v", size.CPU, size.Memory, got, ok, next)
 		}
 		size = got
 	}
-	if got, ok := fargate.Next(size, 6144); ok {
-		t.Errorf("at the limit there is still %v", got)
+	if got, ok := fargate.NextSize(size, 6144); ok {
+		t.Errorf("NextSize returns %v, which is above the limit", got)
 	}
 }

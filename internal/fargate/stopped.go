@@ -11,55 +11,63 @@ import (
 	"modeldispatch/internal/run"
 )
 
-// Outcome is why a stopped task ended, as far as ECS says. container is the one that is the
-// model. Whether the outputs are there is not known here: OK means exit code 0.
+// Outcome returns the outcome of a stopped task from the facts that ECS reports. The container argument
+// names the model's container. Outcome does not check the outputs: ClassSucceeded means only that the
+// model's container exited with 0.
 func Outcome(t event.Task, container string) run.Outcome {
-	main := find(t.Containers, container)
+	main := findContainer(t.Containers, container)
 	code := (*int)(nil)
 	if main != nil {
 		code = main.ExitCode
 	}
-	o := outcome(t, main)
+	o := classifyStopped(t, main)
 	o.ExitCode = code
 	return o
 }
 
-func outcome(t event.Task, main *event.Container) run.Outcome {
+// classifyStopped returns the outcome without its exit code. The order of the cases decides which cause
+// counts if a task has several. For example, an interruption counts before the exit code of the model.
+func classifyStopped(t event.Task, main *event.Container) run.Outcome {
 	stopCode := strings.ToLower(t.StopCode)
 	why := classify(reasons(t)...)
-	guilty := culprit(t.Containers)
+	other := failedContainer(t.Containers)
 	switch {
-	case outOfMemory(t) != "":
-		return run.Outcome{Class: run.OutOfMemory, Detail: outOfMemory(t)}
+	case outOfMemoryReason(t) != "":
+		return run.Outcome{Class: run.ClassOutOfMemory, Detail: outOfMemoryReason(t)}
 	case stopCode == "userinitiated":
-		return run.Outcome{Class: run.Stopped, Detail: t.StoppedReason}
+		return run.Outcome{Class: run.ClassCancelled, Detail: t.StoppedReason}
 	case stopCode == "spotinterruption", stopCode == "terminationnotice", stopCode == "infrastructurehealth":
-		return run.Outcome{Class: run.Interrupted, Detail: t.StoppedReason}
-	case why.Class == run.Interrupted:
+		return run.Outcome{Class: run.ClassInterrupted, Detail: t.StoppedReason}
+	case why.Class == run.ClassInterrupted:
 		return why
 	case main != nil && main.ExitCode != nil && *main.ExitCode == 0:
-		// Whatever the codes of others: they are told to stop once the model has exited, and some do not
-		// take that well. A model that was stopped itself, and exits with 0, lacks its outputs.
-		return run.Outcome{Class: run.OK}
+		// The exit codes of other containers do not count. ECS stops them after the model has exited, and
+		// some of them then exit with an error. A model that ECS stopped can also exit with 0, but then its
+		// outputs are missing.
+		return run.Outcome{Class: run.ClassSucceeded}
 	case main != nil && main.ExitCode != nil:
-		return run.Outcome{Class: run.ModelError, Detail: exit(*main.ExitCode, main.Reason)}
-	case why.Class == run.Throttled: // while it started, which is the infrastructure's
-		why.Class = run.StartFailed
+		return run.Outcome{Class: run.ClassModelError, Detail: exitText(*main.ExitCode, main.Reason)}
+	case why.Class == run.ClassThrottled:
+		// ECS was throttled while it started the task, so the infrastructure failed.
+		why.Class = run.ClassStartFailed
 		return why
-	case why.Class != run.Unknown:
+	case why.Class != run.ClassUnknown:
 		return why
-	case guilty != nil:
-		return run.Outcome{Class: run.ModelError, Detail: fmt.Sprintf("container %q: %s", guilty.Name, exit(*guilty.ExitCode, guilty.Reason))}
+	case other != nil:
+		detail := fmt.Sprintf("container %q: %s", other.Name, exitText(*other.ExitCode, other.Reason))
+		return run.Outcome{Class: run.ClassModelError, Detail: detail}
 	case stopCode == "taskfailedtostart", failedToStart.MatchString(t.StoppedReason):
-		return run.Outcome{Class: run.StartFailed, Detail: why.Detail}
+		return run.Outcome{Class: run.ClassStartFailed, Detail: why.Detail}
 	}
-	return run.Outcome{Class: run.Unknown, Detail: fmt.Sprintf("no exit code; stopCode %q, reason %q", t.StopCode, why.Detail)}
+	detail := fmt.Sprintf("no exit code; stopCode %q, reason %q", t.StopCode, why.Detail)
+	return run.Outcome{Class: run.ClassUnknown, Detail: detail}
 }
 
-// failedToStart is the reason that says no more than its stopCode, which may not be there.
+// failedToStart matches a stoppedReason that only repeats the stopCode TaskFailedToStart. The stopCode itself
+// may be missing.
 var failedToStart = regexp.MustCompile(`(?i)task ?failed ?to ?start`)
 
-// reasons are the texts that may say why a task stopped: its own, and its containers'.
+// reasons returns the texts that may explain why a task stopped: its own, then those of its containers.
 func reasons(t event.Task) []string {
 	texts := []string{t.StoppedReason}
 	for _, c := range t.Containers {
@@ -68,11 +76,12 @@ func reasons(t event.Task) []string {
 	return slices.DeleteFunc(texts, func(text string) bool { return text == "" })
 }
 
-// culprit is the container that ended a task whose model has no exit code. ECS does not say which
-// containers are essential, but one that was stopped because another exited has a signal's code.
-func culprit(all []event.Container) *event.Container {
+// failedContainer returns the container that ended a task whose model has no exit code, or nil. ECS does
+// not report which containers are essential. But if ECS stopped a container because another one exited,
+// its exit code is that of a signal, so failedContainer skips it.
+func failedContainer(all []event.Container) *event.Container {
 	i := slices.IndexFunc(all, func(c event.Container) bool {
-		return c.ExitCode != nil && *c.ExitCode != 0 && !signalled(*c.ExitCode)
+		return c.ExitCode != nil && *c.ExitCode != 0 && !isSignal(*c.ExitCode)
 	})
 	if i < 0 {
 		return nil
@@ -80,8 +89,9 @@ func culprit(all []event.Container) *event.Container {
 	return &all[i]
 }
 
-// outOfMemory is the text that says so: of any container, with any exit code, or of the task.
-func outOfMemory(t event.Task) string {
+// outOfMemoryReason returns the reason of a container or of the task that reports an out-of-memory failure,
+// whatever the exit code. It returns "" if there is none.
+func outOfMemoryReason(t event.Task) string {
 	for _, c := range t.Containers {
 		if strings.Contains(strings.ToLower(c.Reason), "outofmemory") {
 			return c.Name + ": " + c.Reason
@@ -93,10 +103,10 @@ func outOfMemory(t event.Task) string {
 	return ""
 }
 
-// exit says an exit code as people do: a code over 128 is a signal's.
-func exit(code int, reason string) string {
+// exitText describes an exit code in words. A code over 128 is 128 plus the number of a signal.
+func exitText(code int, reason string) string {
 	text := fmt.Sprintf("exit code %d", code)
-	if signalled(code) {
+	if isSignal(code) {
 		text += fmt.Sprintf(", signal %d (%s)", code-128, syscall.Signal(code-128))
 	}
 	if reason != "" {
@@ -105,9 +115,11 @@ func exit(code int, reason string) string {
 	return text
 }
 
-func signalled(code int) bool { return code > 128 && code < 128+65 }
+// isSignal reports whether an exit code is that of a process that a signal ended.
+func isSignal(code int) bool { return code > 128 && code < 128+65 }
 
-func find(all []event.Container, name string) *event.Container {
+// findContainer returns the container with this name, or nil.
+func findContainer(all []event.Container, name string) *event.Container {
 	for i := range all {
 		if all[i].Name == name {
 			return &all[i]

@@ -9,79 +9,136 @@ import (
 
 func code(n int) *int { return &n }
 
+// container returns a stopped container. A nil code means that ECS reports no exit code.
+func container(name string, code *int, reason string) event.Container {
+	return event.Container{Name: name, ExitCode: code, Reason: reason}
+}
+
+// task returns a stopped task.
+func task(stopCode, reason string, containers ...event.Container) event.Task {
+	return event.Task{StopCode: stopCode, StoppedReason: reason, Containers: containers}
+}
+
+// exited returns a task that stopped because an essential container exited.
+func exited(containers ...event.Container) event.Task {
+	return task("EssentialContainerExited", "Essential container in task exited", containers...)
+}
+
+// outcomeTest is a stopped task with the class that Outcome must return.
+type outcomeTest struct {
+	task event.Task
+	want run.Class
+}
+
+var outcomeTests = map[string]outcomeTest{
+	"exit 0": {
+		exited(container("model", code(0), "")), run.ClassSucceeded},
+	"exit 1": {
+		exited(container("model", code(1), "")), run.ClassModelError},
+	"no exit code": {
+		exited(container("model", nil, "")), run.ClassUnknown},
+	"an empty task": {
+		event.Task{}, run.ClassUnknown},
+	"no containers": {
+		task("TaskFailedToStart", "Task failed to start", []event.Container{}...), run.ClassStartFailed},
+	"failed to start, unknown reason": {
+		task("TaskFailedToStart", "Something new"), run.ClassStartFailed},
+	"failed to start, reason without blanks": {
+		event.Task{StoppedReason: "Taskfailedtostart"}, run.ClassStartFailed},
+	"not stopped in time, no exit code": {
+		exited(container("model", nil, "CannotStopContainerError: failed sending SIGTERM to container: x")), run.ClassUnknown},
+
+	"137 without an out-of-memory reason": {
+		exited(container("model", code(137), "")), run.ClassModelError},
+	"out of memory, exit 137": {
+		exited(container("model", code(137), "OutOfMemoryError: Container killed due to memory usage")), run.ClassOutOfMemory},
+	"out of memory, exit 1, lower case": {
+		exited(container("model", code(1), "OutOfMemoryError: container killed due to memory usage")), run.ClassOutOfMemory},
+	"out of memory, no exit code, upper case": {
+		exited(container("model", nil, "OUTOFMEMORYERROR: CONTAINER KILLED DUE TO MEMORY USAGE")), run.ClassOutOfMemory},
+	"out of memory in the second container": {
+		task("", "", container("sidecar", code(143), ""), container("model", code(1), "OutOfMemoryError: Container killed")),
+		run.ClassOutOfMemory},
+	"out of memory in the reason of the task": {
+		task("", "OutOfMemoryError: Container killed due to memory usage", container("model", code(137), "")),
+		run.ClassOutOfMemory},
+
+	"stopped by a user": {
+		task("UserInitiated", "Task stopped by user", container("model", code(143), "")), run.ClassCancelled},
+	"stopped by a user, lower case": {
+		task("userinitiated", "Rate exceeded"), run.ClassCancelled},
+	"spot interruption": {
+		task("SpotInterruption", "x", container("model", code(143), "")), run.ClassInterrupted},
+	"termination notice": {
+		task("TerminationNotice", "x", container("model", code(137), "")), run.ClassInterrupted},
+	"spot interruption without a stopCode": {
+		task("", "Your Spot Task was interrupted.", container("model", code(0), "")), run.ClassInterrupted},
+	"maintenance": {
+		task("", "ECS is performing maintenance on the underlying infrastructure hosting the task",
+			container("model", code(137), "")), run.ClassInterrupted},
+	"infrastructure health": {
+		task("InfrastructureHealth", "x", container("model", code(137), "")), run.ClassInterrupted},
+	"interrupted, container not stopped in time": {
+		task("", "Your Spot Task was interrupted.", container("model", nil, "CannotStopContainerError: x")),
+		run.ClassInterrupted},
+}
+
+// sidecarTests lists tasks with a container beside the model's.
+var sidecarTests = map[string]outcomeTest{
+	"sidecar stopped after the model": {
+		exited(container("sidecar", code(143), ""), container("model", code(0), "")), run.ClassSucceeded},
+	"sidecar killed after the model": {
+		exited(container("sidecar", code(137), ""), container("model", code(0), "")), run.ClassSucceeded},
+	"sidecar exited with an error when ECS stopped it": {
+		exited(container("sidecar", code(1), ""), container("model", code(0), "")), run.ClassSucceeded},
+	"sidecar failed, then ECS stopped the model": {
+		exited(container("sidecar", code(1), ""), container("model", code(143), "")), run.ClassModelError},
+	"init container failed": {
+		exited(container("init", code(1), ""), container("model", nil, "")), run.ClassModelError},
+	"init container failed, no stopCode": {
+		task("", "", container("init", code(255), ""), container("model", nil, "")), run.ClassModelError},
+	"init container failed, task failed to start": {
+		task("TaskFailedToStart", "Task failed to start", container("init", code(1), ""), container("model", nil, "")),
+		run.ClassModelError},
+	"init container failed, model not listed": {
+		exited(container("init", code(1), "")), run.ClassModelError},
+	"init container exited with 0": {
+		exited(container("init", code(0), ""), container("model", nil, "")), run.ClassUnknown},
+	"sidecar stopped, model without an exit code": {
+		exited(container("sidecar", code(143), ""), container("model", nil, "")), run.ClassUnknown},
+	"sidecar failed, image of the model not pulled": {
+		task("TaskFailedToStart", "", container("sidecar", code(1), ""),
+			container("model", nil, "CannotPullContainerError: x: i/o timeout")), run.ClassImagePull},
+}
+
 func TestOutcome(t *testing.T) {
 	t.Parallel()
-	const essential = "Essential container in task exited"
-	model := func(exit *int, reason string) []event.Container {
-		return []event.Container{{Name: "model", ExitCode: exit, Reason: reason}}
-	}
-	beside := func(name string, other, exit *int) []event.Container {
-		return []event.Container{{Name: name, ExitCode: other}, {Name: "model", ExitCode: exit}}
-	}
-	ended := func(all []event.Container) event.Task {
-		return event.Task{StopCode: "EssentialContainerExited", StoppedReason: essential, Containers: all}
-	}
-	for name, c := range map[string]struct {
-		task event.Task
-		want run.Class
-	}{
-		"exit 0":                                {ended(model(code(0), "")), run.OK},
-		"exit 1":                                {ended(model(code(1), "")), run.ModelError},
-		"no exit code":                          {ended(model(nil, "")), run.Unknown},
-		"nothing at all":                        {event.Task{}, run.Unknown},
-		"no containers":                         {event.Task{StopCode: "TaskFailedToStart", StoppedReason: "Task failed to start", Containers: []event.Container{}}, run.StartFailed},
-		"not started, for an unknown reason":    {event.Task{StopCode: "TaskFailedToStart", StoppedReason: "Something new"}, run.StartFailed},
-		"not started, without blanks":           {event.Task{StoppedReason: "Taskfailedtostart"}, run.StartFailed},
-		"not stopped in time, and no exit code": {ended(model(nil, "CannotStopContainerError: failed sending SIGTERM to container: x")), run.Unknown},
-
-		"a sidecar that was stopped after the model":       {ended(beside("sidecar", code(143), code(0))), run.OK},
-		"a sidecar that was killed after the model":        {ended(beside("sidecar", code(137), code(0))), run.OK},
-		"a sidecar that did not take its stop well":        {ended(beside("sidecar", code(1), code(0))), run.OK},
-		"a sidecar that failed, and the model was stopped": {ended(beside("sidecar", code(1), code(143))), run.ModelError},
-		"an init container that failed":                    {ended(beside("init", code(1), nil)), run.ModelError},
-		"an init container that failed, no stopCode":       {event.Task{Containers: beside("init", code(255), nil)}, run.ModelError},
-		"an init container that failed, not started":       {event.Task{StopCode: "TaskFailedToStart", StoppedReason: "Task failed to start", Containers: beside("init", code(1), nil)}, run.ModelError},
-		"an init container that failed, model not listed":  {ended([]event.Container{{Name: "init", ExitCode: code(1)}}), run.ModelError},
-		"an init container that did not":                   {ended(beside("init", code(0), nil)), run.Unknown},
-		"a sidecar stopped, and no code of the model":      {ended(beside("sidecar", code(143), nil)), run.Unknown},
-		"a sidecar beside an image that is not there": {event.Task{StopCode: "TaskFailedToStart", Containers: []event.Container{
-			{Name: "sidecar", ExitCode: code(1)}, {Name: "model", Reason: "CannotPullContainerError: x: i/o timeout"}}}, run.ImagePull},
-
-		"137 alone is no out of memory":       {ended(model(code(137), "")), run.ModelError},
-		"out of memory, 137":                  {ended(model(code(137), "OutOfMemoryError: Container killed due to memory usage")), run.OutOfMemory},
-		"out of memory, exit 1, lower":        {ended(model(code(1), "OutOfMemoryError: container killed due to memory usage")), run.OutOfMemory},
-		"out of memory, upper":                {ended(model(nil, "OUTOFMEMORYERROR: CONTAINER KILLED DUE TO MEMORY USAGE")), run.OutOfMemory},
-		"out of memory of the second":         {event.Task{Containers: append([]event.Container{{Name: "sidecar", ExitCode: code(143)}}, model(code(1), "OutOfMemoryError: Container killed")...)}, run.OutOfMemory},
-		"out of memory in the task":           {event.Task{StoppedReason: "OutOfMemoryError: Container killed due to memory usage", Containers: model(code(137), "")}, run.OutOfMemory},
-		"stopped by hand":                     {event.Task{StopCode: "UserInitiated", StoppedReason: "Task stopped by user", Containers: model(code(143), "")}, run.Stopped},
-		"stopped by hand, lower":              {event.Task{StopCode: "userinitiated", StoppedReason: "Rate exceeded"}, run.Stopped},
-		"spot":                                {event.Task{StopCode: "SpotInterruption", StoppedReason: "x", Containers: model(code(143), "")}, run.Interrupted},
-		"spot, the other code":                {event.Task{StopCode: "TerminationNotice", StoppedReason: "x", Containers: model(code(137), "")}, run.Interrupted},
-		"spot without a code":                 {event.Task{StoppedReason: "Your Spot Task was interrupted.", Containers: model(code(0), "")}, run.Interrupted},
-		"maintenance":                         {event.Task{StoppedReason: "ECS is performing maintenance on the underlying infrastructure hosting the task", Containers: model(code(137), "")}, run.Interrupted},
-		"infrastructure health":               {event.Task{StopCode: "InfrastructureHealth", StoppedReason: "x", Containers: model(code(137), "")}, run.Interrupted},
-		"interrupted, and could not be ended": {event.Task{StoppedReason: "Your Spot Task was interrupted.", Containers: model(nil, "CannotStopContainerError: x")}, run.Interrupted},
-	} {
-		if got := Outcome(c.task, "model"); got.Class != c.want || got.Permanent {
-			t.Errorf("%s: %v, permanent %t; want %s", name, got, got.Permanent, c.want)
+	for _, tests := range []map[string]outcomeTest{outcomeTests, sidecarTests} {
+		for name, c := range tests {
+			if got := Outcome(c.task, "model"); got.Class != c.want || got.Permanent {
+				t.Errorf("%s: %v, permanent %t; want %s", name, got, got.Permanent, c.want)
+			}
 		}
 	}
 }
 
-// TestTheOutcomeSaysWhichContainer ended the task, and keeps the model's exit code only.
-func TestTheOutcomeSaysWhichContainer(t *testing.T) {
+// TestOutcomeNamesTheFailedContainer checks that the detail names the container that ended the task, and that the
+// exit code is the model's only.
+func TestOutcomeNamesTheFailedContainer(t *testing.T) {
 	t.Parallel()
-	got := Outcome(event.Task{StopCode: "EssentialContainerExited", Containers: []event.Container{
-		{Name: "proxy", ExitCode: code(143)}, {Name: "init", ExitCode: code(3), Reason: "no such table"}, {Name: "model"}}}, "model")
-	if got.Detail != `container "init": exit code 3: no such table` || got.ExitCode != nil {
-		t.Errorf("detail is %q, exit code %v", got.Detail, got.ExitCode)
+	stopped := task("EssentialContainerExited", "",
+		container("proxy", code(143), ""), container("init", code(3), "no such table"), container("model", nil, ""))
+	got := Outcome(stopped, "model")
+	want := `container "init": exit code 3: no such table`
+	if got.Detail != want || got.ExitCode != nil {
+		t.Errorf("detail %q, exit code %v; want %q and no exit code", got.Detail, got.ExitCode, want)
 	}
 }
 
-func TestASignalIsNamed(t *testing.T) {
+func TestOutcomeNamesTheSignal(t *testing.T) {
 	t.Parallel()
-	got := Outcome(event.Task{StopCode: "EssentialContainerExited", Containers: []event.Container{{Name: "model", ExitCode: code(137)}}}, "model")
-	if got.Detail != "exit code 137, signal 9 (killed)" {
-		t.Errorf("detail is %q", got.Detail)
+	got := Outcome(task("EssentialContainerExited", "", container("model", code(137), "")), "model")
+	if want := "exit code 137, signal 9 (killed)"; got.Detail != want {
+		t.Errorf("detail %q, want %q", got.Detail, want)
 	}
 }

@@ -8,52 +8,53 @@ import (
 	"modeldispatch/internal/run"
 )
 
-// rule is a row of the taxonomy: a text that means a class. The first row that fits wins.
+// A rule is a row of the taxonomy. It assigns a class to the texts that it matches.
 type rule struct {
-	text      *regexp.Regexp
+	text      *regexp.Regexp // matches a normalized text
 	class     run.Class
-	permanent bool
+	permanent bool // another attempt would fail in the same way
 }
 
-// rules are the texts of RunTask's failures[] and errors ("CODE: message") and of stopped tasks, as
-// ECS writes them (its developer guide's "API failure reasons" and "Stopped tasks error codes", and
-// what has been seen in the wild), as plain has them. Images, models and accounts stand in these
-// texts under any name and number: a row asks for so much of a sentence that none is taken for it.
+// rules classifies the texts of RunTask's failures[], of its errors ("CODE: message") and of stopped tasks.
+// The first rule that matches a text applies. The texts come from the ECS developer guide ("API failure
+// reasons" and "Stopped tasks error codes") and from real accounts. They can contain the names of images,
+// models and accounts. So each rule is specific enough that such a name cannot match it by accident.
 var rules = slices.Concat(
-	rows(run.Interrupted, false,
+	rows(run.ClassInterrupted, false,
 		`spot task was interrupted`, `performing maintenance`, `host (ec2 .*)?terminated`),
-	rows(run.Throttled, false,
+	rows(run.ClassThrottled, false,
 		`rate exceeded`, `throttl(ing|ed)exception`, `^(request)?throttl(ing|ed):`, `^requestlimitexceeded`, `^toomanyrequests`, `^slowdown`,
-		// The caller's credentials and clock: the next ones may be good.
+		// The credentials or the clock of the caller are wrong. The next call may have valid ones.
 		`^unrecognizedclient`, `^expiredtoken`, `^requestexpired`, `^invalidclienttokenid`, `^missingauthenticationtoken`,
 		`^(invalid|incomplete)signature`, `^signaturedoesnotmatch`, `^authfailure`, `^requesttimetooskewed`,
-		// A conflict that names no task: one may have the token all the same, so that no other token is
-		// safe. The same is sent until it is too old for that; then the tasks of the attempt are listed.
+		// A conflict that names no task. A task may still have the client token, so no other token is safe.
+		// The launcher sends the same token until it is too old. Then it lists the tasks of the attempt.
 		`^conflict`),
-	rows(run.Quota, false,
+	rows(run.ClassQuota, false,
 		`reached the limit on the number of`, `vcpu limit`, `quota of tasks`),
-	rows(run.Capacity, false,
+	rows(run.ClassCapacity, false,
 		`capacity is unavailable`, `empty capacity provider`, `no active instances`, `insufficientfreeaddressesinsubnet`,
 		`^resource:`, `^agent$`),
-	rows(run.ImagePull, true,
+	rows(run.ClassImagePull, true,
 		pull+`not found`, pull+`not exist`, pull+`no such image`, pull+`access ?denied`, pull+` denied\b`,
 		pull+`\b403:? forbidden`, pull+`\bstatus( code)?:? 403\b`, pull+`\b401:? unauthorized`, pull+` unauthorized:`,
 		pull+`does not contain descriptor`, pull+`no matching manifest`, pull+`invalid reference`),
-	rows(run.ImagePull, false,
+	rows(run.ClassImagePull, false,
 		pull),
-	rows(run.Misconfigured, true,
+	rows(run.ClassMisconfigured, true,
 		`tagpolicyviolation`, `accessdenied`, `not authorized to`, `unable to assume`, `not compatible with the selected compute`,
 		`placement constraint unsatisfied`, `^attribute$`, `^location$`, `^missing$`, `^inactive$`),
-	rows(run.StartFailed, true,
+	rows(run.ClassStartFailed, true,
 		`is not on this machine`, `executable file not found`, `no such file or directory`, `permission denied`, `secret .* is not set`),
-	rows(run.StartFailed, false,
+	rows(run.ClassStartFailed, false,
 		`resourceinitializationerror`, `network interface`, `internalerror`, `cannotstartcontainer`, `cannotcreatecontainer`,
 		`cannotinspectcontainer`, `cannotcreatevolume`, `containerruntime(timeout)?error`, `dockertimeouterror`),
 )
 
-// pull is an image that could not be pulled, and why is what follows.
+// pull is the start of a rule about an image that ECS could not pull. The cause follows it.
 const pull = `cannotpull(ecr)?container.*`
 
+// rows returns one rule for each text, all with the same class.
 func rows(class run.Class, permanent bool, texts ...string) []rule {
 	all := make([]rule, len(texts))
 	for i, text := range texts {
@@ -62,30 +63,33 @@ func rows(class run.Class, permanent bool, texts ...string) []rule {
 	return all
 }
 
-// row finds the first row that fits one of the texts, and that text.
-func row(texts ...string) (*rule, string) {
-	words := make([]string, len(texts))
+// matchRule returns the first rule that matches one of the texts, together with that text. It returns nil
+// if no rule matches.
+func matchRule(texts ...string) (*rule, string) {
+	normalized := make([]string, len(texts))
 	for i, text := range texts {
-		words[i] = plain(text)
+		normalized[i] = normalize(text)
 	}
 	for i := range rules {
-		if n := slices.IndexFunc(words, rules[i].text.MatchString); n >= 0 {
+		if n := slices.IndexFunc(normalized, rules[i].text.MatchString); n >= 0 {
 			return &rules[i], texts[n]
 		}
 	}
 	return nil, ""
 }
 
-// plain is a text as the rows have it: without what introduces a reason, and the full stop of some.
-func plain(text string) string {
+// normalize returns a text in the form that the rules expect: lower case, single blanks, straight
+// apostrophes, no leading "TaskFailedToStart:" and no full stop at the end.
+func normalize(text string) string {
 	words := strings.Join(strings.Fields(strings.ReplaceAll(strings.ToLower(text), "’", "'")), " ")
 	return strings.TrimSuffix(strings.TrimSpace(strings.TrimPrefix(words, "taskfailedtostart:")), ".")
 }
 
-// classify gives the class of the texts; Unknown keeps the raw words for whoever reads them.
+// classify returns the outcome for the texts, with the text that decided it as its detail. If no rule
+// matches, the class is ClassUnknown, and the detail holds all the texts.
 func classify(texts ...string) run.Outcome {
-	if r, text := row(texts...); r != nil {
+	if r, text := matchRule(texts...); r != nil {
 		return run.Outcome{Class: r.class, Detail: text, Permanent: r.permanent}
 	}
-	return run.Outcome{Class: run.Unknown, Detail: strings.Join(texts, "; ")}
+	return run.Outcome{Class: run.ClassUnknown, Detail: strings.Join(texts, "; ")}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/rs/zerolog"
 
 	"modeldispatch/internal/dispatch"
-	"modeldispatch/internal/dispatch/fakeaws"
+	"modeldispatch/internal/dispatch/dispatchtest"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/handler"
@@ -26,16 +26,17 @@ import (
 
 var noon = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 
-// world is the handlers over a dispatcher, with what became of events.
+// world holds the handlers of a dispatcher on fakes, and records the decisions about events.
 type world struct {
 	handler.Handlers
-	aws       *fakeaws.AWS
+	aws       *dispatchtest.AWS
 	decisions []dispatch.Decision
 }
 
+// newWorld returns a world whose catalog has one model, with an arrival trigger and a message trigger.
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{aws: fakeaws.New(func() time.Time { return noon })}
+	w := &world{aws: dispatchtest.New(func() time.Time { return noon })}
 	c := model.Catalog{Schema: model.Schema, Models: []model.Model{{
 		Name: "sales", Task: model.Task{Family: "sales", Container: "model"},
 		Inputs: []model.Input{{Name: "year", Type: model.Integer}},
@@ -49,20 +50,22 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	d := dispatch.New(dispatch.Options{
-		Deployment: "test", Catalog: c, Routes: routes, Placement: fargate.Placement{Cluster: "c", Subnets: []string{"s"}}, Bucket: "state", Store: memory.New(),
-		Queue: w.aws, Launcher: w.aws.ECS, Watcher: w.aws.ECS, Objects: w.aws, Bus: w.aws,
-		Now: func() time.Time { return noon }, Random: func() float64 { return 0.5 }, Each: func(n int, work func(int)) {
+		Deployment: "test", Catalog: c, Routes: routes, Bucket: "state", Store: memory.New(),
+		Placement: fargate.Placement{Cluster: "c", Subnets: []string{"s"}},
+		Queue:     w.aws, Launcher: w.aws.ECS, Watcher: w.aws.ECS, Objects: w.aws, Bus: w.aws,
+		Now: func() time.Time { return noon }, Random: func() float64 { return 0.5 }, ForEach: func(n int, work func(int)) {
 			for i := range n {
 				work(i)
 			}
 		},
 	})
-	d.Notice.Decided = func(_ event.Event, decision dispatch.Decision) { w.decisions = append(w.decisions, decision) }
+	d.Hooks.Decided = func(_ event.Event, decision dispatch.Decision) { w.decisions = append(w.decisions, decision) }
 	w.Handlers = handler.Handlers{Dispatcher: d, Log: zerolog.Nop()}
 	return w
 }
 
-// invoke goes through the JSON that Lambda sends and gets.
+// invoke calls a handler as Lambda does, with a JSON payload, and returns its JSON response. A payload that is a string
+// is JSON already.
 func invoke(t *testing.T, function any, payload any) (string, error) {
 	t.Helper()
 	in, isText := payload.(string)
@@ -77,20 +80,21 @@ func invoke(t *testing.T, function any, payload any) (string, error) {
 	return string(out), err
 }
 
+// message returns a message of the queue "requests".
 func message(id, body string) events.SQSMessage {
 	return events.SQSMessage{MessageId: id, Body: body, EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:us-east-1:111122223333:requests"}
 }
 
-// outcomes are what became of the events, in order.
+// outcomes returns the decisions in their order, one a line.
 func (w *world) outcomes() string {
 	var all []string
 	for _, d := range w.decisions {
-		all = append(all, strings.TrimSpace(string(d.Verdict)+" "+d.Reason))
+		all = append(all, strings.TrimSpace(string(d.Kind)+" "+d.Reason))
 	}
 	return strings.Join(all, "\n")
 }
 
-func TestOneBadMessageTakesNoOtherWithIt(t *testing.T) {
+func TestBadMessagesDoNotAffectOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	batch := events.SQSEvent{Records: []events.SQSMessage{
@@ -102,23 +106,23 @@ func TestOneBadMessageTakesNoOtherWithIt(t *testing.T) {
 	}}
 	out, err := invoke(t, w.Message, batch)
 	if err != nil || out != `{"batchItemFailures":[]}` {
-		t.Errorf("Message = %s, %v, want no failures: what cannot be used is recorded and acknowledged", out, err)
+		t.Errorf("Message = %s, %v, want no failures: bad messages are recorded and acknowledged", out, err)
 	}
-	want := `run
+	want := `started
 rejected year: "soon" is not an integer of at most 64 bits
 rejected year: the body is not JSON: unexpected end of JSON input at byte 13, and the input has no default
-rejected year: the body is a list, and no JSON object, and the input has no default
-run`
+rejected year: the body is a list, not a JSON object, and the input has no default
+started`
 	if got := w.outcomes(); got != want {
-		t.Errorf("the messages became\n%s\nwant\n%s", got, want)
+		t.Errorf("the decisions are\n%s\nwant\n%s", got, want)
 	}
 	if announced := w.aws.Announced()["Event Rejected"]; announced != 3 {
-		t.Errorf("%d rejections are announced, want 3", announced)
+		t.Errorf("%d rejections were announced, want 3", announced)
 	}
 }
 
-// TestWhatFailsComesBack: an error that is ours and not the message's is no reason to drop it.
-func TestWhatFailsComesBack(t *testing.T) {
+// An error of the store is not an error of the message, so SQS must deliver the message again.
+func TestFailedMessageIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.Dispatcher.Store = failing{w.Dispatcher.Store, "2025"}
@@ -130,7 +134,7 @@ func TestWhatFailsComesBack(t *testing.T) {
 	}
 }
 
-// failing is a store that cannot write documents that hold a text.
+// failing is a store that cannot write documents that contain a text.
 type failing struct {
 	store.Store
 	text string
@@ -145,16 +149,18 @@ func (f failing) Commit(ctx context.Context, writes ...store.Write) error {
 	return f.Store.Commit(ctx, writes...)
 }
 
-// TestACrashOverOneMessageIsItsOwn: it comes back, and ends as a dead letter if it crashes us again.
-func TestACrashOverOneMessageIsItsOwn(t *testing.T) {
+// A message that causes a panic is reported as failed. SQS moves it to a dead-letter queue if it causes panics again.
+func TestPanicFailsOneMessage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.Dispatcher.Notice.Decided = func(e event.Event, _ dispatch.Decision) {
+	w.Dispatcher.Hooks.Decided = func(e event.Event, _ dispatch.Decision) {
 		if strings.Contains(string(e.Payload), "2025") {
 			panic("a bug")
 		}
 	}
-	out, err := invoke(t, w.Message, events.SQSEvent{Records: []events.SQSMessage{message("1", `{"year": 2025}`), message("2", `{"year": 2026}`)}})
+	out, err := invoke(t, w.Message, events.SQSEvent{Records: []events.SQSMessage{
+		message("1", `{"year": 2025}`), message("2", `{"year": 2026}`),
+	}})
 	if want := `{"batchItemFailures":[{"itemIdentifier":"1"}]}`; err != nil || out != want {
 		t.Errorf("Message = %s, %v, want %s", out, err, want)
 	}
@@ -163,15 +169,18 @@ func TestACrashOverOneMessageIsItsOwn(t *testing.T) {
 func TestObjectsInAQueueAreArrivals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	notification := `{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put","eventTime":"2026-01-05T08:00:00.000Z","s3":{"bucket":{"name":"landing"},"object":{"key":"2024.csv","size":1,"sequencer":"0A"}}}]}`
-	testEvent := `{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2026-01-05T08:00:00.000Z","Bucket":"landing","RequestId":"x","HostId":"y"}`
+	notification := `{"Records":[{"eventVersion":"2.1","eventSource":"aws:s3","eventName":"ObjectCreated:Put",
+		"eventTime":"2026-01-05T08:00:00.000Z","s3":{"bucket":{"name":"landing"},
+		"object":{"key":"2024.csv","size":1,"sequencer":"0A"}}}]}`
+	testEvent := `{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2026-01-05T08:00:00.000Z","Bucket":"landing",
+		"RequestId":"x","HostId":"y"}`
 	out, err := invoke(t, w.Message, events.SQSEvent{Records: []events.SQSMessage{message("1", notification), message("2", testEvent)}})
-	if err != nil || out != `{"batchItemFailures":[]}` || w.outcomes() != "run" {
+	if err != nil || out != `{"batchItemFailures":[]}` || w.outcomes() != "started" {
 		t.Errorf("Message = %s, %v, and %q; want one run", out, err, w.outcomes())
 	}
 }
 
-func TestPayloadsOfAnotherKindAreRecorded(t *testing.T) {
+func TestUndecodedPayloadsAreRecorded(t *testing.T) {
 	t.Parallel()
 	for name, pick := range map[string]func(handler.Handlers) any{
 		"schedule": func(h handler.Handlers) any { return h.Schedule },
@@ -182,27 +191,28 @@ func TestPayloadsOfAnotherKindAreRecorded(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			if _, err := invoke(t, pick(w.Handlers), `{"nothing": "of ours"}`); err != nil {
-				t.Errorf("%s = %v, want that it is recorded and acknowledged", name, err)
+				t.Errorf("%s = %v, want no error: the payload is recorded", name, err)
 			}
-			if len(w.decisions) != 1 || w.decisions[0].Verdict != dispatch.Rejected || w.decisions[0].Reason == "" {
-				t.Errorf("it became %q, want rejected with a reason", w.outcomes())
+			if len(w.decisions) != 1 || w.decisions[0].Kind != dispatch.Rejected || w.decisions[0].Reason == "" {
+				t.Errorf("the decisions are %q, want rejected with a reason", w.outcomes())
 			}
 		})
 	}
 }
 
-func TestTheLaunchQueue(t *testing.T) {
+func TestLaunch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	if _, err := invoke(t, w.Message, events.SQSEvent{Records: []events.SQSMessage{message("1", `{"year": 2024}`)}}); err != nil {
 		t.Fatal(err)
 	}
-	id := w.aws.Take()[0]
+	id := w.aws.TakeQueued()[0]
 	out, err := invoke(t, w.Launch, events.SQSEvent{Records: []events.SQSMessage{
-		message("1", "no JSON"), message("2", fmt.Sprintf(`{"run": %q}`, id)), message("3", `{"run": "sales-unknown"}`), message("4", fmt.Sprintf(`{"run": %q}`, id)),
+		message("1", "no JSON"), message("2", fmt.Sprintf(`{"run": %q}`, id)),
+		message("3", `{"run": "sales-unknown"}`), message("4", fmt.Sprintf(`{"run": %q}`, id)),
 	}})
 	if want := `{"batchItemFailures":[{"itemIdentifier":"1"}]}`; err != nil || out != want {
-		t.Errorf("Launch = %s, %v, want %s: only what we did not write comes back", out, err, want)
+		t.Errorf("Launch = %s, %v, want %s: only a body of another form fails", out, err, want)
 	}
 	if tasks := w.aws.ECS.Tasks(); len(tasks) != 1 || w.aws.ECS.Calls != 1 {
 		t.Errorf("%d tasks after %d calls, want one", len(tasks), w.aws.ECS.Calls)
@@ -212,17 +222,19 @@ func TestTheLaunchQueue(t *testing.T) {
 func TestCompletionTakesTaskStateChangesOnly(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	if _, err := invoke(t, w.Completion, `{"source":"aws.s3","detail-type":"Object Created","detail":{}}`); err == nil || !strings.Contains(err.Error(), "not an ECS Task State Change") {
+	_, err := invoke(t, w.Completion, `{"source":"aws.s3","detail-type":"Object Created","detail":{}}`)
+	if err == nil || !strings.Contains(err.Error(), "not an ECS Task State Change") {
 		t.Errorf("Completion = %v", err)
 	}
-	change := `{"source":"aws.ecs","detail-type":"ECS Task State Change","detail":{"taskArn":"arn","lastStatus":"STOPPED","startedBy":"test/sales-unknown/1","version":3}}`
+	change := `{"source":"aws.ecs","detail-type":"ECS Task State Change",
+		"detail":{"taskArn":"arn","lastStatus":"STOPPED","startedBy":"test/sales-unknown/1","version":3}}`
 	if _, err := invoke(t, w.Completion, change); err != nil {
-		t.Errorf("Completion of an unknown run = %v, want that it is ignored", err)
+		t.Errorf("Completion of an unknown run = %v, want no error", err)
 	}
 }
 
-// TestSweepTakesTheScheduleAndTheWakeQueue: both lead to the same work.
-func TestSweepTakesTheScheduleAndTheWakeQueue(t *testing.T) {
+// The payload of the minute sweeps all runs. A batch of the wake queue advances the runs that it names.
+func TestSweepTakesMinuteAndWakeQueue(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	if out, err := invoke(t, w.Sweep, `{"source":"aws.events"}`); err != nil || strings.Contains(out, "itemIdentifier") {

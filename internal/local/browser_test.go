@@ -24,8 +24,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// A page attacks a stack at TARGET: the stack's address, or "" for its own origin once its name is rebound to the stack. Each
-// script gives what it could read, or "".
+// The scripts of attacking pages. TARGET is the address of the stack, or "" for the page's own origin after DNS
+// rebinding has pointed its name at the stack. Each script returns the content that it could read, or "".
 const (
 	html   = `'<script>document.title = "ran"</script>'`
 	upload = `
@@ -55,7 +55,10 @@ const (
 		return answer.ok ? text : '';`
 	readScript = `
 		const s = document.createElement('script');
-		await new Promise(done => { Object.assign(s, {src: TARGET + '/results/secret.js', onload: done, onerror: done}); document.body.append(s); });
+		await new Promise(done => {
+			Object.assign(s, {src: TARGET + '/results/secret.js', onload: done, onerror: done});
+			document.body.append(s);
+		});
 		return window.leaked || '';`
 	readPicture = `
 		const i = new Image();
@@ -67,38 +70,45 @@ const (
 		return f.contentDocument.body.innerText;`
 )
 
-// attack is one thing that a page of another origin tries.
+// attack is one attempt of a page to read or change something in the stack.
 type attack struct {
 	name   string
-	script string // the body of an async function; an exception is a failure
+	script string // the body of an async function; an exception means that the attack failed
 	kind   kind
 }
 
+// kind tells which pages an attack can help.
 type kind int
 
 const (
-	plain  kind = iota
-	leaves      // navigates away from its page, so a rebound page gains nothing by it
-	futile      // fails from a foreign page with every server; a rebound page succeeds
+	plain          kind = iota // works on a server without the guard, from any page
+	leavesPage                 // navigates away from its page, so a rebound page does not try it
+	sameOriginOnly             // a browser stops it on a foreign page, whatever the server; a rebound page succeeds
 )
 
 var attacks = []attack{
 	{"uploads by fetch", upload + `await fetch(TARGET + '/results', {method: 'POST', mode: 'no-cors', body: form});`, plain},
-	// As navigator.sendBeacon does, whose end a page cannot wait for.
-	{"uploads as a beacon", upload + `await fetch(TARGET + '/results', {method: 'POST', mode: 'no-cors', keepalive: true, body: form});`, plain},
-	{"uploads by a form", uploadByForm, leaves},
-	{"puts an object", `await fetch(TARGET + '/results/' + NAME, {method: 'PUT', body: 'x'});`, futile},
-	{"registers a command", register, futile},
+	// Like navigator.sendBeacon, for whose end a page cannot wait.
+	{
+		"uploads as a beacon",
+		upload + `await fetch(TARGET + '/results', {method: 'POST', mode: 'no-cors', keepalive: true, body: form});`, plain,
+	},
+	{"uploads by a form", uploadByForm, leavesPage},
+	{"puts an object", `await fetch(TARGET + '/results/' + NAME, {method: 'PUT', body: 'x'});`, sameOriginOnly},
+	{"registers a command", register, sameOriginOnly},
 	{"reads an object by fetch", `const PATH = '/results/secret.txt', MODE = 'cors';` + read, plain},
-	{"reads an object by fetch without CORS", `const PATH = '/results/secret.txt', MODE = 'no-cors';` + read, futile},
+	{"reads an object by fetch without CORS", `const PATH = '/results/secret.txt', MODE = 'no-cors';` + read, sameOriginOnly},
 	{"reads a listing by fetch", `const PATH = '/results?list-type=2', MODE = 'cors';` + read, plain},
-	{"reads that an object is empty", `const answer = await fetch(TARGET + '/results/empty'); return answer.ok ? answer.headers.get('Content-Type') : '';`, plain},
+	{
+		"reads that an object is empty",
+		`const answer = await fetch(TARGET + '/results/empty'); return answer.ok ? answer.headers.get('Content-Type') : '';`, plain,
+	},
 	{"reads an object as a script", readScript, plain},
 	{"reads an object as a picture", readPicture, plain},
-	{"reads an object in a frame", readFrame, futile},
+	{"reads an object in a frame", readFrame, sameOriginOnly},
 }
 
-// stored is an HTML object that the developer's own jobs, or a page, left in the local S3.
+// stored is a malicious HTML object in the local S3. A job of the developer or a page may have stored it.
 const stored = `<!doctype html><title>asleep</title><script>
 	document.title = 'running';
 	const TARGET = '', NAME = 'stored';
@@ -107,41 +117,42 @@ const stored = `<!doctype html><title>asleep</title><script>
 	})().finally(() => document.title = 'ran');
 </script>`
 
-// TestPagesCannotAttack has a real browser visit pages that attack the stack. The same pages attack the stack's services
-// without the guard, to show that they can.
+// TestPagesCannotAttack visits pages that attack the stack with a real browser. It then repeats the attacks on the
+// stack's services without the guard, where they must succeed: otherwise the first part would show nothing.
 func TestPagesCannotAttack(t *testing.T) {
 	t.Parallel()
 	program := os.Getenv("MODELDISPATCH_CHROMIUM")
 	if program == "" {
-		t.Skip("pages do not attack the stack: set MODELDISPATCH_CHROMIUM to the path of a Chromium")
+		t.Skip("needs a browser: set MODELDISPATCH_CHROMIUM to the path of a Chromium")
 	}
 	for _, space := range []string{"local", "public"} {
 		t.Run("a "+space+" page", func(t *testing.T) {
 			t.Parallel()
 			s := start(t, project(t, never))
-			s.leaveObjects(t)
+			s.putObjects(t)
 			guarded := assault{t, s, browser(t, program, space), s.URL()}
 			if done := guarded.all(); len(done) > 0 {
-				t.Errorf("pages could attack: %s", strings.Join(done, ", "))
+				t.Errorf("these attacks succeeded: %s", strings.Join(done, ", "))
 			}
-			naked := assault{t, s, browser(t, program, space), serveNaked(t, s)}
-			if done, want := naked.all(), naked.possible(space); !slices.Equal(done, want) {
-				t.Errorf("without the guard pages do %q, want %q: the attacks show less than they should", done, want)
+			unguarded := assault{t, s, browser(t, program, space), serveUnguarded(t, s)}
+			if done, want := unguarded.all(), unguarded.possible(space); !slices.Equal(done, want) {
+				t.Errorf("without the guard these attacks succeeded: %q, want %q", done, want)
 			}
 		})
 	}
 }
 
-// possible returns what succeeds without the guard. Chromium lets a public page navigate to loopback, and no more.
+// possible returns the attacks that succeed without the guard. Chromium lets a page of a public address navigate to
+// loopback, and stops all its other requests to loopback.
 func (a assault) possible(space string) []string {
 	var all []string
 	for _, one := range attacks {
-		if one.kind == leaves || one.kind == plain && space == "local" {
+		if one.kind == leavesPage || one.kind == plain && space == "local" {
 			all = append(all, one.name)
 		}
 	}
 	for _, one := range attacks {
-		if one.kind != leaves {
+		if one.kind != leavesPage {
 			all = append(all, one.name+" by rebinding")
 		}
 	}
@@ -151,21 +162,22 @@ func (a assault) possible(space string) []string {
 	return all
 }
 
-// hosts returns the names of the target.
+// hosts returns the host names of the target, with its port.
 func (a assault) hosts() []string {
 	_, port, _ := strings.Cut(strings.TrimPrefix(a.target, "http://"), ":")
 	return []string{"127.0.0.1:" + port, "localhost:" + port}
 }
 
-// leaveObjects puts what is read and run.
-func (s *stand) leaveObjects(t *testing.T) {
+// putObjects puts the objects that the attacks read and run.
+func (s *testStack) putObjects(t *testing.T) {
 	t.Helper()
 	var picture bytes.Buffer
 	if err := png.Encode(&picture, image.NewGray(image.Rect(0, 0, 17, 1))); err != nil {
 		t.Fatal(err)
 	}
 	for _, o := range []struct{ key, kind, body string }{
-		{"empty", "text/plain", ""}, {"secret.txt", "text/plain", "secret"}, {"secret.js", "text/javascript", "window.leaked = 'secret'"},
+		{"empty", "text/plain", ""}, {"secret.txt", "text/plain", "secret"},
+		{"secret.js", "text/javascript", "window.leaked = 'secret'"},
 		{"secret.png", "image/png", picture.String()}, {"stored.html", "text/html", stored},
 	} {
 		in := &awss3.PutObjectInput{Bucket: aws.String("results"), Key: &o.key, Body: strings.NewReader(o.body), ContentType: &o.kind}
@@ -175,12 +187,13 @@ func (s *stand) leaveObjects(t *testing.T) {
 	}
 }
 
-// serveNaked serves the stack's services without the guard, and returns their address.
-func serveNaked(t *testing.T, s *stand) string {
+// serveUnguarded serves the stack's services without the guard, and returns their URL.
+func serveUnguarded(t *testing.T, s *testStack) string {
 	t.Helper()
 	return serveAt(t, "127.0.0.1:0", s.Stack)
 }
 
+// serveAt serves a handler at an address until the test ends, and returns its URL.
 func serveAt(t *testing.T, address string, h http.Handler) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", address)
@@ -193,10 +206,11 @@ func serveAt(t *testing.T, address string, h http.Handler) string {
 	return "http://" + listener.Addr().String()
 }
 
-// evil is a name that the browser resolves to the attacker's address.
+// evil is a host name that the browser resolves to the attacker's address.
 const evil = "evil.test"
 
-// browser starts a browser, for which pages from 127.0.0.2 are in an address space: local, or public as on the web.
+// browser returns a function that starts a browser. The browser takes the attacker's address for one of the given
+// address space: local, or public as on the web.
 func browser(t *testing.T, program, space string) func(address string) context.Context {
 	t.Helper()
 	return func(attacker string) context.Context {
@@ -215,19 +229,20 @@ func browser(t *testing.T, program, space string) func(address string) context.C
 	}
 }
 
-// assault is all attacks on one target.
+// assault runs all attacks on one target.
 type assault struct {
 	*testing.T
-	stand  *stand
+	stack  *testStack
 	launch func(attacker string) context.Context
 	target string
 }
 
-// all returns what succeeded.
+// all runs all attacks, and returns the names of those which succeeded.
 func (a assault) all() []string {
 	a.Helper()
-	// The attacker's server has another address, and the target's port: a page of evil.test there is of the same origin as the
-	// stack once that name is rebound. What is not a page of the attacker's own goes to the stack, as it does then.
+	// The attacker's server has an address of its own and the target's port. After DNS rebinding, a page of evil.test
+	// has the same origin as the stack. To imitate that, the attacker's server passes all requests except those for its
+	// page to the target.
 	u, err := url.Parse(a.target)
 	if err != nil {
 		a.Fatal(err)
@@ -252,7 +267,7 @@ func (a assault) all() []string {
 		}
 	}
 	for i, one := range attacks {
-		if one.kind != leaves && a.succeeds(ctx, "http://"+evil+":"+u.Port()+"/page", "", fmt.Sprintf("rebound-%d", i), one) {
+		if one.kind != leavesPage && a.succeeds(ctx, "http://"+evil+":"+u.Port()+"/page", "", fmt.Sprintf("rebound-%d", i), one) {
 			done = append(done, one.name+" by rebinding")
 		}
 	}
@@ -268,18 +283,19 @@ func (a assault) all() []string {
 func (a assault) succeeds(ctx context.Context, page, target, name string, one attack) bool {
 	a.Helper()
 	before := a.state()
-	script := fmt.Sprintf("(async () => { const TARGET = %q, NAME = %q; try { %s; return '' } catch { return '' } })()", target, name, one.script)
+	const wrapper = "(async () => { const TARGET = %q, NAME = %q; try { %s; return '' } catch { return '' } })()"
+	script := fmt.Sprintf(wrapper, target, name, one.script)
 	_, err := chromedp.Run(ctx, chromedp.Navigate(page))
-	said := ""
-	if err == nil && one.kind == leaves {
+	read := ""
+	if err == nil && one.kind == leavesPage {
 		_, err = chromedp.RunResponse(ctx, chromedp.Evaluate[chromedp.Void](script))
 	} else if err == nil {
-		said, err = chromedp.Run(ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
+		read, err = chromedp.Run(ctx, chromedp.Evaluate[string](script, chromedp.EvalAwaitPromise))
 	}
 	if err != nil {
 		a.Fatalf("%s: %v", one.name, err)
 	}
-	return said != "" || !maps.Equal(before, a.state())
+	return read != "" || !maps.Equal(before, a.state())
 }
 
 // runs reports whether the script of a stored page runs when a foreign page navigates to it.
@@ -294,28 +310,28 @@ func (a assault) runs(ctx context.Context, page, object string) bool {
 	if err == nil {
 		title, err = chromedp.Run(ctx, chromedp.Title())
 	}
-	if err == nil && title == "running" { // to its end
+	if err == nil && title == "running" { // wait for its end
 		_, err = chromedp.Run(ctx, chromedp.Poll[bool]("document.title == 'ran'"))
 	}
 	if err != nil {
 		a.Fatalf("%s: %v", object, err)
 	}
 	if !slices.Contains([]string{"asleep", "running", "ran"}, title) {
-		a.Fatalf("%s: the browser shows %q", object, title)
+		a.Fatalf("%s: the browser shows a page with the title %q", object, title)
 	}
 	return title != "asleep" || !maps.Equal(before, a.state())
 }
 
-// state returns what an attack could change.
+// state returns everything that an attack can change: objects with their ETags, and task definitions.
 func (a assault) state() map[string]string {
 	a.Helper()
 	all := map[string]string{}
-	buckets, err := a.stand.s3.ListBuckets(a.Context(), &awss3.ListBucketsInput{})
+	buckets, err := a.stack.s3.ListBuckets(a.Context(), &awss3.ListBucketsInput{})
 	if err != nil {
 		a.Fatal(err)
 	}
 	for _, b := range buckets.Buckets {
-		objects, err := a.stand.s3.ListObjectsV2(a.Context(), &awss3.ListObjectsV2Input{Bucket: b.Name})
+		objects, err := a.stack.s3.ListObjectsV2(a.Context(), &awss3.ListObjectsV2Input{Bucket: b.Name})
 		if err != nil {
 			a.Fatal(err)
 		}
@@ -323,7 +339,7 @@ func (a assault) state() map[string]string {
 			all[*b.Name+"/"+*o.Key] = *o.ETag
 		}
 	}
-	families, err := a.stand.ecs.ListTaskDefinitions(a.Context(), &awsecs.ListTaskDefinitionsInput{})
+	families, err := a.stack.ecs.ListTaskDefinitions(a.Context(), &awsecs.ListTaskDefinitionsInput{})
 	if err != nil {
 		a.Fatal(err)
 	}

@@ -21,17 +21,17 @@ import (
 
 const programs = "testdata/clients/"
 
-// client is a program that puts a file in each way of a library or tool, and reads it back. It
-// finds the stack by its environment, gets the arguments bucket, file and folder for files, and
-// prints a line for each step that has succeeded: "put NAME" or "get NAME".
+// client is a program that puts a file with every method of a library or tool, and reads it back. It finds the stack by
+// its environment. Its arguments are a bucket, the file, and a folder for files. It prints a line for each step that
+// succeeds: "put NAME" or "get NAME".
 type client struct {
 	name    string
-	command []string // ~ is the folder with the installed clients
-	puts    []string // each leaves the file as the object keyFolder + NAME
-	gets    []string // each has compared what it reads
+	command []string // ~ stands for the folder with the installed clients
+	puts    []string // steps; each stores the file as the object keyFolder + NAME
+	gets    []string // steps; each reads the file back and compares it
 }
 
-// keyFolder begins each key. It has the characters that clients and servers escape in different ways.
+// keyFolder begins each key. It contains characters that clients and servers escape in different ways.
 const keyFolder = "a b+ü%41/"
 
 func clients() []client {
@@ -52,7 +52,7 @@ func clients() []client {
 			name:    "s3fs",
 			command: []string{"~/python/bin/python", programs + "with_s3fs.py"},
 			puts:    []string{"open for writing", "open for appending", "put_file", "pipe_file", "cp_file"},
-			gets:    []string{"each by cat_file", "get_file", "cat_ranges", "open for reading", "what find lists"},
+			gets:    []string{"each by cat_file", "get_file", "cat_ranges", "open for reading", "first object of find"},
 		},
 		{
 			name:    "pyarrow",
@@ -72,7 +72,7 @@ func clients() []client {
 			),
 			gets: []string{
 				"each by GetObject", "GetObject by ranges", "GetObject to a file", "presigned GET",
-				"GetObject by a virtual host", "what a virtual host lists",
+				"GetObject by a virtual host", "first object of a virtual host",
 			},
 		},
 		{
@@ -85,13 +85,14 @@ func clients() []client {
 				[]string{"CRT client, uploadFile", "CRT client, stream of unknown length", "CRT client, copy"},
 			),
 			gets: []string{
-				"each by getObjectAsBytes", "getObject to a file", "getObject by ranges", "what listObjectsV2 lists",
+				"each by getObjectAsBytes", "getObject to a file", "getObject by ranges", "first object of listObjectsV2",
 				"async client, downloadFile", "async client, getObject", "CRT client, downloadFile", "CRT client, getObject",
 			},
 		},
 	}
 }
 
+// awsCLIClient returns the client that runs a version of the AWS CLI.
 func awsCLIClient(name, program string) client {
 	return client{
 		name:    name,
@@ -101,7 +102,7 @@ func awsCLIClient(name, program string) client {
 	}
 }
 
-// eachAlgorithm returns the steps that put with a checksum.
+// eachAlgorithm returns the names of the steps that put a file with each checksum algorithm.
 func eachAlgorithm(by string) (steps []string) {
 	for _, algorithm := range []string{"CRC32", "CRC32C", "CRC64NVME", "SHA1", "SHA256"} {
 		steps = append(steps, by+" "+algorithm)
@@ -109,13 +110,13 @@ func eachAlgorithm(by string) (steps []string) {
 	return steps
 }
 
-// TestWithEveryClient puts 50 MB in each way of the usual clients, and compares each byte of what is
-// stored and of what they read.
+// TestWithEveryClient puts 50 MB with every method of the usual clients. It compares each byte that the stack stores
+// and that the clients read.
 func TestWithEveryClient(t *testing.T) {
 	t.Parallel()
 	folder := os.Getenv("MODELDISPATCH_CLIENTS")
 	if folder == "" {
-		t.Skip("no client is used: " + programs + "install.sh OUTDIR, then MODELDISPATCH_CLIENTS=OUTDIR")
+		t.Skip("needs the clients: run " + programs + "install.sh OUTDIR, then set MODELDISPATCH_CLIENTS=OUTDIR")
 	}
 	s := start(t, project(t, never))
 	content := make([]byte, 50<<20)
@@ -132,14 +133,14 @@ func TestWithEveryClient(t *testing.T) {
 			c.run(t, s.Address(), folder, bucket, file)
 			for _, put := range c.puts {
 				if s.takeSum(t, bucket, keyFolder+put) != sha256.Sum256(content) {
-					t.Errorf("put %s: the object is another than the file", put)
+					t.Errorf("put %s: the object differs from the file", put)
 				}
 			}
 		})
 	}
 }
 
-// run starts the client, waits for its end, and compares the steps that it prints with the expected ones.
+// run runs the client, and compares the steps that it prints with the expected ones.
 func (c client) run(t *testing.T, a local.Address, folder, bucket, file string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
@@ -152,19 +153,19 @@ func (c client) run(t *testing.T, a local.Address, folder, bucket, file string) 
 	command := exec.CommandContext(ctx, args[0], args[1:]...)
 	command.Env = append(clientEnvironment(a), "PATH="+os.Getenv("PATH"), "HOME="+scratch,
 		"NODE_PATH="+filepath.Join(folder, "node_modules"), "PYTHONPYCACHEPREFIX="+filepath.Join(folder, "pycache"))
-	command.WaitDelay = 10 * time.Second // for what it has started
-	var steps, complaints bytes.Buffer
-	command.Stdout, command.Stderr = &steps, &complaints
+	command.WaitDelay = 10 * time.Second // for child processes that hold its output open
+	var steps, failures bytes.Buffer
+	command.Stdout, command.Stderr = &steps, &failures
 	if err := command.Run(); err != nil {
-		t.Fatalf("%s: %v; it did\n%s%s", c.name, err, steps.String(), complaints.String())
+		t.Fatalf("%s: %v; it printed\n%s%s", c.name, err, steps.String(), failures.String())
 	}
 	want := "put " + strings.Join(c.puts, "\nput ") + "\nget " + strings.Join(c.gets, "\nget ") + "\n"
 	if steps.String() != want {
-		t.Errorf("%s did\n%swant\n%s", c.name, steps.String(), want)
+		t.Errorf("%s printed\n%swant\n%s", c.name, steps.String(), want)
 	}
 }
 
-// clientEnvironment returns the variables by which `modeldispatch local env` points clients at a stack.
+// clientEnvironment returns the variables that `modeldispatch local env` prints for clients.
 func clientEnvironment(a local.Address) []string {
 	return []string{
 		"AWS_ENDPOINT_URL=" + a.URL, "AWS_REGION=" + local.Region, "AWS_DEFAULT_REGION=" + local.Region,
@@ -172,8 +173,8 @@ func clientEnvironment(a local.Address) []string {
 	}
 }
 
-// takeSum returns the SHA-256 of an object, and deletes it: all of them together would take 4 GB.
-func (s *stand) takeSum(t *testing.T, bucket, key string) [sha256.Size]byte {
+// takeSum returns the SHA-256 of an object, and deletes the object: all objects together would take 4 GB.
+func (s *testStack) takeSum(t *testing.T, bucket, key string) [sha256.Size]byte {
 	t.Helper()
 	out, err := s.s3.GetObject(t.Context(), &awss3.GetObjectInput{Bucket: &bucket, Key: &key})
 	if err != nil {

@@ -12,8 +12,9 @@ import (
 	"modeldispatch/internal/run"
 )
 
-// controlled has control characters in the keys that it waits for and writes, by its own file and by an input of type json.
-// Its runs share one slot, so a run that never ends blocks all others.
+// controlled is a model whose runs wait for and write objects with control characters in their keys. The characters
+// come from the model's file and from an input of type json. All runs share one slot, so a run that never ends would
+// block all others.
 const controlled = `
 name: controlled
 task: { definition: task-definition.json }
@@ -31,8 +32,8 @@ triggers:
     inputs: { rows: "1" }
 `
 
-// TestControlCharacters has keys and JSON with them arrive. An input of another type is refused, with the reason; a run
-// whose keys have them is found what it waits for and what it writes, and ends.
+// TestControlCharacters sends keys and JSON with control characters. Inputs of other types than json reject them with a
+// reason. A run with such keys finds the object that it waits for, writes its output, and ends.
 func TestControlCharacters(t *testing.T) {
 	t.Parallel()
 	binary, err := os.Executable()
@@ -46,15 +47,15 @@ func TestControlCharacters(t *testing.T) {
 	s := start(t, dir)
 
 	s.put(t, "s3://landing/in/a\x01.csv", "")
-	s.decided(t, dispatch.Rejected, `name: "a\x01.csv" has the control character '\x01' at character 2`)
+	s.waitDecision(t, dispatch.Rejected, `name: "a\x01.csv" has the control character '\x01' at character 2`)
 	rows := []string{`{"a":"\u0001"}`, "[\"\u007f\u009b\"]"}
 	for _, one := range rows {
 		s.send(t, `{"rows": `+one+`}`)
 	}
-	s.until(t, "two runs", func() bool { return len(s.runs) == len(rows) })
+	s.waitFor(t, "two runs", func() bool { return len(s.runs) == len(rows) })
 	s.put(t, "s3://landing/ready\x01", "")
-	s.decided(t, dispatch.Awaited, "waited for by controlled-")
-	for _, r := range s.ended(t, len(rows)) {
+	s.waitDecision(t, dispatch.Awaited, "waited for by controlled-")
+	for _, r := range s.waitEnded(t, len(rows)) {
 		if r.State != run.Succeeded {
 			t.Errorf("run %s ended as %s: %v", r.ID, r.State, r.Outcome)
 		}
@@ -64,12 +65,12 @@ func TestControlCharacters(t *testing.T) {
 	}
 }
 
-// decided waits for a decision with a reason.
-func (s *stand) decided(t *testing.T, verdict dispatch.Verdict, reason string) {
+// waitDecision waits for a decision with a kind and a reason.
+func (s *testStack) waitDecision(t *testing.T, kind dispatch.DecisionKind, reason string) {
 	t.Helper()
-	s.until(t, fmt.Sprintf("%s: %s", verdict, reason), func() bool {
+	s.waitFor(t, fmt.Sprintf("%s: %s", kind, reason), func() bool {
 		for _, d := range s.decisions {
-			if d.Verdict == verdict && strings.Contains(d.Reason, reason) {
+			if d.Kind == kind && strings.Contains(d.Reason, reason) {
 				return true
 			}
 		}

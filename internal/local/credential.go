@@ -14,12 +14,12 @@ import (
 	"modeldispatch/internal/private"
 )
 
-// Credential is the access key that a project's local stack asks for. Its clients sign with it as
-// with one of AWS. The stack compares the id and does not verify signatures.
+// Credential is the access key of a project's local stack. Clients sign requests with it, as with an access key of AWS.
+// The stack compares the id and does not verify signatures.
 type Credential struct{ AccessKeyID, SecretAccessKey string }
 
-// CredentialFile returns the file of a credential in a data folder. It has the form of AWS's own
-// credentials file, so AWS_SHARED_CREDENTIALS_FILE may name it.
+// CredentialFile returns the path of the credential in a data folder. The file has the form of AWS's credentials file,
+// so AWS_SHARED_CREDENTIALS_FILE may name it.
 func CredentialFile(data string) string { return filepath.Join(data, "credentials") }
 
 const (
@@ -27,14 +27,16 @@ const (
 	secretField = "aws_secret_access_key"
 )
 
-// proof returns a code of a text. Only a program that has the credential can compute it.
+// proof returns the HMAC-SHA256 of a text under the secret access key. Only a program with the credential can compute
+// it.
 func (c Credential) proof(text string) string {
 	mac := hmac.New(sha256.New, []byte(c.SecretAccessKey))
 	_, _ = mac.Write([]byte(text))
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// readCredential reads a credential. A missing file is os.ErrNotExist.
+// readCredential reads a credential. It returns os.ErrNotExist if the file is missing, and another error if the file lacks
+// a field.
 func readCredential(file string) (Credential, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -47,15 +49,15 @@ func readCredential(file string) (Credential, error) {
 	}
 	c := Credential{values[idField], values[secretField]}
 	if c.AccessKeyID == "" || c.SecretAccessKey == "" {
-		return c, fmt.Errorf("%s lacks %s or %s: modeldispatch local --new-credentials writes the file anew", file, idField, secretField)
+		return c, fmt.Errorf("%s lacks %s or %s: modeldispatch local --new-credentials writes a new file", file, idField, secretField)
 	}
 	return c, nil
 }
 
-// makeCredential returns the credential of a file. It makes one if the file does not exist, or if the
-// caller wants another.
-func makeCredential(file string, another bool) (Credential, error) {
-	if !another {
+// makeCredential returns the credential in a file. It writes a new credential if the file does not exist or if replace
+// is set. It renames a draft into place, so no client reads half a file.
+func makeCredential(file string, replace bool) (Credential, error) {
+	if !replace {
 		c, err := readCredential(file)
 		if err == nil {
 			err = os.Chmod(file, private.FileMode)
@@ -70,7 +72,7 @@ func makeCredential(file string, another bool) (Credential, error) {
 	if err != nil {
 		return c, err
 	}
-	defer func() { _ = os.Remove(draft.Name()) }() // after the rename there is nothing to remove
+	defer func() { _ = os.Remove(draft.Name()) }() // fails after the rename, as it should
 	if _, err := draft.WriteString(text); err != nil {
 		return c, errors.Join(err, draft.Close())
 	}

@@ -17,7 +17,7 @@ import (
 	"modeldispatch/internal/local"
 )
 
-// credential starts a stack, stops it, and returns the credential that it took.
+// credential starts a stack, stops it, and returns its credential.
 func credential(t *testing.T, o local.Options) local.Credential {
 	t.Helper()
 	stack, err := local.Start(t.Context(), o)
@@ -30,9 +30,9 @@ func credential(t *testing.T, o local.Options) local.Credential {
 	return stack.Address().Credential
 }
 
-// TestACredentialIsOfItsProject: it is made once, kept for its owner only, shared by the project's stacks, and replaced when that
-// is asked for.
-func TestACredentialIsOfItsProject(t *testing.T) {
+// TestCredentialBelongsToProject checks that the first start creates the credential, that only its owner can read it,
+// that all stacks of the project share it, and that NewCredentials replaces it.
+func TestCredentialBelongsToProject(t *testing.T) {
 	t.Parallel()
 	o, err := options(project(t, never))
 	if err != nil {
@@ -40,7 +40,7 @@ func TestACredentialIsOfItsProject(t *testing.T) {
 	}
 	first := credential(t, o)
 	if again := credential(t, o); again != first || len(first.AccessKeyID) < 20 || len(first.SecretAccessKey) < 20 {
-		t.Errorf("the second start has %+v, after %+v", again, first)
+		t.Errorf("the second start has the credential %+v, want %+v", again, first)
 	}
 	file := local.CredentialFile(o.Data)
 	for name, want := range map[string]fs.FileMode{file: 0o600, o.Data: 0o700} {
@@ -49,26 +49,28 @@ func TestACredentialIsOfItsProject(t *testing.T) {
 		}
 	}
 	if text, err := os.ReadFile(filepath.Join(o.Data, ".gitignore")); err != nil || string(text) != "*\n" {
-		t.Errorf(".gitignore is %q, %v", text, err)
+		t.Errorf(".gitignore is %q, %v, want *", text, err)
 	}
 	beside := o
 	beside.Data, beside.Credentials = filepath.Join(o.Data, "play"), file
 	if got := credential(t, beside); got != first {
-		t.Errorf("a stack beside it has %+v, want the project's %+v", got, first)
+		t.Errorf("a second stack of the project has %+v, want %+v", got, first)
 	}
 	o.NewCredentials = true
 	if second := credential(t, o); second.AccessKeyID == first.AccessKeyID || second.SecretAccessKey == first.SecretAccessKey {
-		t.Errorf("the new credential is %+v, after %+v", second, first)
+		t.Errorf("the new credential is %+v, want another than %+v", second, first)
 	}
 	o.NewCredentials = false
 	write(t, file, "[default]\naws_access_key_id = x\n")
-	if _, err := local.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), "lacks aws_access_key_id or aws_secret_access_key: modeldispatch local --new-credentials") {
-		t.Errorf("with half a credential: %v", err)
+	const want = "lacks aws_access_key_id or aws_secret_access_key: modeldispatch local --new-credentials"
+	if _, err := local.Start(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Start with half a credential = %v, want …%s…", err, want)
 	}
 }
 
-// TestARunningStackKeepsItsCredential: a play beside it may not replace what its clients have.
-func TestARunningStackKeepsItsCredential(t *testing.T) {
+// TestRunningStackKeepsCredential checks that a second stack of the project cannot replace the credential of a running
+// stack.
+func TestRunningStackKeepsCredential(t *testing.T) {
 	t.Parallel()
 	o, err := options(project(t, never))
 	if err != nil {
@@ -78,24 +80,26 @@ func TestARunningStackKeepsItsCredential(t *testing.T) {
 	beside := o
 	beside.Data, beside.Credentials, beside.NewCredentials = filepath.Join(o.Data, "play"), local.CredentialFile(o.Data), true
 	if _, err := local.Start(t.Context(), beside); err == nil || !strings.Contains(err.Error(), "stop it before you replace them") {
-		t.Errorf("Start = %v", err)
+		t.Errorf("Start = %v, want …stop it before you replace them", err)
 	}
-	if there, err := local.Endpoint(t.Context(), o.Data); err != nil || there != s.Address() {
-		t.Errorf("Endpoint = %+v, %v, want %+v", there, err, s.Address())
+	if address, err := local.Endpoint(t.Context(), o.Data); err != nil || address != s.Address() {
+		t.Errorf("Endpoint = %+v, %v, want %+v", address, err, s.Address())
 	}
 }
 
-func TestAStackRefusesTheCredentialOfAnother(t *testing.T) {
+func TestStackRefusesForeignCredential(t *testing.T) {
 	t.Parallel()
 	s, other := start(t, project(t, never)), start(t, project(t, never))
 	client := awss3.NewFromConfig(endpoint(local.Address{URL: s.URL(), Credential: other.Address().Credential}))
 	_, err := client.ListBuckets(t.Context(), &awss3.ListBucketsInput{})
-	if err == nil || !strings.Contains(err.Error(), "InvalidAccessKeyId") || !strings.Contains(err.Error(), `eval "$(modeldispatch local env)"`) {
-		t.Errorf("ListBuckets = %v, want InvalidAccessKeyId, and what to do", err)
+	if err == nil || !strings.Contains(err.Error(), "InvalidAccessKeyId") ||
+		!strings.Contains(err.Error(), `eval "$(modeldispatch local env)"`) {
+		t.Errorf("ListBuckets = %v, want InvalidAccessKeyId and a hint", err)
 	}
 }
 
-// localhost returns a client that resolves each name below localhost to loopback, as RFC 6761 has it and not each system does.
+// localhost returns a client that resolves each name below localhost to loopback. RFC 6761 requires that, but some
+// systems do not do it.
 func localhost(url string) *http.Client {
 	address := strings.TrimPrefix(url, "http://")
 	return &http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
@@ -103,8 +107,8 @@ func localhost(url string) *http.Client {
 	}}}
 }
 
-// TestBucketsOfHosts has AWS's client put the bucket before the host name, which is what SDKs do by default.
-func TestBucketsOfHosts(t *testing.T) {
+// TestVirtualHostedBuckets uses an SDK client that puts the bucket before the host name, as SDKs do by default.
+func TestVirtualHostedBuckets(t *testing.T) {
 	t.Parallel()
 	s := start(t, project(t, never))
 	cfg := endpoint(s.Address())
@@ -119,10 +123,10 @@ func TestBucketsOfHosts(t *testing.T) {
 			t.Errorf("%s: %v", uri, err)
 		}
 		if got := s.get(t, uri); got != "body of "+key {
-			t.Errorf("%s has the body %q", uri, got)
+			t.Errorf("%s by path has the body %q", uri, got)
 		}
 		if got, err := get(t.Context(), virtual, uri); err != nil || string(got) != "body of "+key {
-			t.Errorf("%s at its host has the body %q, %v", uri, got, err)
+			t.Errorf("%s by virtual host has the body %q, %v", uri, got, err)
 		}
 	}
 	buckets, err := s.s3.ListBuckets(t.Context(), &awss3.ListBucketsInput{})
@@ -131,13 +135,14 @@ func TestBucketsOfHosts(t *testing.T) {
 	}
 	for _, b := range buckets.Buckets {
 		if strings.Contains("data.csv README", *b.Name) {
-			t.Errorf("a put made the bucket %s", *b.Name)
+			t.Errorf("a put created the bucket %s", *b.Name)
 		}
 	}
 }
 
-// TestAnotherProgramIsNoStack: it listens on the port of a stack that was killed, and must not get the project's key.
-func TestAnotherProgramIsNoStack(t *testing.T) {
+// TestEndpointRejectsAnotherProgram checks that Endpoint does not trust another program on the port of a killed stack:
+// callers would send the project's credential to it.
+func TestEndpointRejectsAnotherProgram(t *testing.T) {
 	t.Parallel()
 	o, err := options(project(t, never))
 	if err != nil {
@@ -146,14 +151,16 @@ func TestAnotherProgramIsNoStack(t *testing.T) {
 	credential(t, o)
 	other := start(t, project(t, never))
 	write(t, filepath.Join(o.Data, "endpoint"), other.URL())
-	if there, err := local.Endpoint(t.Context(), o.Data); err == nil || there != (local.Address{}) || !strings.Contains(err.Error(), "another program answers at "+other.URL()) {
-		t.Errorf("Endpoint = %+v, %v", there, err)
+	address, err := local.Endpoint(t.Context(), o.Data)
+	want := "another program answers at " + other.URL()
+	if err == nil || !strings.Contains(err.Error(), want) || address != (local.Address{}) {
+		t.Errorf("Endpoint = %+v, %v, want %s…", address, err, want)
 	}
-	startWith(t, o) // it is not taken for one that runs
+	startWith(t, o) // Start does not take the other program for a running stack
 }
 
-// TestAClientThatHasStoppedSendingDoesNotHoldTheStack: Close ends although a request never does.
-func TestAClientThatHasStoppedSendingDoesNotHoldTheStack(t *testing.T) {
+// TestCloseWithStalledClient checks that Close returns although a request never ends.
+func TestCloseWithStalledClient(t *testing.T) {
 	t.Parallel()
 	s := start(t, project(t, never))
 	connection, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.URL(), "http://"))
@@ -161,15 +168,16 @@ func TestAClientThatHasStoppedSendingDoesNotHoldTheStack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = connection.Close() }()
-	head := "PUT /results/k HTTP/1.1\r\nHost: " + strings.TrimPrefix(s.URL(), "http://") + "\r\nContent-Length: 10\r\nExpect: 100-continue\r\n" +
+	head := "PUT /results/k HTTP/1.1\r\nHost: " + strings.TrimPrefix(s.URL(), "http://") + "\r\n" +
+		"Content-Length: 10\r\nExpect: 100-continue\r\n" +
 		"Authorization: AWS4-HMAC-SHA256 Credential=" + s.Address().Credential.AccessKeyID + "/s3\r\n\r\n"
 	if _, err := connection.Write([]byte(head)); err != nil {
 		t.Fatal(err)
 	}
 	if answer, err := bufio.NewReader(connection).ReadString('\n'); err != nil || !strings.Contains(answer, "100 Continue") {
-		t.Fatalf("the stack answers %q, %v, want that it waits for the body", answer, err)
+		t.Fatalf("the stack answers %q, %v, want 100 Continue", answer, err)
 	}
-	if err := s.Close(context.Background()); err != nil { // without a deadline of its own
+	if err := s.Close(context.Background()); err != nil { // this context has no deadline
 		t.Errorf("Close = %v", err)
 	}
 }

@@ -25,23 +25,23 @@ import (
 	"modeldispatch/internal/pattern"
 )
 
-// The queues of a deployment, as its template makes them.
+// The queues and limits of a deployment, with the values that its template has.
 const (
 	launchQueue = "modeldispatch-launch"
 	wakeQueue   = "modeldispatch-wake"
 	deadQueue   = "modeldispatch-dead-letters"
-	// maxReceives is how often a message is tried before it is a dead letter.
+	// maxReceives is the number of deliveries of a message before it becomes a dead letter.
 	maxReceives = 5
-	// functionTimeout is how long a function may take.
+	// functionTimeout is the longest duration of an invocation.
 	functionTimeout = time.Minute
 )
 
-// deploy does what the template does in an account: buckets, queues, task definitions, functions,
-// and what invokes them.
+// deploy creates the resources that CloudFormation creates in an account: buckets, task definitions, queues, functions,
+// and the rules and queue mappings that invoke the functions. wire adds the schedules.
 func (s *Stack) deploy(ctx context.Context, h handler.Handlers) error {
 	for _, bucket := range append(buckets(s.options.Catalog), Bucket) {
 		if err := s.objects.CreateBucket(bucket); err != nil {
-			return fmt.Errorf("making bucket %s: %w", bucket, err)
+			return fmt.Errorf("creating bucket %s: %w", bucket, err)
 		}
 	}
 	for _, m := range s.options.Catalog.Models {
@@ -64,29 +64,31 @@ func (s *Stack) deploy(ctx context.Context, h handler.Handlers) error {
 	return nil
 }
 
+// makeQueues creates the queues of the deployment and those of message triggers. It returns the mappings that invoke
+// functions.
 func (s *Stack) makeQueues(ctx context.Context) ([]lambda.Mapping, error) {
 	if err := s.queues.Create(ctx, deadQueue, sqs.Attributes{}); err != nil {
 		return nil, err
 	}
-	feeds := map[string]string{launchQueue: "launch", wakeQueue: "sweep"}
+	consumers := map[string]string{launchQueue: "launch", wakeQueue: "sweep"}
 	for _, name := range s.options.Catalog.Queues() {
-		feeds[queueName(name)] = "message"
+		consumers[queueName(name)] = "message"
 	}
 	var mappings []lambda.Mapping
-	for _, queue := range slices.Sorted(maps.Keys(feeds)) {
+	for _, queue := range slices.Sorted(maps.Keys(consumers)) {
 		err := s.queues.Create(ctx, queue, sqs.Attributes{Visibility: functionTimeout, DeadLetter: deadQueue, MaxReceives: maxReceives})
 		if err != nil {
-			return nil, fmt.Errorf("making queue %s: %w", queue, err)
+			return nil, fmt.Errorf("creating queue %s: %w", queue, err)
 		}
-		mappings = append(mappings, lambda.Mapping{Queue: queue, Function: feeds[queue], ReportBatchItemFailures: true})
+		mappings = append(mappings, lambda.Mapping{Queue: queue, Function: consumers[queue], ReportBatchItemFailures: true})
 	}
 	return mappings, nil
 }
 
-// queueName is the name of a queue that a trigger names, by its name or its ARN.
+// queueName returns the name of a queue that a trigger names by name or by ARN.
 func queueName(queue string) string { return queue[strings.LastIndexByte(queue, ':')+1:] }
 
-// functions are the functions, each behind its real JSON.
+// functions returns the Lambda functions. Each decodes and encodes real Lambda JSON, as in an account.
 func functions(h handler.Handlers) []lambda.Function {
 	all := map[string]any{
 		"schedule": h.Schedule, "arrival": h.Arrival, "message": h.Message, "event": h.Event,
@@ -99,21 +101,23 @@ func functions(h handler.Handlers) []lambda.Function {
 	return list
 }
 
-// rules are the rules of the default bus.
+// rules returns the rules of the default bus. Each invokes the function of its own name.
 func (s *Stack) rules() []eventbridge.Rule {
 	return []eventbridge.Rule{
-		{Name: "arrival", Match: s.isArrival(), Target: s.invoke("arrival")},
-		{Name: "completion", Match: isCompletion, Target: s.invoke("completion")},
-		{Name: "event", Match: s.isTriggered(), Target: s.invoke("event")},
+		{Name: "arrival", Match: s.arrivalMatcher(), Target: s.target("arrival")},
+		{Name: "completion", Match: isCompletion, Target: s.target("completion")},
+		{Name: "event", Match: s.triggerMatcher(), Target: s.target("event")},
 	}
 }
 
-func (s *Stack) invoke(function string) func(context.Context, json.RawMessage) error {
+// target returns the target of a rule: an asynchronous invocation of a function.
+func (s *Stack) target(function string) func(context.Context, json.RawMessage) error {
 	return func(ctx context.Context, payload json.RawMessage) error {
 		return s.functions.InvokeAsync(ctx, function, payload)
 	}
 }
 
+// isEvent returns a predicate for events with the given source and detail-type.
 func isEvent(source, detailType string) func(any) bool {
 	return func(e any) bool {
 		fields, _ := e.(map[string]any)
@@ -121,9 +125,10 @@ func isEvent(source, detailType string) func(any) bool {
 	}
 }
 
-// isArrival matches as the rules of the buckets do that models wait for objects in: what else is
-// put somewhere, results above all, concerns nobody.
-func (s *Stack) isArrival() func(any) bool {
+// arrivalMatcher returns a predicate for Object Created events. It matches the buckets that an arrival trigger or a
+// wait-for names, as the rules of a deployment do. An object in any other bucket, such as a result, invokes no
+// function.
+func (s *Stack) arrivalMatcher() func(any) bool {
 	watched := map[any]bool{}
 	for _, m := range s.options.Catalog.Models {
 		for _, t := range m.Triggers {
@@ -148,7 +153,8 @@ func (s *Stack) isArrival() func(any) bool {
 	}
 }
 
-// isCompletion matches as the completion rule does: task state changes of this deployment's tasks.
+// isCompletion reports whether an event matches the completion rule: a task of this deployment has become RUNNING or
+// STOPPED.
 func isCompletion(e any) bool {
 	if !isEvent("aws.ecs", "ECS Task State Change")(e) {
 		return false
@@ -159,8 +165,9 @@ func isCompletion(e any) bool {
 	return strings.HasPrefix(startedBy, Deployment+"/") && (status == "RUNNING" || status == "STOPPED")
 }
 
-// isTriggered matches as the rules of `event` triggers do, all at once.
-func (s *Stack) isTriggered() func(any) bool {
+// triggerMatcher returns a predicate for events that match the pattern of any event trigger. In an account, each
+// trigger has a rule of its own.
+func (s *Stack) triggerMatcher() func(any) bool {
 	var patterns []pattern.Pattern
 	for _, m := range s.options.Catalog.Models {
 		for _, t := range m.Triggers {
@@ -174,14 +181,15 @@ func (s *Stack) isTriggered() func(any) bool {
 	}
 }
 
-// changed puts a task's state change on the bus.
-func (s *Stack) changed(e json.RawMessage) {
+// publishTask publishes a task's state change on the bus. It only logs an error, because the sweep describes silent
+// tasks.
+func (s *Stack) publishTask(e json.RawMessage) {
 	if err := s.bus.Publish(context.Background(), e); err != nil {
-		s.options.Log.Error().Err(err).Msg("task state change lost; the sweep describes the task")
+		s.options.Log.Error().Err(err).Msg("cannot publish a task state change; the sweep will describe the task")
 	}
 }
 
-// schedules are the catalog's schedules, and the sweep's.
+// schedules returns the schedule of the sweep, and the schedules of the catalog unless the catalog is paused.
 func (s *Stack) schedules() ([]scheduler.Entry, error) {
 	entries := []scheduler.Entry{{
 		Name: sweepEntry, Next: func(after time.Time) time.Time { return after.Add(sweepEvery) },
@@ -199,34 +207,35 @@ func (s *Stack) schedules() ([]scheduler.Entry, error) {
 			if err != nil {
 				return nil, fmt.Errorf("model %q: trigger %q: %w", m.Name, t.Name, err)
 			}
-			entries = append(entries, scheduler.Entry{Name: m.Name + "/" + t.Name, Next: schedule.Next, Payload: payload(m.Name, t)})
+			entries = append(entries, scheduler.Entry{Name: m.Name + "/" + t.Name, Next: schedule.Next, Payload: schedulePayload(m.Name, t)})
 		}
 	}
 	return entries, nil
 }
 
-// sweepEntry is the schedule of the sweep. In an account it is every minute; here somebody may be
-// waiting for what a crash has left.
+// sweepEntry names the schedule of the sweep. The sweep runs every minute in an account. It runs more often here,
+// because a developer may be waiting for the runs that a crash interrupted.
 const (
 	sweepEntry = "sweep"
 	sweepEvery = 5 * time.Second
 )
 
-// payload is what a schedule sends, as its Input in an account does.
-func payload(name string, t model.Trigger) func(time.Time) json.RawMessage {
+// schedulePayload returns a function that builds the payload of a schedule for a time. In an account, the payload is
+// the schedule's Input.
+func schedulePayload(name string, t model.Trigger) func(time.Time) json.RawMessage {
 	return func(scheduled time.Time) json.RawMessage {
 		return event.SchedulePayload(event.Scheduled{Model: name, Trigger: t.Name, Hash: t.Hash, Time: scheduled})
 	}
 }
 
-// schedule fires the schedules until the stack stops.
+// schedule fires the schedules until the stack stops, and logs the times that it could not deliver.
 func (s *Stack) schedule(ctx context.Context, entries []scheduler.Entry) {
 	if err := scheduler.New(scheduler.Options{}).Run(ctx, entries, s.fire); err != nil {
-		s.options.Log.Error().Err(err).Msg("schedules not delivered")
+		s.options.Log.Error().Err(err).Msg("cannot deliver all scheduled times")
 	}
 }
 
-// fire invokes what a schedule is for.
+// fire invokes the function of a schedule: the sweep, or the schedule function with the payload.
 func (s *Stack) fire(ctx context.Context, e scheduler.Entry, _ time.Time, payload json.RawMessage) error {
 	if e.Name == sweepEntry {
 		return s.functions.InvokeAsync(ctx, "sweep", payload)
@@ -234,7 +243,8 @@ func (s *Stack) fire(ctx context.Context, e scheduler.Entry, _ time.Time, payloa
 	return s.functions.InvokeAsync(ctx, "schedule", payload)
 }
 
-// buckets are those that the catalog's models read and write.
+// buckets returns the sorted names of the buckets in the catalog's arrival patterns, wait-for objects, outputs, and
+// defaults of inputs.
 func buckets(c model.Catalog) []string {
 	var all []string
 	add := func(uri string) {
@@ -266,7 +276,8 @@ func buckets(c model.Catalog) []string {
 	return slices.Compact(all)
 }
 
-// bucketOf is the bucket that an S3 URI or pattern names; "" where it is none, or not the same for all.
+// bucketOf returns the bucket that an S3 URI or pattern names. It returns "" for any other text, and for a bucket with
+// a placeholder.
 func bucketOf(uri string) string {
 	rest, isS3 := strings.CutPrefix(uri, "s3://")
 	bucket, _, _ := strings.Cut(rest, "/")
@@ -276,17 +287,19 @@ func bucketOf(uri string) string {
 	return bucket
 }
 
-// folder is where a family's model lies: its tasks run there.
-func (s *Stack) folder(family string) string {
+// modelFolder returns the working directory for the tasks of a family: the folder of its model. It returns the data
+// folder for a family that no model has.
+func (s *Stack) modelFolder(family string) string {
 	for _, m := range s.options.Catalog.Models {
 		if m.Task.Family == family {
-			return m.Folder
+			return m.Dir
 		}
 	}
 	return s.options.Data
 }
 
-// logFile returns the path of a container's log in the folder of logs.
+// logFile returns the path of a container's log below the folder of logs. A task that no run started has a folder of
+// its own.
 func logFile(startedBy, task, container string) string {
 	if id, attempt, ours := fargate.ParseStartedBy(Deployment, startedBy); ours {
 		return runLog(id, attempt, container)
@@ -294,17 +307,19 @@ func logFile(startedBy, task, container string) string {
 	return filepath.Join(task, container+".log")
 }
 
+// secret returns the value of a container's secret, and reports whether it is set.
 func (s *Stack) secret(name string) (string, bool) {
 	value, set := s.options.Secrets[name]
 	return value, set
 }
 
-// Deliver brings a payload to its function the way AWS would: events over the bus, messages
-// through their queues, and everything else as an invocation.
+// Deliver sends a payload to its function on the path that AWS would use: an EventBridge event over the bus, an SQS
+// batch as messages to their queues, and any other payload as an asynchronous invocation. It returns an error if no
+// function takes payloads of this shape. When it returns nil, the payload is stored.
 func (s *Stack) Deliver(ctx context.Context, payload []byte) error {
 	decoded, err := event.Decode(payload)
 	switch {
-	case decoded.Bridge:
+	case decoded.ViaEventBridge:
 		return s.bus.Publish(ctx, payload)
 	case decoded.Function == "message":
 		return s.send(ctx, payload)
@@ -315,7 +330,7 @@ func (s *Stack) Deliver(ctx context.Context, payload []byte) error {
 	}
 }
 
-// send sends the messages of an SQS batch to their queues.
+// send sends each message of an SQS batch to its queue, with its string attributes.
 func (s *Stack) send(ctx context.Context, payload []byte) error {
 	var batch events.SQSEvent
 	if err := json.Unmarshal(payload, &batch); err != nil {

@@ -20,39 +20,41 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// A GET of healthPath tells whether the stack runs. The caller sends a random text in proofHeader, and the stack answers there with
-// Credential.proof of it. Another program that listens on the port by now cannot.
+// A GET of healthPath shows that the stack runs. The caller sends a random text in proofHeader, and the stack returns
+// Credential.proof of that text in the same header. Another program that listens on the port cannot compute it.
 const (
 	healthPath  = "/_modeldispatch/health"
 	proofHeader = "X-Modeldispatch-Proof"
 )
 
-// Address says how to reach a local stack.
+// Address holds the URL of a local stack and the credential for its requests.
 type Address struct {
 	URL        string
 	Credential Credential
 }
 
-// Wire returns a dispatcher that works on a local stack.
+// Wire returns a dispatcher that works on the local stack at an address, with the given catalog and store. It returns
+// an error if a trigger of the catalog is invalid.
 func Wire(a Address, c model.Catalog, s store.Store) (*dispatch.Dispatcher, error) {
 	return app.Wire(app.Endpoint(a.URL, Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey), appOptions(a.URL), c, s)
 }
 
-// appOptions are what the functions run with in a local stack.
+// appOptions returns the options of the functions in a local stack.
 func appOptions(url string) app.Options {
 	queue := func(name string) string { return url + "/" + Account + "/" + name }
 	return app.Options{
-		Deployment: Deployment, LaunchURL: queue(launchQueue), WakeURL: queue(wakeQueue), Bucket: Bucket, Bus: "default", Placement: Placement(),
+		Deployment: Deployment, LaunchURL: queue(launchQueue), WakeURL: queue(wakeQueue),
+		Bucket: Bucket, Bus: "default", Placement: Placement(),
 	}
 }
 
-// Placement is where local tasks run.
+// Placement returns the cluster and network of local tasks. The subnet exists by name only.
 func Placement() fargate.Placement {
 	return fargate.Placement{Cluster: cluster, Subnets: []string{"subnet-local"}, AssignPublicIP: true}
 }
 
-// environment returns what every local task finds beside its own: the services that are here, and
-// only those. What is not served here is not captured.
+// environment returns the variables that every local task gets beside its own: the endpoints and the credential of the
+// services that the local stack serves. It sets no AWS_ENDPOINT_URL, so calls of all other services still go to AWS.
 func environment(a Address) []string {
 	return []string{
 		"AWS_ENDPOINT_URL_S3=" + a.URL, "AWS_ENDPOINT_URL_SQS=" + a.URL, "AWS_ENDPOINT_URL_ECS=" + a.URL, "AWS_ENDPOINT_URL_EVENTBRIDGE=" + a.URL,
@@ -74,7 +76,8 @@ func removeEndpoint(data string) error {
 	return nil
 }
 
-// Endpoint returns the address of the local stack with this data folder. It fails where none answers.
+// Endpoint returns the address of the running stack with this data folder. It returns an error if no stack was started
+// there, if nothing answers within two seconds, if another program answers, or if the credential is unreadable.
 func Endpoint(ctx context.Context, data string) (Address, error) {
 	text, err := os.ReadFile(endpointFile(data))
 	if err != nil {
@@ -98,19 +101,20 @@ func Endpoint(ctx context.Context, data string) (Address, error) {
 	}
 	_ = response.Body.Close()
 	if !hmac.Equal([]byte(response.Header.Get(proofHeader)), []byte(a.Credential.proof(question))) {
-		return Address{}, fmt.Errorf("another program answers at %s, where the local stack for %s was: start modeldispatch local", a.URL, data)
+		const why = "another program answers at %s, the last address of the local stack for %s: start modeldispatch local"
+		return Address{}, fmt.Errorf(why, a.URL, data)
 	}
 	return a, nil
 }
 
-// LogFile returns the log of a container of a run's attempt.
+// LogFile returns the path of a container's log, for one attempt of a run.
 func LogFile(data, run string, attempt int, container string) string {
 	return filepath.Join(logFolder(data), runLog(run, attempt, container))
 }
 
 func logFolder(data string) string { return filepath.Join(data, "logs") }
 
-// runLog returns a log's path in the folder of logs.
+// runLog returns the path of a log below the folder of logs.
 func runLog(run string, attempt int, container string) string {
 	return filepath.Join(run, fmt.Sprintf("%d-%s.log", attempt, container))
 }

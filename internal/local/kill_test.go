@@ -24,21 +24,23 @@ import (
 	"modeldispatch/internal/store/sqlite"
 )
 
-var kills = flag.Int("kills", 5, "how often the stack is killed in TestAKilledStackLosesAndDoublesNothing")
+var kills = flag.Int("kills", 5, "number of times that TestKilledStackLosesAndDoublesNothing kills the stack")
 
-// projectVariable has the test binary serve a project's stack instead of running tests.
+// projectVariable names the environment variable that makes the test binary serve the stack of a project instead of
+// running tests.
 const projectVariable = "LOCAL_TEST_PROJECT"
 
-// serve runs a stack until the process is killed. It prints its URL, and a line for all that happens.
+// serve runs a stack until the process is killed. It prints the stack's URL, and then a line for each decision and each
+// update of a run.
 func serve(ctx context.Context, dir string) int {
 	o, err := options(dir)
 	if err == nil {
 		var stack *local.Stack
 		if stack, err = local.Start(ctx, o); err == nil {
 			fmt.Println(stack.URL())
-			stack.Watch(dispatch.Notice{
-				Decided: func(_ event.Event, d dispatch.Decision) { fmt.Println(d.Verdict, d.Run) },
-				Moved:   func(_, after run.Run) { fmt.Println(after.State, after.ID) },
+			stack.Watch(dispatch.Hooks{
+				Decided:    func(_ event.Event, d dispatch.Decision) { fmt.Println(d.Kind, d.Run) },
+				RunUpdated: func(_, after run.Run) { fmt.Println(after.State, after.ID) },
 			})
 			select {}
 		}
@@ -47,9 +49,9 @@ func serve(ctx context.Context, dir string) int {
 	return 1
 }
 
-// TestAKilledStackLosesAndDoublesNothing kills a stack again and again in the middle of its work.
-// Each object whose put was answered has exactly one run in the end, and it has succeeded.
-func TestAKilledStackLosesAndDoublesNothing(t *testing.T) {
+// TestKilledStackLosesAndDoublesNothing kills a stack repeatedly in the middle of its work. At the end, each object
+// whose put was answered has exactly one run, and that run has succeeded.
+func TestKilledStackLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	dir := project(t, never)
 	answered := map[string]bool{}
@@ -59,32 +61,32 @@ func TestAKilledStackLosesAndDoublesNothing(t *testing.T) {
 		}
 	}
 	if len(answered) == 0 {
-		t.Fatal("no put was answered: the test shows nothing")
+		t.Fatal("the stack answered no put, so the test shows nothing")
 	}
 	s := start(t, dir)
 	var runs map[string][]run.Run
-	s.until(t, "the end of all runs", func() bool {
+	s.waitFor(t, "the end of all runs", func() bool {
 		runs = runsByObject(t, dir)
 		return allEnded(runs)
 	})
-	s.settled(t)
+	s.checkTally(t)
 	for uri := range answered {
 		if len(runs[uri]) != 1 {
-			t.Errorf("%s was put, and has %d runs", uri, len(runs[uri]))
+			t.Errorf("%s has %d runs, want 1", uri, len(runs[uri]))
 		}
 	}
 	for uri, all := range runs {
 		for _, r := range all {
 			if r.State != run.Succeeded {
-				t.Errorf("%s: run %s ended as %s: %v", uri, r.ID, r.State, r.Outcome)
+				t.Errorf("%s: run %s ended as %s: %v, want succeeded", uri, r.ID, r.State, r.Outcome)
 			}
 		}
 	}
 	t.Logf("%d kills, %d puts answered, %d objects with a run", *kills, len(answered), len(runs))
 }
 
-// loadAndKill starts a stack of its own, puts objects, and kills it after a random number of
-// things have happened. It gives the objects whose put was answered.
+// loadAndKill starts a stack in a process of its own, puts objects, and kills the process after a random number of
+// decisions and updates. It returns the objects whose put was answered.
 func loadAndKill(t *testing.T, dir string, round int) []string {
 	t.Helper()
 	binary, err := os.Executable()
@@ -120,10 +122,11 @@ func loadAndKill(t *testing.T, dir string, round int) []string {
 	return answered()
 }
 
-// load puts objects at a stack. What it returns waits for the last answer.
+// load starts to put objects into a stack. The returned function waits until all puts have ended, and returns the
+// objects whose put was answered.
 func load(t *testing.T, address local.Address, round int) func() []string {
 	client := awss3.NewFromConfig(endpoint(address), func(o *awss3.Options) {
-		o.UsePathStyle, o.RetryMaxAttempts = true, 1 // what is put twice may run twice
+		o.UsePathStyle, o.RetryMaxAttempts = true, 1 // two puts of an object may cause two runs
 	})
 	var mu sync.Mutex
 	var all []string
@@ -144,6 +147,7 @@ func load(t *testing.T, address local.Address, round int) func() []string {
 	}
 }
 
+// allEnded reports whether all runs have ended.
 func allEnded(runs map[string][]run.Run) bool {
 	for _, all := range runs {
 		for _, r := range all {
@@ -155,6 +159,7 @@ func allEnded(runs map[string][]run.Run) bool {
 	return true
 }
 
+// runsByObject returns all runs in the store of a project by the URIs of their objects.
 func runsByObject(t *testing.T, dir string) map[string][]run.Run {
 	t.Helper()
 	db, err := sqlite.Open(t.Context(), filepath.Join(dir, ".modeldispatch", "store.db"))

@@ -15,16 +15,16 @@ import (
 
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/local/fault"
-	"modeldispatch/internal/local/play"
+	"modeldispatch/internal/play"
 	"modeldispatch/internal/run"
 )
 
-// sample plays one of the projects in events, and gives the stack that it was played on. All that happens goes through
-// the stack's HTTP endpoints.
-func sample(t *testing.T, name string) *stand {
+// playSample plays a project of the folder events, and returns the stack on which it was played. The events go through
+// the stack's HTTP endpoint.
+func playSample(t *testing.T, name string) *testStack {
 	t.Helper()
 	if _, err := exec.LookPath("sh"); err != nil {
-		t.Skip("there is no sh here, which the sample models need: with one in the PATH this is tested too")
+		t.Skip("the sample models need sh in the PATH")
 	}
 	folder := filepath.Join("..", "..", "events", name)
 	o, err := options(folder)
@@ -44,9 +44,9 @@ func sample(t *testing.T, name string) *stand {
 	if err != nil {
 		t.Fatal(err)
 	}
-	err = play.Player{Stack: s.Stack, Catalog: o.Catalog, Folder: folder}.Play(t.Context(), steps, func(r play.Result) {
-		if r.Wrong != "" || r.LeftOut != "" {
-			t.Errorf("%s: %s%s", r.Step.Name(), r.Wrong, r.LeftOut)
+	err = play.Player{Stack: s.Stack, Catalog: o.Catalog, Folder: folder}.Play(t.Context(), steps, func(r play.StepResult) {
+		if r.Difference != "" || r.LeftOut != "" {
+			t.Errorf("%s: %s%s", r.Step.Name(), r.Difference, r.LeftOut)
 		}
 	})
 	if err != nil {
@@ -60,10 +60,12 @@ func exists(file string) bool {
 	return err == nil
 }
 
-// stopped are the tasks of a model's runs, as ECS describes them, in the order of their attempts.
-func (s *stand) stopped(t *testing.T, name string) []awstypes.Task {
+// tasksOf returns the stopped tasks of a model's runs, as ECS describes them, sorted by startedBy.
+func (s *testStack) tasksOf(t *testing.T, name string) []awstypes.Task {
 	t.Helper()
-	list, err := s.ecs.ListTasks(t.Context(), &awsecs.ListTasksInput{Cluster: aws.String("modeldispatch"), DesiredStatus: awstypes.DesiredStatusStopped})
+	list, err := s.ecs.ListTasks(t.Context(), &awsecs.ListTasksInput{
+		Cluster: aws.String("modeldispatch"), DesiredStatus: awstypes.DesiredStatusStopped,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,8 +80,8 @@ func (s *stand) stopped(t *testing.T, name string) []awstypes.Task {
 	return all
 }
 
-// end is how the only run of a model has ended.
-func (s *stand) end(t *testing.T, name string) run.Run {
+// runOf returns the only run of a model, in its last state.
+func (s *testStack) runOf(t *testing.T, name string) run.Run {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,62 +94,64 @@ func (s *stand) end(t *testing.T, name string) run.Run {
 	return run.Run{}
 }
 
-// TestTheLifeOfARun plays events/life: each failure has its own answer, and each policy its effect.
-func TestTheLifeOfARun(t *testing.T) {
+// TestRunLifecycle plays events/life, and checks the reaction to each kind of failure and the effect of each policy.
+func TestRunLifecycle(t *testing.T) {
 	t.Parallel()
-	s := sample(t, "life")
+	s := playSample(t, "life")
 	var sizes, capacities []string
-	for _, task := range s.stopped(t, "climbs") {
+	for _, task := range s.tasksOf(t, "climbs") {
 		sizes = append(sizes, *task.Memory+" "+aws.ToString(task.Containers[0].Reason))
 	}
 	const killed = " OutOfMemoryError: Container killed due to memory usage"
 	if want := []string{"512" + killed, "1024" + killed, "2048 "}; !slices.Equal(sizes, want) {
-		t.Errorf("the tasks that climb had %q, want %q", sizes, want)
+		t.Errorf("the tasks of climbs had the sizes and reasons %q, want %q", sizes, want)
 	}
-	for _, task := range s.stopped(t, "returns") {
+	for _, task := range s.tasksOf(t, "returns") {
 		capacities = append(capacities, fmt.Sprint(aws.ToString(task.CapacityProviderName), " ", task.LaunchType, " ", task.StopCode))
 	}
-	if want := []string{"FARGATE_SPOT FARGATE SpotInterruption", "FARGATE_SPOT FARGATE SpotInterruption", " FARGATE EssentialContainerExited"}; !slices.Equal(capacities, want) {
-		t.Errorf("the tasks that were interrupted ran on %q, want %q", capacities, want)
+	const interrupted = "FARGATE_SPOT FARGATE SpotInterruption"
+	if want := []string{interrupted, interrupted, " FARGATE EssentialContainerExited"}; !slices.Equal(capacities, want) {
+		t.Errorf("the tasks of returns ran on %q, want %q", capacities, want)
 	}
-	if tasks := s.stopped(t, "refused"); len(tasks) != 1 || tasks[0].CapacityProviderName != nil || s.end(t, "refused").Attempt != 2 {
-		t.Errorf("the refused run had %d tasks and %d attempts", len(tasks), s.end(t, "refused").Attempt)
+	if tasks := s.tasksOf(t, "refused"); len(tasks) != 1 || tasks[0].CapacityProviderName != nil || s.runOf(t, "refused").Attempt != 2 {
+		t.Errorf("the refused run had %d tasks and %d attempts, want 1 and 2", len(tasks), s.runOf(t, "refused").Attempt)
 	}
-	for name, want := range map[string]run.Class{"hangs": run.TimedOut, "incomplete": run.InputsMissing} {
-		if r := s.end(t, name); r.Outcome == nil || r.Outcome.Class != want {
+	for name, want := range map[string]run.Class{"hangs": run.ClassTimedOut, "incomplete": run.ClassInputsMissing} {
+		if r := s.runOf(t, name); r.Outcome == nil || r.Outcome.Class != want {
 			t.Errorf("model %s ended with %v, want %s", name, r.Outcome, want)
 		}
 	}
-	if detail := s.end(t, "incomplete").Outcome.Detail; !strings.Contains(detail, "s3://landing/never/a.csv") {
-		t.Errorf("what is missing is not named: %s", detail)
+	if detail := s.runOf(t, "incomplete").Outcome.Detail; !strings.Contains(detail, "s3://landing/never/a.csv") {
+		t.Errorf("the detail does not name the missing object: %s", detail)
 	}
-	if r := s.end(t, "batches"); r.Joined != 9 {
-		t.Errorf("%d files joined the run of the first, want 9", r.Joined)
+	if r := s.runOf(t, "batches"); r.Joined != 9 {
+		t.Errorf("%d files joined the run of the first file, want 9", r.Joined)
 	}
-	tasks := s.stopped(t, "one-at-a-time")
+	tasks := s.tasksOf(t, "one-at-a-time")
 	slices.SortFunc(tasks, func(a, b awstypes.Task) int { return a.CreatedAt.Compare(*b.CreatedAt) })
 	for i := range len(tasks) - 1 {
 		if tasks[i+1].CreatedAt.Before(*tasks[i].ExecutionStoppedAt) {
-			t.Errorf("task %d of the line was created at %s, before the one ahead of it stopped at %s", i+1, tasks[i+1].CreatedAt, tasks[i].ExecutionStoppedAt)
+			t.Errorf("task %d of the concurrency group was created at %s, before the previous task stopped at %s",
+				i+1, tasks[i+1].CreatedAt, tasks[i].ExecutionStoppedAt)
 		}
 	}
 	tally, err := s.Tally(t.Context())
 	if err != nil || len(tally.Lost)+len(tally.Doubled) > 0 {
-		t.Errorf("Tally = %+v, %v", tally, err)
+		t.Errorf("Tally = %+v, %v, want empty lists", tally, err)
 	}
 }
 
-// TestWhatIsOverdueIsAnnounced plays events/overdue: nobody starts a model that should have succeeded, and another model
-// is started by the announcement of that.
-func TestWhatIsOverdueIsAnnounced(t *testing.T) {
+// TestOverdueIsAnnounced plays events/overdue. No event starts a model with a success-by time. The announcement that it
+// is overdue starts another model.
+func TestOverdueIsAnnounced(t *testing.T) {
 	t.Parallel()
-	s := sample(t, "overdue")
-	if spec, err := s.Spec(t.Context(), s.end(t, "tell").ID); err != nil || spec.Inputs["model"] != "late" {
-		t.Errorf("it was told with %v, %v", spec.Inputs, err)
+	s := playSample(t, "overdue")
+	if spec, err := s.Spec(t.Context(), s.runOf(t, "tell").ID); err != nil || spec.Inputs["model"] != "late" {
+		t.Errorf("the model tell ran with the inputs %v, %v, want model late", spec.Inputs, err)
 	}
 }
 
-func TestAPausedModelIsNotLaunchedUntilItIsResumed(t *testing.T) {
+func TestPauseHoldsRunsUntilResume(t *testing.T) {
 	t.Parallel()
 	o, err := options(project(t, never))
 	if err != nil {
@@ -155,30 +159,31 @@ func TestAPausedModelIsNotLaunchedUntilItIsResumed(t *testing.T) {
 	}
 	s := startWith(t, o)
 	c := s.dispatcher(t, o)
-	if changed, err := c.Pause(t.Context(), "worker", "a look at its data", "somebody"); err != nil || !changed {
+	if changed, err := c.Pause(t.Context(), "worker", "a look at its data", "tester"); err != nil || !changed {
 		t.Fatalf("Pause = %v, %v", changed, err)
 	}
 	for i := range 3 {
 		s.put(t, fmt.Sprintf("s3://landing/copy/%d.txt", i), "text")
 	}
-	s.until(t, "three runs in line", func() bool {
+	s.waitFor(t, "three queued runs", func() bool {
 		waiting := 0
 		for _, r := range s.runs {
-			if r.For == run.Line {
+			if r.WaitingFor == run.ForSlot {
 				waiting++
 			}
 		}
 		return waiting == 3
 	})
-	if out, err := s.ecs.ListTasks(t.Context(), &awsecs.ListTasksInput{Cluster: aws.String("modeldispatch")}); err != nil || len(out.TaskArns) > 0 {
-		t.Errorf("while it is paused ECS lists %v, %v", out.TaskArns, err)
+	out, err := s.ecs.ListTasks(t.Context(), &awsecs.ListTasksInput{Cluster: aws.String("modeldispatch")})
+	if err != nil || len(out.TaskArns) > 0 {
+		t.Errorf("while the model is paused, ECS lists %v, %v, want no task", out, err)
 	}
-	if changed, err := c.Resume(t.Context(), "worker", "somebody"); err != nil || !changed {
+	if changed, err := c.Resume(t.Context(), "worker", "tester"); err != nil || !changed {
 		t.Fatalf("Resume = %v, %v", changed, err)
 	}
-	for _, r := range s.ended(t, 3) {
+	for _, r := range s.waitEnded(t, 3) {
 		if r.State != run.Succeeded {
-			t.Errorf("run %s is %s after it was let go", r.ID, r.State)
+			t.Errorf("after the resume run %s ended as %s, want succeeded", r.ID, r.State)
 		}
 	}
 }

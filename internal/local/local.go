@@ -1,14 +1,3 @@
-// Package local is the whole of modeldispatch on one machine: the parts of AWS that it uses, each
-// in a package of its own and true to AWS's contracts, with the functions wired to them as a
-// deployment wires them. Any AWS SDK or CLI can talk to its one port.
-//
-//	S3 put ──► bus ──► arrival ─┐
-//	SQS ─────────────► message ─┼─► store, launch queue ─► launch ─► ECS ─► process
-//	schedule ────────► schedule ┘                                     │
-//	                        store ◄── completion ◄── bus ◄── task state changes
-//
-// All of it is durable in one data folder: what was accepted before a crash is settled after the
-// next start.
 package local
 
 import (
@@ -46,30 +35,31 @@ import (
 	"modeldispatch/internal/store/sqlite"
 )
 
-// The names of things in the local stack.
+// The names and numbers of the local stack.
 const (
 	Deployment = "modeldispatch"
-	Bucket     = "modeldispatch-state" // inputs that are given as files, and large payloads
+	Bucket     = "modeldispatch-state" // stores inputs that are passed as files, and large payloads
 	Region     = "us-east-1"
 	Account    = "000000000000"
 	cluster    = "modeldispatch"
-	port       = 4566 // what AWS tools expect of a local endpoint
+	port       = 4566 // the usual port of local AWS endpoints
 )
 
-// Options are what the local stack is started with.
+// Options configures a local stack. Data is required.
 type Options struct {
 	Catalog model.Catalog
-	Data    string      // folder
-	Store   store.Store // nil is SQLite in the data folder; who gives another one closes it, after the stack
-	Port    int         // 0 is 4566, or a free one where that is taken; -1 is a free one
+	Data    string      // the data folder; Start creates it if it does not exist
+	Store   store.Store // nil selects SQLite in the data folder; the caller closes any other store, after the stack
+	Port    int         // 0 selects 4566, or a free port if 4566 is taken; -1 selects a free port
 	Log     zerolog.Logger
-	Secrets map[string]string // what containers' secrets are, by name
-	Faults  ecs.Faults        // what goes wrong on purpose
+	Secrets map[string]string // the values of containers' secrets, by name
+	Faults  ecs.Faults        // failures to simulate; the zero value simulates none
 
-	// Credentials is the file of the credential that requests carry. It is made where it is not there. "" is the one in Data.
+	// Credentials is the file of the credential that requests must carry; "" selects the file in Data. Start creates
+	// the file if it does not exist.
 	Credentials    string
 	NewCredentials bool     // replaces the credential
-	AnyCredentials bool     // takes all requests, signed or not
+	AnyCredentials bool     // accepts requests with any credential, or none
 	AllowHosts     []string // hosts beside loopback that a request may name; see guard.Options
 	AllowOrigins   []string // web apps that may call the endpoint; see guard.Options
 }
@@ -83,7 +73,7 @@ type Stack struct {
 	server     *http.Server
 
 	store     store.Store
-	own       *sqlite.Store // the same, where none was given
+	ownStore  *sqlite.Store // the same store if Start opened it, else nil
 	queues    *sqs.Server
 	objects   *s3.Server
 	tasks     *ecs.Server
@@ -91,22 +81,25 @@ type Stack struct {
 	functions *lambda.Engine
 
 	mu      sync.Mutex
-	notices []dispatch.Notice
+	watched []dispatch.Hooks // the hooks of Watch
 
 	stop    context.CancelFunc
 	running sync.WaitGroup
 }
 
-// Start starts the stack. When it returns, its endpoint answers, its schedules are set, and the
-// runs of an earlier start are being settled.
+// Start starts a stack. When it returns, the endpoint answers, the schedules are set, and the stack continues the runs
+// of an earlier start. ctx bounds the start only; Close stops the stack.
+//
+// Start returns an error if a stack with the same data folder already runs, if the port is taken (syscall.EADDRINUSE),
+// or if the data folder, the credential, a host or an origin is unusable. It then leaves nothing running.
 func Start(ctx context.Context, o Options) (*Stack, error) {
-	if there, err := Endpoint(ctx, o.Data); err == nil {
-		return nil, fmt.Errorf("a local stack with the data in %s is running already, at %s", o.Data, there.URL)
+	if other, err := Endpoint(ctx, o.Data); err == nil {
+		return nil, fmt.Errorf("a local stack with the data folder %s is already running at %s: stop it first", o.Data, other.URL)
 	}
 	s := &Stack{options: o}
 	err := s.listen()
 	if err == nil {
-		err = s.makeData(ctx)
+		err = s.prepareData(ctx)
 	}
 	if err == nil {
 		err = s.protect()
@@ -123,23 +116,24 @@ func Start(ctx context.Context, o Options) (*Stack, error) {
 	return s, nil
 }
 
-// makeData makes the data folder and the credential.
-func (s *Stack) makeData(ctx context.Context) error {
+// prepareData creates the data folder and the credential. It returns an error if NewCredentials would replace the
+// credential of a running stack.
+func (s *Stack) prepareData(ctx context.Context) error {
 	file := cmp.Or(s.options.Credentials, CredentialFile(s.options.Data))
 	for _, folder := range []string{filepath.Dir(file), s.options.Data} {
 		if err := makeFolder(folder); err != nil {
 			return err
 		}
 	}
-	if there, err := Endpoint(ctx, filepath.Dir(file)); s.options.NewCredentials && err == nil {
-		return fmt.Errorf("the stack at %s takes the credentials of %s: stop it before you replace them", there.URL, file)
+	if other, err := Endpoint(ctx, filepath.Dir(file)); s.options.NewCredentials && err == nil {
+		return fmt.Errorf("the stack at %s uses the credentials in %s: stop it before you replace them", other.URL, file)
 	}
 	var err error
 	s.credential, err = makeCredential(file, s.options.NewCredentials)
 	return err
 }
 
-// makeFolder makes a folder for data, which git ignores.
+// makeFolder creates a private folder that git ignores.
 func makeFolder(path string) error {
 	if err := private.Folder(path); err != nil {
 		return err
@@ -147,7 +141,7 @@ func makeFolder(path string) error {
 	return os.WriteFile(filepath.Join(path, ".gitignore"), []byte("*\n"), private.FileMode)
 }
 
-// protect puts the guard in front of the endpoints.
+// protect puts the guard in front of the endpoint.
 func (s *Stack) protect() error {
 	o := guard.Options{
 		Port: s.listener.Addr().(*net.TCPAddr).Port, Hosts: s.options.AllowHosts, Origins: s.options.AllowOrigins,
@@ -161,7 +155,7 @@ func (s *Stack) protect() error {
 	return err
 }
 
-// listen takes the port.
+// listen listens on the port that Options.Port selects.
 func (s *Stack) listen() error {
 	var err error
 	switch wanted := s.options.Port; {
@@ -178,49 +172,51 @@ func (s *Stack) listen() error {
 	return err
 }
 
-// URL returns the endpoint.
+// URL returns the URL of the endpoint.
 func (s *Stack) URL() string { return "http://" + s.listener.Addr().String() }
 
-// Address returns the endpoint and the credential that it asks for.
+// Address returns the URL of the endpoint and the credential that it requires.
 func (s *Stack) Address() Address { return Address{s.URL(), s.credential} }
 
-// open opens everything that is durable.
+// open opens the store and the local services, with the state of an earlier start.
 func (s *Stack) open(ctx context.Context) error {
 	file := func(name string) string { return filepath.Join(s.options.Data, name) }
 	var err error
 	if s.store = s.options.Store; s.store == nil {
-		if s.own, err = sqlite.Open(ctx, file("store.db")); err != nil {
+		if s.ownStore, err = sqlite.Open(ctx, file("store.db")); err != nil {
 			return err
 		}
-		s.store = s.own
+		s.store = s.ownStore
 	}
 	if s.queues, err = sqs.New(ctx, sqs.Options{File: file("sqs.db"), Region: Region, Account: Account, Now: time.Now}); err != nil {
 		return err
 	}
 	s.bus = eventbridge.New(eventbridge.Options{Region: Region, Account: Account, Now: time.Now})
-	if s.objects, err = s3.New(s3.Options{Folder: file("s3"), Now: time.Now, Created: s.created}); err != nil {
+	if s.objects, err = s3.New(s3.Options{Folder: file("s3"), Now: time.Now, OnCreated: s.publishObject}); err != nil {
 		return err
 	}
 	s.tasks, err = ecs.New(ctx, ecs.Options{
 		Region: Region, Account: Account, Clusters: []string{cluster}, Now: time.Now, File: file("ecs.db"),
-		Runner: process.Runner{Folder: s.folder, Logs: logFolder(s.options.Data)}, Emit: s.changed, Secrets: s.secret,
+		Runner: process.Runner{Folder: s.modelFolder, Logs: logFolder(s.options.Data)}, Emit: s.publishTask, Secrets: s.secret,
 		Environment: environment(s.Address()), LogFile: logFile, Faults: s.options.Faults,
 	})
 	return err
 }
 
-// created puts S3's event on the bus, before the client has its answer.
-func (s *Stack) created(ctx context.Context, o s3.Object) error {
+// publishObject publishes the event of a new object on the bus. S3 calls it before it answers the client, so an error
+// reaches the client, which then puts the object again.
+func (s *Stack) publishObject(ctx context.Context, o s3.Object) error {
 	return s.bus.Publish(ctx, o.Event(Account, Region))
 }
 
-// wire connects the functions to what invokes them, and starts everything.
+// wire deploys the functions and their triggers, and starts the HTTP server, the functions and the schedules.
+// Finally it lets ECS settle the tasks of an earlier start, and writes the endpoint file.
 func (s *Stack) wire(ctx context.Context) error {
 	d, err := Wire(s.Address(), s.options.Catalog, s.store)
 	if err != nil {
 		return err
 	}
-	d.Notice = dispatch.Notice{Decided: s.decided, Moved: s.moved, Announced: s.announced}
+	d.Hooks = dispatch.Hooks{Decided: s.decided, RunUpdated: s.updated, Announced: s.announced}
 	d.LogLink = func(r run.Run, container string) string { return LogFile(s.options.Data, r.ID, r.Attempt, container) }
 	if err := s.deploy(ctx, handler.Handlers{Dispatcher: d, Log: s.options.Log}); err != nil {
 		return err
@@ -232,16 +228,17 @@ func (s *Stack) wire(ctx context.Context) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	s.server = &http.Server{Handler: s.guard, ReadHeaderTimeout: 10 * time.Second, DisableGeneralOptionsHandler: true}
-	s.start(func() { _ = s.server.Serve(s.listener) })
-	s.start(func() { _ = s.functions.Run(running) })
-	s.start(func() { s.schedule(running, entries) })
+	s.background(func() { _ = s.server.Serve(s.listener) })
+	s.background(func() { _ = s.functions.Run(running) })
+	s.background(func() { s.schedule(running, entries) })
 	if err := s.tasks.Recover(running); err != nil {
 		return err
 	}
 	return writeEndpoint(s.options.Data, s.URL())
 }
 
-func (s *Stack) start(f func()) {
+// background runs f in a goroutine that Close waits for.
+func (s *Stack) background(f func()) {
 	s.running.Add(1)
 	go func() {
 		defer s.running.Done()
@@ -249,21 +246,21 @@ func (s *Stack) start(f func()) {
 	}()
 }
 
-// ServeHTTP gives a request that the guard let through to the service that it is for: AWS's JSON protocols name theirs in a
-// header, and everything else is S3.
+// ServeHTTP passes a request that the guard allowed to its service. AWS's JSON protocols name the service in the header
+// X-Amz-Target. Other requests go to S3, except the health check and calls of AWS's query protocol, which get an error.
 func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.URL.Path == healthPath:
 		w.Header().Set(proofHeader, s.credential.proof(r.Header.Get(proofHeader)))
 		w.WriteHeader(http.StatusNoContent)
-	case s.tasks.Serves(r):
+	case s.tasks.Handles(r):
 		s.tasks.ServeHTTP(w, r)
-	case s.queues.Serves(r):
+	case s.queues.Handles(r):
 		s.queues.ServeHTTP(w, r)
-	case s.bus.Serves(r):
+	case s.bus.Handles(r):
 		s.bus.ServeHTTP(w, r)
 	case r.Header.Get("X-Amz-Target") != "":
-		http.Error(w, `{"__type":"UnknownOperationException","message":"the local stack serves S3, SQS, ECS and EventBridge"}`, http.StatusBadRequest)
+		http.Error(w, unknownService, http.StatusBadRequest)
 	case r.URL.Path == "/" && strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded"):
 		w.Header().Set("Content-Type", "text/xml")
 		w.WriteHeader(http.StatusBadRequest)
@@ -273,49 +270,54 @@ func (s *Stack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// queryProtocol answers clients from before November 2023, which speak AWS's query protocol to SQS.
-const queryProtocol = `<ErrorResponse><Error><Type>Sender</Type><Code>UnsupportedOperation</Code>` +
-	`<Message>the local stack serves SQS by its JSON protocol only: use version 2.13.28 or later of the AWS CLI, or an SDK of 2024 or later</Message>` +
-	`</Error></ErrorResponse>`
+// unknownService is the response to a JSON call of a service that the local stack does not serve.
+const unknownService = `{"__type":"UnknownOperationException","message":"the local stack serves S3, SQS, ECS and EventBridge"}`
 
-// Watch has a notice called for all that happens from now on.
-func (s *Stack) Watch(n dispatch.Notice) {
+// queryProtocol is the response to clients from before November 2023, which call SQS by AWS's query protocol.
+const queryProtocol = `<ErrorResponse><Error><Type>Sender</Type><Code>UnsupportedOperation</Code>` +
+	`<Message>the local stack serves SQS by its JSON protocol only: ` +
+	`use version 2.13.28 or later of the AWS CLI, or an SDK of 2024 or later</Message></Error></ErrorResponse>`
+
+// Watch calls the hooks for every decision, change of a run, and announcement from now on. It ignores the other hooks.
+func (s *Stack) Watch(h dispatch.Hooks) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.notices = append(s.notices, n)
+	s.watched = append(s.watched, h)
 }
 
-func (s *Stack) watchers() []dispatch.Notice {
+// hooks returns the hooks of all calls of Watch so far. A later Watch does not change the returned slice.
+func (s *Stack) hooks() []dispatch.Hooks {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.notices[:len(s.notices):len(s.notices)]
+	return s.watched[:len(s.watched):len(s.watched)]
 }
 
 func (s *Stack) decided(e event.Event, d dispatch.Decision) {
-	for _, n := range s.watchers() {
-		if n.Decided != nil {
-			n.Decided(e, d)
+	for _, h := range s.hooks() {
+		if h.Decided != nil {
+			h.Decided(e, d)
 		}
 	}
 }
 
-func (s *Stack) moved(before, after run.Run) {
-	for _, n := range s.watchers() {
-		if n.Moved != nil {
-			n.Moved(before, after)
+func (s *Stack) updated(before, after run.Run) {
+	for _, h := range s.hooks() {
+		if h.RunUpdated != nil {
+			h.RunUpdated(before, after)
 		}
 	}
 }
 
 func (s *Stack) announced(a dispatch.Announcement) {
-	for _, n := range s.watchers() {
-		if n.Announced != nil {
-			n.Announced(a)
+	for _, h := range s.hooks() {
+		if h.Announced != nil {
+			h.Announced(a)
 		}
 	}
 }
 
-// Seed puts an object in place without anything being told of it.
+// Seed stores an object without an event, so no trigger and no waiting run reacts to it. It returns an error if the URI
+// is not an s3:// URI.
 func (s *Stack) Seed(uri string, body io.Reader) error {
 	bucket, key, err := model.SplitS3(uri)
 	if err != nil {
@@ -324,7 +326,7 @@ func (s *Stack) Seed(uri string, body io.Reader) error {
 	return s.objects.Seed(bucket, key, body)
 }
 
-// Put puts an object through the endpoint, as any client does.
+// Put puts an object through the endpoint, as any client does. When it returns nil, the object's event has been stored.
 func (s *Stack) Put(ctx context.Context, uri string, body io.Reader) error {
 	bucket, key, err := model.SplitS3(uri)
 	if err != nil {
@@ -335,7 +337,7 @@ func (s *Stack) Put(ctx context.Context, uri string, body io.Reader) error {
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+s.credential.AccessKeyID+"/s3")
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential="+s.credential.AccessKeyID+"/s3") // the guard needs no signature
 	answer, err := http.DefaultClient.Do(r)
 	if err != nil {
 		return err
@@ -347,8 +349,9 @@ func (s *Stack) Put(ctx context.Context, uri string, body io.Reader) error {
 	return nil
 }
 
-// Close stops everything: no new event is taken, tasks are stopped as ECS does, and what they say
-// of it is kept for the next start.
+// Close stops the stack. It stops the tasks as ECS does on a host that goes away, and waits for their containers to
+// exit. The next start continues with the events of these tasks and with all other work that is left. ctx bounds the
+// wait for the tasks.
 func (s *Stack) Close(ctx context.Context) error {
 	var failed []error
 	if s.tasks != nil {
@@ -366,14 +369,15 @@ func (s *Stack) Close(ctx context.Context) error {
 	if s.queues != nil {
 		failed = append(failed, s.queues.Close())
 	}
-	if s.own != nil {
-		failed = append(failed, s.own.Close())
+	if s.ownStore != nil {
+		failed = append(failed, s.ownStore.Close())
 	}
 	failed = append(failed, removeEndpoint(s.options.Data))
 	return errors.Join(failed...)
 }
 
-// closeServer waits for requests to end, and then cuts off the rest: a client that has stopped sending never ends its request.
+// closeServer waits up to lastRequests for the open requests, and then closes their connections. A client that has
+// stopped sending never ends its request.
 func (s *Stack) closeServer(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, lastRequests)
 	defer cancel()
@@ -383,16 +387,17 @@ func (s *Stack) closeServer(ctx context.Context) error {
 	return nil
 }
 
-// lastRequests bounds the wait for requests when the stack stops.
+// lastRequests is the longest wait for open requests when the stack stops.
 const lastRequests = 5 * time.Second
 
-// Tally is what a look at all runs and tasks says.
+// Tally lists the runs and attempts that break a promise of modeldispatch. Both lists are empty if all is well.
 type Tally struct {
-	Lost    []string // runs that have not ended
-	Doubled []string // attempts that have more than one task
+	Lost    []string // ids of runs that have not ended
+	Doubled []string // startedBy of attempts that have more than one task
 }
 
-// Tally waits until nothing is under way, and counts what must not be.
+// Tally waits until no message and no asynchronous event is left to process, and then checks all runs and tasks. It
+// does not wait for delayed messages or for tasks: the run of a live task counts as lost.
 func (s *Stack) Tally(ctx context.Context) (Tally, error) {
 	if err := s.functions.WaitIdle(ctx); err != nil {
 		return Tally{}, err
@@ -417,9 +422,9 @@ func (s *Stack) Tally(ctx context.Context) (Tally, error) {
 		}
 	}
 	started := map[string]int{}
-	for _, mark := range s.tasks.StartedBy() {
+	for _, mark := range s.tasks.StartedByValues() {
 		if _, _, ours := fargate.ParseStartedBy(Deployment, mark); !ours {
-			continue // somebody else's: by the AWS CLI, for instance
+			continue // a task of another client, such as the AWS CLI
 		}
 		if started[mark]++; started[mark] == 2 {
 			t.Doubled = append(t.Doubled, mark)
@@ -428,7 +433,8 @@ func (s *Stack) Tally(ctx context.Context) (Tally, error) {
 	return t, nil
 }
 
-// Spec is what a run was accepted with.
+// Spec returns the inputs and the rendered task with which a run was accepted. It returns the store's error if there is
+// no such run.
 func (s *Stack) Spec(ctx context.Context, id string) (run.Spec, error) {
 	spec, _, err := dispatch.Read[run.Spec](ctx, s.store, dispatch.SpecKey(id))
 	return spec, err

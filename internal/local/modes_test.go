@@ -22,9 +22,9 @@ import (
 	"modeldispatch/internal/local"
 )
 
-// TestDataIsItsOwnersAlone looks at all that a stack writes while its umask takes nothing away, and at what was open to others
-// before. The stack is a process of its own, because a umask is the whole process's.
-func TestDataIsItsOwnersAlone(t *testing.T) {
+// TestDataIsPrivate checks the modes of all files that a stack writes with the umask 0, and of files that were readable
+// by others before. The stack runs in a process of its own, because a umask applies to a whole process.
+func TestDataIsPrivate(t *testing.T) {
 	t.Parallel()
 	dir := project(t, never)
 	data := filepath.Join(dir, ".modeldispatch")
@@ -48,17 +48,19 @@ func TestDataIsItsOwnersAlone(t *testing.T) {
 			t.Fatal("the stack ended before the run")
 		}
 	}
-	seen := modes(t, data)
+	seen := checkModes(t, data)
 	for _, pattern := range []string{
-		".gitignore", "credentials", "endpoint", "store.db", "store.db-wal", "store.db-shm", "ecs.db", "ecs.db-wal", "ecs.db-shm", "sqs.db", "sqs.db-wal",
-		"logs/worker-*/1-model.log", "s3/sequencer", "s3/buckets/landing/objects/*", "s3/buckets/results/objects/*", "s3/incoming/*/1",
+		".gitignore", "credentials", "endpoint", "logs/worker-*/1-model.log",
+		"store.db", "store.db-wal", "store.db-shm", "ecs.db", "ecs.db-wal", "ecs.db-shm", "sqs.db", "sqs.db-wal",
+		"s3/sequencer", "s3/buckets/landing/objects/*", "s3/buckets/results/objects/*", "s3/incoming/*/1",
 	} {
 		if found, err := filepath.Glob(filepath.Join(data, pattern)); err != nil || len(found) == 0 {
-			t.Errorf("%s is not there: the test shows nothing of it; there are %q", pattern, seen)
+			t.Errorf("no file %s, so the test does not check its mode; the data folder has %q", pattern, seen)
 		}
 	}
 }
 
+// widen gives all users access to a file or folder.
 func widen(t *testing.T, path string) {
 	t.Helper()
 	if err := os.Chmod(path, 0o777); err != nil {
@@ -66,7 +68,7 @@ func widen(t *testing.T, path string) {
 	}
 }
 
-// serveOpenly starts the stack of a project with the umask 0, and gives the lines that it prints after its URL.
+// serveOpenly starts the stack of a project with the umask 0, and returns the lines that it prints after its URL.
 func serveOpenly(t *testing.T, dir string) *bufio.Scanner {
 	t.Helper()
 	binary, err := os.Executable()
@@ -97,7 +99,7 @@ func serveOpenly(t *testing.T, dir string) *bufio.Scanner {
 	return lines
 }
 
-// uploadParts leaves an upload of one part, and completes another.
+// uploadParts starts two multipart uploads of one part each, and completes the second.
 func uploadParts(t *testing.T, client *awss3.Client) {
 	t.Helper()
 	bucket, key := aws.String("landing"), aws.String("parts")
@@ -121,8 +123,8 @@ func uploadParts(t *testing.T, client *awss3.Client) {
 	}
 }
 
-// modes checks the modes of all that is in a folder, and of the folder. It gives the paths.
-func modes(t *testing.T, folder string) []string {
+// checkModes checks the modes of a folder and of everything in it, and returns the paths.
+func checkModes(t *testing.T, folder string) []string {
 	t.Helper()
 	var all []string
 	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {

@@ -13,8 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 )
 
-// TestNamesFromOutsideStayInTheDataFolder gives the stack names that could be paths, wherever a request has one.
-func TestNamesFromOutsideStayInTheDataFolder(t *testing.T) {
+// TestHostileNamesStayInDataFolder sends names that look like paths, in each kind of request that creates files by a
+// name.
+func TestHostileNamesStayInDataFolder(t *testing.T) {
 	t.Parallel()
 	dir := project(t, never)
 	s := start(t, dir)
@@ -26,37 +27,42 @@ func TestNamesFromOutsideStayInTheDataFolder(t *testing.T) {
 	for _, run := range []string{"..", "../../outside", `..\outside`} {
 		s.runRefused(t, "modeldispatch/"+run+"/1")
 	}
-	for _, path := range []string{"/..", "/%2e%2e", "/..%2f..%2foutside", "/%2e%2e%2foutside", "/.../", "/buckets%2foutside", `/..%5coutside`} {
+	for _, path := range []string{
+		"/..", "/%2e%2e", "/..%2f..%2foutside", "/%2e%2e%2foutside", "/.../", "/buckets%2foutside", `/..%5coutside`,
+	} {
 		s.bucketRefused(t, path)
 	}
 	if after := paths(t, dir); !slices.Equal(after, before) {
-		t.Errorf("there was %q, and now there is %q", before, after)
+		t.Errorf("the project has the paths %q, want %q", after, before)
 	}
 }
 
-func (s *stand) runRefused(t *testing.T, startedBy string) {
+// runRefused checks that RunTask refuses a startedBy.
+func (s *testStack) runRefused(t *testing.T, startedBy string) {
 	t.Helper()
 	_, err := s.ecs.RunTask(t.Context(), &awsecs.RunTaskInput{
-		Cluster: aws.String("modeldispatch"), TaskDefinition: aws.String("modeldispatch-absent"), LaunchType: types.LaunchTypeFargate, StartedBy: &startedBy,
+		Cluster: aws.String("modeldispatch"), TaskDefinition: aws.String("modeldispatch-absent"),
+		LaunchType: types.LaunchTypeFargate, StartedBy: &startedBy,
 		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-local"}}},
 	})
 	if err == nil || !strings.Contains(err.Error(), "startedBy") {
-		t.Errorf("RunTask by %q: %v", startedBy, err)
+		t.Errorf("RunTask with startedBy %q = %v, want an error", startedBy, err)
 	}
 }
 
-func (s *stand) registerRefused(t *testing.T, family, container string) {
+// registerRefused checks that RegisterTaskDefinition refuses a family or a container name.
+func (s *testStack) registerRefused(t *testing.T, family, container string) {
 	t.Helper()
 	_, err := s.ecs.RegisterTaskDefinition(t.Context(), &awsecs.RegisterTaskDefinitionInput{
 		Family: &family, ContainerDefinitions: []types.ContainerDefinition{{Name: &container, Image: aws.String("i"), Command: []string{"true"}}},
 	})
 	if err == nil || !strings.Contains(err.Error(), "invalid characters") {
-		t.Errorf("family %q, container %q: RegisterTaskDefinition: %v", family, container, err)
+		t.Errorf("RegisterTaskDefinition of family %q, container %q = %v, want an error", family, container, err)
 	}
 }
 
-// bucketRefused makes a bucket as no SDK does, with the path as it is.
-func (s *stand) bucketRefused(t *testing.T, path string) {
+// bucketRefused checks that S3 refuses to create a bucket. It sends the path without the escapes that an SDK would add.
+func (s *testStack) bucketRefused(t *testing.T, path string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPut, s.URL()+path, nil)
 	if err != nil {
@@ -68,11 +74,11 @@ func (s *stand) bucketRefused(t *testing.T, path string) {
 		t.Fatal(err)
 	}
 	if _ = answer.Body.Close(); answer.StatusCode < http.StatusBadRequest {
-		t.Errorf("PUT %s: %s", path, answer.Status)
+		t.Errorf("PUT %s: %s, want an error", path, answer.Status)
 	}
 }
 
-// paths are all paths of a project, without the databases' passing files.
+// paths returns all paths of a project, except the files that SQLite creates and removes beside its databases.
 func paths(t *testing.T, dir string) []string {
 	t.Helper()
 	var all []string

@@ -1,10 +1,3 @@
-// Package model says what a model is: a containerised batch job, declared as a function with
-// typed inputs and named outputs, with the triggers that start it and the policies it runs under.
-//
-// Everything here is data and pure functions over it. The catalog package compiles models from
-// YAML; routing binds events to their inputs; Render turns bound inputs into the task to launch.
-// The types marshal to JSON: that is the compiled catalog, which the functions read, and the
-// snapshot that a run keeps of the model it was accepted for.
 package model
 
 import (
@@ -13,19 +6,20 @@ import (
 	"time"
 )
 
-// Schema is the version of the JSON form of these types. A document of a later one is from newer code.
+// Schema is the version of the JSON form of these types. Readers refuse a document with a greater version, because
+// newer code wrote it.
 const Schema = 1
 
-// Model is a declared, containerised batch job.
+// Model is a batch job in a container, declared as a function with typed inputs and named outputs.
 type Model struct {
 	Name        string            `json:"name"`
 	Description string            `json:"description,omitempty"`
 	Owner       string            `json:"owner,omitempty"`
 	Tags        map[string]string `json:"tags,omitempty"`
-	// Folder is where the model's files lie on this machine; the compiled catalog does not carry it.
-	Folder      string     `json:"-"`
+	// Dir is the path of the model's files on this machine. It is "" in a compiled catalog.
+	Dir         string     `json:"-"`
 	Task        Task       `json:"task"`
-	Inputs      []Input    `json:"inputs,omitempty"` // in the order of the file: a default may mention those above
+	Inputs      []Input    `json:"inputs,omitempty"` // in the order of the file: a default may mention earlier inputs
 	Outputs     []Output   `json:"outputs,omitempty"`
 	Command     []Template `json:"command,omitempty"`
 	Environment []Variable `json:"environment,omitempty"`
@@ -33,7 +27,7 @@ type Model struct {
 	Policy      Policy     `json:"policy"`
 }
 
-// Input finds an input by its name.
+// Input returns the input with this name. It reports false if there is none.
 func (m Model) Input(name string) (Input, bool) {
 	i := slices.IndexFunc(m.Inputs, func(in Input) bool { return in.Name == name })
 	if i < 0 {
@@ -42,7 +36,7 @@ func (m Model) Input(name string) (Input, bool) {
 	return m.Inputs[i], true
 }
 
-// Trigger finds a trigger by its name.
+// Trigger returns the trigger with this name. It reports false if there is none.
 func (m Model) Trigger(name string) (Trigger, bool) {
 	i := slices.IndexFunc(m.Triggers, func(t Trigger) bool { return t.Name == name })
 	if i < 0 {
@@ -51,26 +45,26 @@ func (m Model) Trigger(name string) (Trigger, bool) {
 	return m.Triggers[i], true
 }
 
-// Task is what ECS is asked to run.
+// Task describes the ECS task of a model.
 type Task struct {
-	// Family is the definition to run: family (its latest active revision), family:revision or ARN.
+	// Family names the task definition: a family (its latest active revision), family:revision, or an ARN.
 	Family string `json:"family"`
-	// Definition is the definition to register, when the model brings one: ECS's
-	// register-task-definition JSON with task.image already in place.
+	// Definition is the task definition to register, as JSON for RegisterTaskDefinition, with task.image filled in.
+	// It is nil if the model uses a definition that exists already, and in a compiled catalog.
 	Definition json.RawMessage `json:"definition,omitempty"`
-	Container  string          `json:"container"`          // the container that is the model
-	CPU        int             `json:"cpu,omitempty"`      // override, in CPU units; 0 leaves the definition's
-	Memory     int             `json:"memory,omitempty"`   // override, in MiB
-	Capacity   []Capacity      `json:"capacity,omitempty"` // tried in order
+	Container  string          `json:"container"`          // name of the container that runs the model
+	CPU        int             `json:"cpu,omitempty"`      // override in CPU units; 0 keeps the definition's value
+	Memory     int             `json:"memory,omitempty"`   // override in MiB; 0 keeps the definition's value
+	Capacity   []Capacity      `json:"capacity,omitempty"` // in the order of preference; none is OnDemand
 }
 
-// Size is how large a task is: CPU units and MiB. Zeros leave it to the task definition.
+// Size is the size of a task: CPU units and MiB. The zero Size stands for the size in the task definition.
 type Size struct {
 	CPU    int `json:"cpu,omitempty"`
 	Memory int `json:"memory,omitempty"`
 }
 
-// Capacities are where a model's tasks can run, in the order in which they are tried: at least one.
+// Capacities returns the capacities for the model's tasks, in the order of preference. It returns at least one.
 func (m Model) Capacities() []Capacity {
 	if len(m.Task.Capacity) == 0 {
 		return []Capacity{OnDemand}
@@ -78,17 +72,21 @@ func (m Model) Capacities() []Capacity {
 	return m.Task.Capacity
 }
 
-// Capacity is where a task can run.
+// Capacity names a place where a task can run.
 type Capacity string
 
 const (
-	OnDemand Capacity = "on-demand" // Fargate
-	Spot     Capacity = "spot"      // Fargate Spot: cheaper, and may be interrupted
-	EC2      Capacity = "ec2"       // container instances of the cluster
-	External Capacity = "external"  // ECS Anywhere
+	// OnDemand is AWS Fargate. A model that names no capacity uses it.
+	OnDemand Capacity = "on-demand"
+	// Spot is Fargate Spot: cheaper, but AWS may interrupt a task.
+	Spot Capacity = "spot"
+	// EC2 stands for the EC2 container instances of the cluster.
+	EC2 Capacity = "ec2"
+	// External stands for the external instances of the cluster (ECS Anywhere).
+	External Capacity = "external"
 )
 
-// Output is an S3 object that a successful run leaves.
+// Output is an S3 object that a successful run must leave.
 type Output struct {
 	Name string   `json:"name"`
 	URI  Template `json:"uri"`
@@ -100,36 +98,37 @@ type Variable struct {
 	Value Template `json:"value"`
 }
 
-// Kind is a kind of trigger.
+// Kind is the kind of a trigger: the kind of event that it reacts to.
 type Kind string
 
 const (
-	Schedule Kind = "schedule" // a time is due
+	Schedule Kind = "schedule" // a time of a schedule has come
 	Arrival  Kind = "arrival"  // an S3 object was created
-	Message  Kind = "message"  // an SQS message
-	After    Kind = "after"    // another model's run succeeded
+	Message  Kind = "message"  // an SQS message arrived
+	After    Kind = "after"    // a run of another model succeeded
 	Event    Kind = "event"    // any EventBridge event
-	Manual   Kind = "manual"   // by hand: no trigger in a file, but a run has it as its trigger
+	Manual   Kind = "manual"   // a client asked for the run; no model declares such a trigger
 )
 
-// Trigger is what starts a model. The fields in use depend on its kind.
+// Trigger starts a model when an event of its kind matches. The kind decides which of the fields are set.
 type Trigger struct {
-	Name     string          `json:"name"` // the kind, where no other trigger of the model has it
+	Name     string          `json:"name"` // unique in the model; by default the kind
 	Kind     Kind            `json:"kind"`
-	Hash     string          `json:"hash"`               // of the trigger's content
-	Arrival  []string        `json:"arrival,omitempty"`  // s3://bucket/pattern, first match wins
+	Hash     string          `json:"hash"`               // hash of the other fields, except Name
+	Arrival  []string        `json:"arrival,omitempty"`  // s3://bucket/pattern; the first match wins
 	Schedule string          `json:"schedule,omitempty"` // cron(), rate(), at()
-	Timezone string          `json:"timezone,omitempty"` // IANA name; "" is UTC
-	Queue    string          `json:"queue,omitempty"`    // name or ARN
-	After    []string        `json:"after,omitempty"`    // models
+	Timezone string          `json:"timezone,omitempty"` // IANA time zone; "" is UTC
+	Queue    string          `json:"queue,omitempty"`    // name or ARN of the SQS queue
+	After    []string        `json:"after,omitempty"`    // names of the models before this one
 	Pattern  json.RawMessage `json:"pattern,omitempty"`  // EventBridge pattern of an event trigger
-	Where    json.RawMessage `json:"where,omitempty"`    // EventBridge pattern over the trigger's namespaces
-	ForEach  []Axis          `json:"forEach,omitempty"`  // one run for each combination
+	Where    json.RawMessage `json:"where,omitempty"`    // EventBridge pattern on the event's fields, for any kind
+	ForEach  []Axis          `json:"forEach,omitempty"`  // axes: one run for each combination of their values
 	Inputs   []Assignment    `json:"inputs,omitempty"`
-	Fields   string          `json:"fields,omitempty"` // body, detail or upstream: its fields bind inputs of the same names
+	Fields   string          `json:"fields,omitempty"` // "body", "detail" or "upstream": its fields bind the inputs of the same names
 }
 
-// Location is the trigger's time zone. The catalog has made sure that it exists.
+// Location returns the trigger's time zone. It returns UTC for a zone that this machine does not know; package catalog
+// rejects such a zone.
 func (t Trigger) Location() *time.Location {
 	zone, err := time.LoadLocation(t.Timezone)
 	if err != nil {
@@ -138,13 +137,7 @@ func (t Trigger) Location() *time.Location {
 	return zone
 }
 
-// Axis is one input that a trigger runs over, with its values.
-type Axis struct {
-	Input  string   `json:"input"`
-	Values []string `json:"values"`
-}
-
-// Assignment binds one input from a template over the trigger's namespaces.
+// Assignment binds one input: the template is expanded with the event's fields.
 type Assignment struct {
 	Input string   `json:"input"`
 	Value Template `json:"value"`

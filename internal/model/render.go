@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Rendered is the task of one run: what its model asks for, with all inputs in place. It is kept
-// with the run, so that a later deploy changes nothing of what was accepted.
+// Rendered is the task of one run, with the values of all inputs filled in. The run's Spec keeps it, so a later deploy
+// does not change a run that was accepted.
 type Rendered struct {
-	Family      string            `json:"family"`
-	Container   string            `json:"container"`
-	CPU         int               `json:"cpu,omitempty"`
-	Memory      int               `json:"memory,omitempty"`
+	Family      string            `json:"family"`           // see Task.Family
+	Container   string            `json:"container"`        // name of the container that runs the model
+	CPU         int               `json:"cpu,omitempty"`    // override in CPU units; 0 keeps the definition's value
+	Memory      int               `json:"memory,omitempty"` // override in MiB; 0 keeps the definition's value
 	Command     []string          `json:"command,omitempty"`
 	Environment []EnvironmentPair `json:"environment,omitempty"`
 	Outputs     []Object          `json:"outputs,omitempty"`
@@ -30,9 +30,12 @@ type Object struct {
 	URI  string `json:"uri"`
 }
 
-// Render puts bound inputs into the model's command, environment and outputs. files holds the S3
-// URI of each input that is given as a file. An argument or variable that mentions an unset
-// optional input is left out; an output that does is an error, since it could not be looked for.
+// Render fills bound inputs into the model's command, environment and outputs, and returns the task of a run. files
+// holds the S3 URI of each input that the task gets as a file. Besides the declared environment, the task gets
+// MODEL_NAME, RUN_ID, INPUT_… for each input and OUTPUT_… for each output.
+//
+// Render leaves out an argument or a variable that mentions an unset optional input. It returns an error if an output
+// mentions one, or if the URI of an output is not an S3 URI.
 func (m Model) Render(run string, inputs Inputs, files map[string]string) (Rendered, error) {
 	lookup := m.lookup(inputs, files)
 	r := Rendered{
@@ -68,9 +71,11 @@ func (m Model) Render(run string, inputs Inputs, files map[string]string) (Rende
 	return r, nil
 }
 
-// Lookup gives the model's bound inputs to templates, each in its own format.
+// Lookup returns a function for Template.Expand that looks up bound inputs. A date is text in the format of its input,
+// unless the placeholder has its own format.
 func (m Model) Lookup(inputs Inputs) func(Placeholder) (Value, bool) { return m.lookup(inputs, nil) }
 
+// lookup is Lookup with the S3 URIs of the inputs that the task gets as files.
 func (m Model) lookup(inputs Inputs, files map[string]string) func(Placeholder) (Value, bool) {
 	return func(p Placeholder) (Value, bool) {
 		in, declared := m.Input(p.Name)
@@ -88,11 +93,13 @@ func (m Model) lookup(inputs Inputs, files map[string]string) func(Placeholder) 
 	}
 }
 
-// EnvironmentName is the variable in which a container finds an input or output.
+// EnvironmentName returns the name of the environment variable for an input (prefix INPUT) or an output (prefix
+// OUTPUT): INPUT_SALES_REGION for the input sales-region.
 func EnvironmentName(prefix, name string) string {
 	return prefix + "_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
+// tags returns the model's tags for its tasks, together with model and owner.
 func (m Model) tags() map[string]string {
 	tags := make(map[string]string, len(m.Tags)+2)
 	for k, v := range m.Tags {

@@ -8,6 +8,7 @@ import (
 	"modeldispatch/internal/model"
 )
 
+// template parses a template that is valid.
 func template(t *testing.T, text string) model.Template {
 	t.Helper()
 	parsed, err := model.ParseTemplate(text)
@@ -32,13 +33,14 @@ func TestRender(t *testing.T) {
 		Command:     []model.Template{template(t, "--region={region}"), template(t, "--date={date}"), template(t, "--note={note}")},
 		Environment: []model.Variable{{Name: "SOURCE", Value: template(t, "{rows}")}, {Name: "NOTE", Value: template(t, "{note}")}},
 	}
-	got, err := m.Render("sales-forecast-abc", model.Inputs{"region": "eu", "date": "2026-01-05", "rows": "[1]"}, map[string]string{"rows": "s3://state/rows.json"})
+	inputs := model.Inputs{"region": "eu", "date": "2026-01-05", "rows": "[1]"}
+	got, err := m.Render("sales-forecast-abc", inputs, map[string]string{"rows": "s3://state/rows.json"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := model.Rendered{
 		Family: "modeldispatch-sales-forecast", Container: "model", Memory: 4096, CPU: 1024,
-		Command: []string{"--region=eu", "--date=20260105"}, // a date is text in its input's format
+		Command: []string{"--region=eu", "--date=20260105"}, // a date is written in the format of its input
 		Environment: []model.EnvironmentPair{
 			{Name: "MODEL_NAME", Value: "sales-forecast"}, {Name: "RUN_ID", Value: "sales-forecast-abc"},
 			{Name: "INPUT_REGION", Value: "eu"}, {Name: "INPUT_DATE", Value: "20260105"}, {Name: "INPUT_ROWS", Value: "s3://state/rows.json"},
@@ -53,13 +55,13 @@ func TestRender(t *testing.T) {
 	}
 }
 
-func TestRenderNeedsWhatAnOutputMentions(t *testing.T) {
+func TestRenderRefusesAnOutputWithAnUnsetInput(t *testing.T) {
 	t.Parallel()
 	m := model.Model{
 		Name: "m", Inputs: []model.Input{{Name: "note", Type: model.String, Optional: true}},
 		Outputs: []model.Output{{Name: "out", URI: template(t, "s3://results/{note}.csv")}},
 	}
 	if _, err := m.Render("m-1", nil, nil); err == nil || !strings.Contains(err.Error(), `output "out" needs input "note"`) {
-		t.Errorf("error is %v", err)
+		t.Errorf("the error is %v, want one about output \"out\" and input \"note\"", err)
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// directives are what a date format may hold, each with the number of digits it stands for.
+// directives maps each directive of a date format to the number of its digits.
 var directives = map[byte]int{'Y': 4, 'm': 2, 'd': 2, 'H': 2, 'M': 2, 'S': 2, 'y': 2, 'j': 3}
 
-// CheckFormat says what is wrong with a date format.
+// CheckFormat returns an error if a date format has an unknown directive or ends in a single %.
 func CheckFormat(format string) error {
 	for i := 0; i < len(format); i++ {
 		if format[i] != '%' {
@@ -27,9 +27,13 @@ func CheckFormat(format string) error {
 	return nil
 }
 
-// Strftime writes a time in a format such as %Y/%m/%d.
+// Strftime returns a time as text in a format such as %Y/%m/%d. It knows the directives %Y %y %m %d %j %H %M %S and
+// %%.
 func Strftime(format string, t time.Time) string {
-	numbers := map[byte]int{'Y': t.Year(), 'm': int(t.Month()), 'd': t.Day(), 'H': t.Hour(), 'M': t.Minute(), 'S': t.Second(), 'y': t.Year() % 100, 'j': t.YearDay()}
+	numbers := map[byte]int{
+		'Y': t.Year(), 'm': int(t.Month()), 'd': t.Day(), 'H': t.Hour(), 'M': t.Minute(), 'S': t.Second(),
+		'y': t.Year() % 100, 'j': t.YearDay(),
+	}
 	var out strings.Builder
 	for i := 0; i < len(format); i++ {
 		if format[i] != '%' || i+1 == len(format) {
@@ -46,7 +50,8 @@ func Strftime(format string, t time.Time) string {
 	return out.String()
 }
 
-// Strptime reads a time, in UTC, that Strftime would write as this text.
+// Strptime returns the time, in UTC, that Strftime writes as this text. Parts that the format lacks are those of
+// 1970-01-01 00:00:00. It returns an error if there is no such time.
 func Strptime(format, text string) (time.Time, error) {
 	number := map[byte]int{'Y': 1970, 'm': 1, 'd': 1}
 	rest := text
@@ -76,6 +81,7 @@ func Strptime(format, text string) (time.Time, error) {
 	return t, nil
 }
 
+// digits reads the first width characters of the text as a number.
 func digits(text string, width int) (int, error) {
 	if len(text) < width || strings.Trim(text[:width], "0123456789") != "" {
 		return 0, strconv.ErrSyntax
@@ -83,6 +89,8 @@ func digits(text string, width int) (int, error) {
 	return strconv.Atoi(text[:width])
 }
 
+// assemble returns the time of the numbers behind the directives. %y is a year from 2000, and %j replaces month and
+// day.
 func assemble(number map[byte]int) time.Time {
 	if y, short := number['y']; short {
 		number['Y'] = 2000 + y

@@ -9,14 +9,14 @@ import (
 	"time"
 )
 
-// Template is text with placeholders: {name}, {date:%Y/%m}, {scheduled.date-1d}. A placeholder is
-// substitution of text and nothing more. {{ and }} are literal braces.
+// Template is text with placeholders: {name}, {date:%Y/%m}, {scheduled.date-1d}. Expand replaces each placeholder by
+// text, and evaluates nothing else. {{ and }} are literal braces. The zero Template is empty text.
 type Template struct {
 	source string
 	parts  []part
 }
 
-// part is literal text, or a placeholder when it has a name.
+// part is a placeholder if it has a name, and otherwise literal text.
 type part struct {
 	literal     string
 	placeholder Placeholder
@@ -24,12 +24,12 @@ type part struct {
 
 // Placeholder is one {…} of a template.
 type Placeholder struct {
-	Name   string // region, object.uri, body.customer.id, scheduled.date
-	Offset Offset // only of scheduled.…
-	Format string // of a date, after a colon
+	Name   string // such as region, object.uri, body.customer.id or scheduled.date
+	Offset Offset // zero unless the name begins with scheduled.
+	Format string // date format after the colon; "" is none
 }
 
-// String is the placeholder as it is written.
+// String returns the placeholder in the form in which a template has it.
 func (p Placeholder) String() string {
 	text := p.Name + p.Offset.String()
 	if p.Format != "" {
@@ -38,12 +38,13 @@ func (p Placeholder) String() string {
 	return "{" + text + "}"
 }
 
-// Offset moves a scheduled time: -1d, +2h, -30min, -1month.
+// Offset moves a scheduled time: -1d, +2h, -30min, -1month. The zero Offset does not move it.
 type Offset struct {
 	Count int
 	Unit  string // d, h, min or month
 }
 
+// String returns the offset as a template has it; "" for the zero Offset.
 func (o Offset) String() string {
 	if o.Unit == "" {
 		return ""
@@ -51,8 +52,8 @@ func (o Offset) String() string {
 	return fmt.Sprintf("%+d%s", o.Count, o.Unit)
 }
 
-// Apply moves a time. Days and months are the calendar's, so they keep the wall clock; a month
-// that is too short ends on its last day.
+// Apply returns the moved time. Days and months are calendar units, so they keep the time of day when the clocks
+// change. A month that is too short gives its last day: 31 March -1month is 28 February.
 func (o Offset) Apply(t time.Time) time.Time {
 	switch o.Unit {
 	case "d":
@@ -63,7 +64,7 @@ func (o Offset) Apply(t time.Time) time.Time {
 		return t.Add(time.Duration(o.Count) * time.Minute)
 	case "month":
 		moved := t.AddDate(0, o.Count, 0)
-		if moved.Day() != t.Day() {
+		if moved.Day() != t.Day() { // AddDate went over the end of the month
 			moved = moved.AddDate(0, 0, -moved.Day())
 		}
 		return moved
@@ -76,7 +77,8 @@ var (
 	offsetForm      = regexp.MustCompile(`^([+-][0-9]+)([a-z]+)$`)
 )
 
-// ParseTemplate reads a template; its error names the placeholder and what would be right.
+// ParseTemplate parses a template. It returns an error for a brace without its partner, a placeholder of another form
+// and a wrong date format. It does not check that the names exist.
 func ParseTemplate(text string) (Template, error) {
 	t := Template{source: text}
 	var literal strings.Builder
@@ -108,6 +110,7 @@ func ParseTemplate(text string) (Template, error) {
 	return t, nil
 }
 
+// literal returns the template's parts with a text appended, and empties the text.
 func (t Template) literal(text *strings.Builder) []part {
 	defer text.Reset()
 	if text.Len() == 0 {
@@ -116,14 +119,15 @@ func (t Template) literal(text *strings.Builder) []part {
 	return append(t.parts, part{literal: text.String()})
 }
 
+// parsePlaceholder parses the text between the braces.
 func parsePlaceholder(text string) (Placeholder, error) {
 	m := placeholderForm.FindStringSubmatch(text)
 	if m == nil {
-		return Placeholder{}, fmt.Errorf("{%s} is not a placeholder: {name}, {name:%%Y-%%m-%%d} or {scheduled.date-1d} is", text)
+		return Placeholder{}, fmt.Errorf("{%s} is not a placeholder; expected {name}, {name:%%Y-%%m-%%d} or {scheduled.date-1d}", text)
 	}
 	p := Placeholder{Name: m[1], Format: m[3]}
 	if m[2] != "" && !strings.HasPrefix(p.Name, "scheduled.") {
-		p.Name += m[2] // a name may end so; only scheduled times take an offset
+		p.Name += m[2] // a name may end like an offset; only scheduled times have one
 	} else if o := offsetForm.FindStringSubmatch(m[2]); o != nil {
 		count, err := strconv.Atoi(o[1])
 		if err != nil {
@@ -139,7 +143,7 @@ func parsePlaceholder(text string) (Placeholder, error) {
 	return p, nil
 }
 
-// Placeholders are the template's placeholders, in order.
+// Placeholders returns the template's placeholders, in order.
 func (t Template) Placeholders() []Placeholder {
 	var all []Placeholder
 	for _, p := range t.parts {
@@ -150,14 +154,15 @@ func (t Template) Placeholders() []Placeholder {
 	return all
 }
 
-// IsZero says that the template is empty text.
+// IsZero reports whether the template is empty text.
 func (t Template) IsZero() bool { return t.source == "" }
 
+// String returns the text that ParseTemplate has parsed.
 func (t Template) String() string { return t.source }
 
-// Expand replaces each placeholder by what lookup gives. A template that is one placeholder and
-// nothing else keeps that value's type. When a value is absent, the name of the first such
-// placeholder is returned, and no value.
+// Expand replaces each placeholder by the value that lookup returns. The result has type String, except that a
+// template with a single placeholder and no other text keeps the type of its value. If lookup does not find a value,
+// Expand returns the name of the first such placeholder as absent, and no value.
 func (t Template) Expand(lookup func(Placeholder) (Value, bool)) (v Value, absent string) {
 	var out strings.Builder
 	for _, p := range t.parts {
@@ -177,7 +182,8 @@ func (t Template) Expand(lookup func(Placeholder) (Value, bool)) (v Value, absen
 	return Text(out.String()), ""
 }
 
-// formatted is the value as text in a date format; "" leaves it alone.
+// formatted returns the value as text in a date format. It returns the value unchanged if the format is "" or the
+// value is not a date or time.
 func (v Value) formatted(format string) Value {
 	if format == "" {
 		return v
@@ -190,10 +196,10 @@ func (v Value) formatted(format string) Value {
 	return v
 }
 
-// MarshalJSON writes the template's text.
+// MarshalJSON encodes the template as its text.
 func (t Template) MarshalJSON() ([]byte, error) { return json.Marshal(t.source) }
 
-// UnmarshalJSON reads the template from its text.
+// UnmarshalJSON decodes the template from its text. It returns the errors of ParseTemplate.
 func (t *Template) UnmarshalJSON(text []byte) error {
 	var source string
 	if err := json.Unmarshal(text, &source); err != nil {

@@ -26,7 +26,7 @@ func TestParseTemplate(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		text  string
-		names string // of the placeholders, or part of the error
+		names string // the placeholders, or a part of the error
 		bad   bool
 	}{
 		{text: "plain", names: ""},
@@ -59,7 +59,7 @@ func TestParseTemplate(t *testing.T) {
 	}
 }
 
-func TestExpandKeepsTheTypeOfALonePlaceholder(t *testing.T) {
+func TestExpandKeepsTheTypeOfASinglePlaceholder(t *testing.T) {
 	t.Parallel()
 	lookup := func(p model.Placeholder) (model.Value, bool) {
 		return model.Value{Type: model.Date, Text: "2026-01-05"}, p.Name == "date"
@@ -81,7 +81,7 @@ func TestExpandKeepsTheTypeOfALonePlaceholder(t *testing.T) {
 	}
 	template, _ := model.ParseTemplate("{date} {region}")
 	if _, absent := template.Expand(lookup); absent != "region" {
-		t.Errorf("absent is %q, want region", absent)
+		t.Errorf("the absent name is %q, want region", absent)
 	}
 }
 
@@ -96,7 +96,7 @@ func TestOffset(t *testing.T) {
 		offset model.Offset
 		want   string
 	}{
-		{time.Date(2026, 3, 29, 6, 0, 0, 0, berlin), model.Offset{Count: -1, Unit: "d"}, "2026-03-28T06:00:00+01:00"}, // the wall clock stays
+		{time.Date(2026, 3, 29, 6, 0, 0, 0, berlin), model.Offset{Count: -1, Unit: "d"}, "2026-03-28T06:00:00+01:00"}, // the clocks change
 		{time.Date(2026, 3, 29, 6, 0, 0, 0, berlin), model.Offset{Count: -24, Unit: "h"}, "2026-03-28T05:00:00+01:00"},
 		{time.Date(2026, 3, 31, 6, 0, 0, 0, berlin), model.Offset{Count: -1, Unit: "month"}, "2026-02-28T06:00:00+01:00"},
 		{time.Date(2026, 1, 15, 6, 0, 0, 0, berlin), model.Offset{Count: 30, Unit: "min"}, "2026-01-15T06:30:00+01:00"},
@@ -118,7 +118,7 @@ func FuzzTemplate(f *testing.F) {
 			return
 		}
 		if !utf8.ValidString(text) {
-			return // JSON replaces what is not UTF-8
+			return // encoding/json replaces invalid UTF-8
 		}
 		var again model.Template
 		source, err := json.Marshal(template)
@@ -126,7 +126,7 @@ func FuzzTemplate(f *testing.F) {
 			t.Fatal(err)
 		}
 		if err := json.Unmarshal(source, &again); err != nil || again.String() != text {
-			t.Fatalf("%q comes back as %q, %v", text, again, err)
+			t.Fatalf("%q is decoded as %q, %v", text, again, err)
 		}
 		if len(template.Placeholders()) == 0 {
 			want := strings.NewReplacer("{{", "{", "}}", "}").Replace(text)

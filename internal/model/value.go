@@ -13,21 +13,21 @@ import (
 	"unicode/utf8"
 )
 
-// Type is the type of an input, or of any value that a placeholder gives.
+// Type is the type of an input, or of the value of a placeholder.
 type Type string
 
 const (
-	String   Type = "string"
-	Integer  Type = "integer"
-	Number   Type = "number"
-	Boolean  Type = "boolean"
-	Date     Type = "date"     // 2006-01-02
-	DateTime Type = "datetime" // RFC 3339
+	String   Type = "string"   // any text without control characters other than tab and newline
+	Integer  Type = "integer"  // a signed integer of at most 64 bits
+	Number   Type = "number"   // a number in the form of JSON, such as 12 or -0.5e3
+	Boolean  Type = "boolean"  // true or false
+	Date     Type = "date"     // 2006-01-02, or the input's format
+	DateTime Type = "datetime" // an RFC 3339 time, or the input's format
 	S3URI    Type = "s3-uri"   // s3://bucket/key
-	JSON     Type = "json"
+	JSON     Type = "json"     // any JSON value
 )
 
-// Types are all types of inputs, in the order in which they are explained.
+// Types returns all types of inputs, in the order in which help texts list them.
 func Types() []Type {
 	return []Type{String, Integer, Number, Boolean, Date, DateTime, S3URI, JSON}
 }
@@ -39,7 +39,7 @@ type Value struct {
 	Text string
 }
 
-// Text is a value that is just text; an input reads it in its own type and format.
+// Text returns a value of type String. Input.Parse reads such a value in the input's own type and format.
 func Text(s string) Value { return Value{Type: String, Text: s} }
 
 // Input is a typed, validated parameter of a model.
@@ -48,13 +48,13 @@ type Input struct {
 	Type        Type      `json:"type"`
 	Description string    `json:"description,omitempty"`
 	Enum        []string  `json:"enum,omitempty"`
-	Format      string    `json:"format,omitempty"` // of a date or datetime, as %Y%m%d; default ISO
+	Format      string    `json:"format,omitempty"` // format of a date or datetime, such as %Y%m%d; "" is ISO
 	Default     *Template `json:"default,omitempty"`
 	Optional    bool      `json:"optional,omitempty"`
-	AsFile      bool      `json:"asFile,omitempty"` // the model is given an S3 URI of the value
+	AsFile      bool      `json:"asFile,omitempty"` // the task gets the S3 URI of a file with the value
 }
 
-// FileName is what the input's value is called where it is given as a file.
+// FileName returns the name of the file with the input's value, for an input with AsFile.
 func (in Input) FileName() string {
 	if in.Type == JSON {
 		return in.Name + ".json"
@@ -62,15 +62,17 @@ func (in Input) FileName() string {
 	return in.Name + ".txt"
 }
 
-// Inputs are bound inputs: canonical text by name. An input that is not in it is unset.
+// Inputs maps the names of bound inputs to their canonical text. An input without an entry is unset.
 type Inputs map[string]string
 
-// Parse validates a value for the input and returns its canonical text. A value that already has
-// the input's type is taken as it is; any other is read from its text. Control characters other than
-// tab and newline are refused, except by an input of type json: JSON carries them escaped.
+// Parse validates a value for the input and returns its canonical text. A value of the input's own type is canonical
+// already; any other value is read from its text, in the input's type and format. Parse returns an error for a text of
+// another form, for a value outside the enum, and for control characters other than tab and newline. An input of type
+// json may have such characters, because JSON carries them escaped.
 func (in Input) Parse(v Value) (string, error) {
 	if v.Type == JSON && in.Type != JSON {
-		return "", fmt.Errorf("%s is JSON with parts of its own; an input of type json takes it, and this is of type %s", quote(v.Text), in.Type)
+		return "", fmt.Errorf("%s is a JSON value, which only an input of type json takes; this input has type %s",
+			quote(v.Text), in.Type)
 	}
 	if err := in.checkText(v.Text); err != nil {
 		return "", err
@@ -88,8 +90,8 @@ func (in Input) Parse(v Value) (string, error) {
 	return text, nil
 }
 
-// Text is the canonical text of a value of this input, as a template and the container see it:
-// dates in the input's own format, everything else unchanged.
+// Text returns canonical text in the form in which templates and the container get it: dates in the input's own
+// format, everything else unchanged.
 func (in Input) Text(canonical string) string {
 	if in.Format == "" {
 		return canonical
@@ -100,6 +102,7 @@ func (in Input) Text(canonical string) string {
 	return canonical
 }
 
+// time parses the canonical text of a date or datetime.
 func (in Input) time(canonical string) (time.Time, error) {
 	if in.Type == Date {
 		return time.Parse(time.DateOnly, canonical)
@@ -107,10 +110,10 @@ func (in Input) time(canonical string) (time.Time, error) {
 	return time.Parse(time.RFC3339Nano, canonical)
 }
 
-// checkText refuses what terminals, logs and XML readers take for something else than text.
+// checkText returns an error for bytes that terminals, logs and XML readers do not take for text.
 func (in Input) checkText(text string) error {
 	if !utf8.ValidString(text) {
-		return fmt.Errorf("%s is not text: UTF-8 is needed", quote(text))
+		return fmt.Errorf("%s is not text in UTF-8", quote(text))
 	}
 	i := strings.IndexFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\t' && r != '\n' })
 	if i < 0 || in.Type == JSON {
@@ -121,6 +124,7 @@ func (in Input) checkText(text string) error {
 		"take it out, or send it escaped in an input of type json", quote(text), r, 1+utf8.RuneCountInString(text[:i]))
 }
 
+// canonical reads a text in the input's type and format, and returns its canonical text.
 func (in Input) canonical(text string) (string, error) {
 	switch in.Type {
 	case Integer:
@@ -131,7 +135,7 @@ func (in Input) canonical(text string) (string, error) {
 		return strconv.FormatInt(n, 10), nil
 	case Number:
 		if !numberForm.MatchString(text) {
-			return "", fmt.Errorf("%s is not a number, as 12 or -0.5e3", quote(text))
+			return "", fmt.Errorf("%s is not a number such as 12 or -0.5e3", quote(text))
 		}
 		return text, nil
 	case Boolean:
@@ -159,10 +163,11 @@ func (in Input) canonical(text string) (string, error) {
 
 var numberForm = regexp.MustCompile(`^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$`)
 
+// canonicalTime is canonical for a date or datetime.
 func (in Input) canonicalTime(text string) (string, error) {
 	form, canonical := "%Y-%m-%d", time.DateOnly
 	if in.Type == DateTime {
-		form, canonical = "an RFC 3339 time, as 2026-01-05T06:00:00Z", time.RFC3339Nano
+		form, canonical = "an RFC 3339 time such as 2026-01-05T06:00:00Z", time.RFC3339Nano
 	}
 	var t time.Time
 	var err error
@@ -181,7 +186,8 @@ func (in Input) canonicalTime(text string) (string, error) {
 	return t.Format(canonical), nil
 }
 
-// SplitS3 takes an S3 URI apart.
+// SplitS3 splits an S3 URI into its bucket and its key. It returns an error if the URI does not have the form
+// s3://bucket/key, or if the key is longer than S3 allows.
 func SplitS3(uri string) (bucket, key string, err error) {
 	rest, ok := strings.CutPrefix(uri, "s3://")
 	bucket, key, slash := strings.Cut(rest, "/")
@@ -194,22 +200,22 @@ func SplitS3(uri string) (bucket, key string, err error) {
 	return bucket, key, nil
 }
 
-// maxKey is how many bytes a key has at most ("Naming Amazon S3 objects").
+// maxKey is the greatest length of a key in bytes (Amazon S3 user guide, "Naming Amazon S3 objects").
 const maxKey = 1024
 
-// IsBucket says whether a bucket can have the name.
+// IsBucket reports whether a name has the form of a bucket name: 3 to 63 lower-case letters, digits, dots and hyphens.
 func IsBucket(name string) bool { return bucketForm.MatchString(name) && !strings.Contains(name, "..") }
 
 var bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
-// quote returns a value as errors show it: quoted, safe to print, and cut where it is long.
+// quote returns a value for an error text: quoted, safe to print, and cut after 80 bytes.
 func quote(text string) string {
-	const most = 80 // bytes
-	if len(text) <= most {
+	const limit = 80
+	if len(text) <= limit {
 		return strconv.Quote(text)
 	}
-	cut := most
-	for cut > most-utf8.UTFMax && !utf8.RuneStart(text[cut]) {
+	cut := limit
+	for cut > limit-utf8.UTFMax && !utf8.RuneStart(text[cut]) { // do not cut a character
 		cut--
 	}
 	return strconv.Quote(text[:cut]) + "…"

@@ -49,29 +49,32 @@ func TestInputParse(t *testing.T) {
 	}
 }
 
-// TestInputParseRefusesControlCharacters has a value of each type hold them.
+// TestInputParseRefusesControlCharacters parses values with control characters, for each type.
 func TestInputParseRefusesControlCharacters(t *testing.T) {
 	t.Parallel()
 	const allowed = ", and only tab and newline are allowed: take it out, or send it escaped in an input of type json"
-	long := "x" + strings.Repeat("ü", 100)
+	long, text := "x"+strings.Repeat("ü", 100), model.Input{Type: model.String}
 	for _, c := range []struct {
 		in        model.Input
 		give      model.Value
 		want, bad string
 	}{
-		{in: model.Input{Type: model.String}, give: model.Text("a\tb\nü\u00a0\u202e"), want: "a\tb\nü\u00a0\u202e"},
-		{in: model.Input{Type: model.String}, give: model.Text("eu\x01"), bad: `"eu\x01" has the control character '\x01' at character 3` + allowed},
-		{in: model.Input{Type: model.String}, give: model.Text("a,b\r\n"), bad: `"a,b\r\n" has the control character '\r' at character 4` + allowed}, // a line that Windows ends
-		{in: model.Input{Type: model.String}, give: model.Text("ü\x1b[2J"), bad: `"ü\x1b[2J" has the control character '\x1b' at character 2` + allowed},
-		{in: model.Input{Type: model.String}, give: model.Text("\x7f"), bad: `"\x7f" has the control character '\x7f' at character 1` + allowed},
-		{in: model.Input{Type: model.String}, give: model.Text("x\u009b31m\u202e"), bad: `"x\u009b31m\u202e" has the control character '\u009b' at character 2` + allowed},
-		{in: model.Input{Type: model.String}, give: model.Text("a\x00b"), bad: `'\x00' at character 2`},
-		{in: model.Input{Type: model.String}, give: model.Text(long + "\x00"), bad: `"x` + strings.Repeat("ü", 39) + `"… has the control character '\x00' at character 102` + allowed},
+		{in: text, give: model.Text("a\tb\nü\u00a0\u202e"), want: "a\tb\nü\u00a0\u202e"},
+		{in: text, give: model.Text("eu\x01"), bad: `"eu\x01" has the control character '\x01' at character 3` + allowed},
+		// A line end of Windows.
+		{in: text, give: model.Text("a,b\r\n"), bad: `"a,b\r\n" has the control character '\r' at character 4` + allowed},
+		{in: text, give: model.Text("ü\x1b[2J"), bad: `"ü\x1b[2J" has the control character '\x1b' at character 2` + allowed},
+		{in: text, give: model.Text("\x7f"), bad: `"\x7f" has the control character '\x7f' at character 1` + allowed},
+		{in: text, give: model.Text("x\u009b31m\u202e"), bad: `"x\u009b31m\u202e" has the control character '\u009b' at character 2` + allowed},
+		{in: text, give: model.Text("a\x00b"), bad: `'\x00' at character 2`},
+		{in: text, give: model.Text(long + "\x00"),
+			bad: `"x` + strings.Repeat("ü", 39) + `"… has the control character '\x00' at character 102` + allowed},
 		{in: model.Input{Type: model.String, Enum: []string{"eu"}}, give: model.Text("eu\x01"), bad: allowed},
 		{in: model.Input{Type: model.S3URI}, give: model.Text("s3://landing/a\x01"), bad: allowed},
 		{in: model.Input{Type: model.S3URI}, give: model.Value{Type: model.S3URI, Text: "s3://landing/a\x01"}, bad: allowed},
 		{in: model.Input{Type: model.Integer}, give: model.Text("7\r"), bad: allowed},
-		{in: model.Input{Type: model.Date}, give: model.Value{Type: model.Date, Text: "2026-01-05\x01"}, bad: allowed}, // of a run whose input had another type
+		// The value of an upstream run, whose input once had another type.
+		{in: model.Input{Type: model.Date}, give: model.Value{Type: model.Date, Text: "2026-01-05\x01"}, bad: allowed},
 		{in: model.Input{Type: model.JSON}, give: model.Text(`{"a":"\u0001"}`), want: `{"a":"\u0001"}`},
 		{in: model.Input{Type: model.JSON}, give: model.Value{Type: model.JSON, Text: "[\"\u007f\u009b\"]"}, want: "[\"\u007f\u009b\"]"},
 		{in: model.Input{Type: model.JSON}, give: model.Text("{\"a\":\"\x01\"}"), bad: `is not JSON: invalid character '\x01' in string literal`},
@@ -81,7 +84,7 @@ func TestInputParseRefusesControlCharacters(t *testing.T) {
 			t.Errorf("%s %q gives %q, %v; want %q %s", c.in.Type, c.give.Text, got, err, c.want, c.bad)
 		}
 		if err != nil && strings.ContainsFunc(err.Error(), func(r rune) bool { return !unicode.IsPrint(r) }) {
-			t.Errorf("%q cannot be printed", err)
+			t.Errorf("the error %q has characters that cannot be printed", err)
 		}
 	}
 }
@@ -92,7 +95,7 @@ func TestStrptimeReadsWhatStrftimeWrites(t *testing.T) {
 	for _, format := range []string{"%Y-%m-%d %H:%M:%S", "%y%j %H%M%S", "%%%d.%m.%Y-%H%M%S", "2006-01-02 %Y%m%d%H%M%S"} {
 		text := model.Strftime(format, at)
 		if got, err := model.Strptime(format, text); err != nil || !got.Equal(at) {
-			t.Errorf("%s: %q is read as %s, %v", format, text, got, err)
+			t.Errorf("%s: Strptime(%q) returns %s, %v; want %s", format, text, got, err, at)
 		}
 	}
 }
@@ -102,7 +105,7 @@ func FuzzStrptime(f *testing.F) {
 	f.Add("%", "%")
 	f.Fuzz(func(t *testing.T, format, text string) {
 		if at, err := model.Strptime(format, text); err == nil && model.Strftime(format, at) != text {
-			t.Fatalf("%q in %q is %s, which is written %q", text, format, at, model.Strftime(format, at))
+			t.Fatalf("Strptime(%q, %q) returns %s, and Strftime writes that as %q", format, text, at, model.Strftime(format, at))
 		}
 	})
 }

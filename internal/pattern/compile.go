@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// Compile reads an event pattern. Its errors name the path inside the pattern.
+// Compile reads an event pattern. It returns an error if the pattern is not valid JSON, if EventBridge
+// would reject it, or if it exceeds a limit. The error starts with the path in the pattern.
 func Compile(pattern []byte) (Pattern, error) {
 	if _, err := Decode(pattern); err != nil {
 		return Pattern{}, fmt.Errorf("event pattern: %w", err)
@@ -21,38 +22,40 @@ func Compile(pattern []byte) (Pattern, error) {
 		return Pattern{}, fmt.Errorf("event pattern: %w", err)
 	}
 	if n := utf8.RuneCount(compact.Bytes()); n > maxCharacters {
-		return Pattern{}, fmt.Errorf("event pattern: has %d characters; EventBridge takes at most %d", n, maxCharacters)
+		return Pattern{}, fmt.Errorf("event pattern: has %d characters; EventBridge allows at most %d", n, maxCharacters)
 	}
 	root, ok := readTree(compact.Bytes()).(object)
 	if !ok {
 		return Pattern{}, errors.New(`event pattern: must be an object, such as {"source": ["aws.s3"]}`)
 	}
 	var c compiler
-	combinations, err := c.object([]combination{{}}, "", root, false)
+	combinations, err := c.addObject([]combination{{}}, "", root, false)
 	if err != nil {
 		return Pattern{}, err
 	}
-	return c.pattern(compact.String(), combinations)
+	return c.build(compact.String(), combinations)
 }
 
-// object is a JSON object in the order of its text, which matters: of two members with one name
-// the last wins, and what comes after $or overrides what is in it.
+// object is a JSON object with its members in the order of the text. The order matters: if two members
+// have the same name, the last one applies, and a member after $or overrides one inside it.
 type object []member
 
+// member is a name of a JSON object with its value.
 type member struct {
 	name  string
 	value any
 }
 
-// readTree reads valid JSON: object, []any, string, json.Number, bool or nil.
+// readTree reads valid JSON. It returns an object, []any, string, json.Number, bool or nil.
 func readTree(text []byte) any {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
 	return readValue(d)
 }
 
+// readValue reads the next value. It ignores errors, because Compile has already checked the text.
 func readValue(d *json.Decoder) any {
-	token, _ := d.Token() // valid, because Decode took it
+	token, _ := d.Token()
 	switch token {
 	case json.Delim('{'):
 		o := object{}
@@ -73,23 +76,23 @@ func readValue(d *json.Decoder) any {
 	return token
 }
 
-// combination is a way through the $or, as it is built: a field for each path.
+// combination is a combination during compilation: the index of a field by its path.
 type combination map[string]int
 
 // compiler collects the fields of a pattern.
 type compiler struct{ fields []field }
 
-// object adds the fields of an object to each of the combinations.
-func (c *compiler) object(all []combination, path string, o object, inOr bool) ([]combination, error) {
+// addObject adds the fields of an object to each of the combinations.
+func (c *compiler) addObject(all []combination, path string, o object, inOr bool) ([]combination, error) {
 	if len(o) == 0 {
-		return nil, wrong(path, `an empty object is not allowed; what is not named is ignored anyway`)
+		return nil, errorAt(path, `an empty object is not allowed; name at least one field in it`)
 	}
 	for _, m := range o {
 		var err error
 		if m.name == "$or" {
-			all, err = c.or(all, join(path, m.name), path, m.value)
+			all, err = c.addOr(all, join(path, m.name), path, m.value)
 		} else {
-			all, err = c.member(all, path, m, inOr)
+			all, err = c.addMember(all, path, m, inOr)
 		}
 		if err != nil {
 			return nil, err
@@ -98,40 +101,41 @@ func (c *compiler) object(all []combination, path string, o object, inOr bool) (
 	return all, nil
 }
 
-func (c *compiler) member(all []combination, path string, m member, inOr bool) ([]combination, error) {
+// addMember adds a member of an object to each of the combinations.
+func (c *compiler) addMember(all []combination, path string, m member, inOr bool) ([]combination, error) {
 	below := join(path, m.name)
-	if inOr && reserved(m.name) {
-		return nil, wrong(below, "EventBridge keeps this name for itself inside $or; an operator goes in an array: [{%q: …}]", m.name)
+	if inOr && isReserved(m.name) {
+		return nil, errorAt(below, "EventBridge reserves this name inside $or; an operator must be in an array: [{%q: …}]", m.name)
 	}
 	switch v := m.value.(type) {
 	case object:
-		return c.object(all, below, v, inOr)
+		return c.addObject(all, below, v, inOr)
 	case []any:
-		return all, c.leaf(all, below, v)
+		return all, c.addField(all, below, v)
 	}
 	text := jsonText(m.value)
 	if slices.Contains(operators(), m.name) && path != "" {
-		return nil, wrong(path, "an operator goes in an array: [{%q: %s}]", m.name, text)
+		return nil, errorAt(path, "an operator must be in an array: [{%q: %s}]", m.name, text)
 	}
-	return nil, wrong(below, "%s must be in an array: [%s]", text, text)
+	return nil, errorAt(below, "%s must be in an array: [%s]", text, text)
 }
 
-// leaf compiles the alternatives of a field and adds it to each of the combinations.
-func (c *compiler) leaf(all []combination, path string, alternatives []any) error {
+// addField compiles the alternatives of a field and adds the field to each of the combinations.
+func (c *compiler) addField(all []combination, path string, alternatives []any) error {
 	if len(alternatives) == 0 {
-		return wrong(path, `an empty array matches nothing; to match an absent field write [{"exists": false}]`)
+		return errorAt(path, `an empty array matches nothing; to match an absent field write [{"exists": false}]`)
 	}
 	f := field{path: path}
 	for _, a := range alternatives {
-		if isAbsent(a) {
+		if isExistsFalse(a) {
 			f.absent = true
 			continue
 		}
-		m, err := alternative(path, a)
+		m, err := parseAlternative(path, a)
 		if err != nil {
 			return err
 		}
-		f.tests = append(f.tests, m)
+		f.matchers = append(f.matchers, m)
 	}
 	c.fields = append(c.fields, f)
 	for _, combination := range all {
@@ -140,44 +144,45 @@ func (c *compiler) leaf(all []combination, path string, alternatives []any) erro
 	return nil
 }
 
-// or multiplies the combinations by the objects of an $or.
-func (c *compiler) or(all []combination, at, path string, v any) ([]combination, error) {
+// addOr multiplies the combinations by the objects of a $or.
+func (c *compiler) addOr(all []combination, at, path string, v any) ([]combination, error) {
 	branches, ok := v.([]any)
 	if !ok || len(branches) < 2 {
-		return nil, wrong(at, "wants an array of two or more objects")
+		return nil, errorAt(at, "must be an array of two or more objects")
 	}
 	var multiplied []combination
 	for _, branch := range branches {
 		o, ok := branch.(object)
 		if !ok {
-			return nil, wrong(at, "%s must be an object", jsonText(branch))
+			return nil, errorAt(at, "%s must be an object", jsonText(branch))
 		}
 		copies := make([]combination, len(all))
 		for i, combination := range all {
 			copies[i] = maps.Clone(combination)
 		}
-		copies, err := c.object(copies, path, o, true)
+		copies, err := c.addObject(copies, path, o, true)
 		if err != nil {
 			return nil, err
 		}
 		if multiplied = append(multiplied, copies...); len(multiplied) > maxCombinations {
-			return nil, wrong(at, "gives more than %d combinations, EventBridge's most; each $or multiplies them", maxCombinations)
+			return nil, errorAt(at, "produces more than %d combinations, the limit of EventBridge; each $or multiplies the number",
+				maxCombinations)
 		}
 	}
 	return multiplied, nil
 }
 
-// pattern puts the parts together.
-func (c *compiler) pattern(text string, all []combination) (Pattern, error) {
-	p := Pattern{text: text, fields: c.fields, steps: map[string]bool{}}
+// build returns the compiled pattern. It checks the number of fields in each combination.
+func (c *compiler) build(text string, all []combination) (Pattern, error) {
+	p := Pattern{text: text, fields: c.fields, paths: map[string]bool{}}
 	for _, f := range c.fields {
-		for _, path := range above(f.path) {
-			p.steps[path] = true
+		for _, path := range withAncestors(f.path) {
+			p.paths[path] = true
 		}
 	}
 	for _, combination := range all {
 		if len(combination) > maxFields {
-			return Pattern{}, fmt.Errorf("event pattern: has %d fields; EventBridge takes at most %d", len(combination), maxFields)
+			return Pattern{}, fmt.Errorf("event pattern: has %d fields; EventBridge allows at most %d", len(combination), maxFields)
 		}
 		fields := slices.Collect(maps.Values(combination))
 		slices.SortFunc(fields, func(a, b int) int { return strings.Compare(c.fields[a].path, c.fields[b].path) })
@@ -186,8 +191,8 @@ func (c *compiler) pattern(text string, all []combination) (Pattern, error) {
 	return p, nil
 }
 
-// wrong is an error at a path of the pattern.
-func wrong(path, format string, arguments ...any) error {
+// errorAt returns an error at a path of the pattern.
+func errorAt(path, format string, arguments ...any) error {
 	if path == "" {
 		path = "event pattern"
 	}

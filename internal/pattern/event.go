@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Decode reads one JSON value, with numbers as json.Number: the digits of an event must survive.
-// It is an error if anything follows the value.
+// Decode reads a single JSON value. It returns numbers as json.Number, which keeps their digits. It
+// returns an error if the text is not valid JSON, or if more data follows the value.
 func Decode(text []byte) (any, error) {
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.UseNumber()
@@ -21,35 +21,35 @@ func Decode(text []byte) (any, error) {
 	}
 	end := d.InputOffset()
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("malformed JSON: something follows the value, after %d bytes; one value is wanted", end)
+		return nil, fmt.Errorf("malformed JSON: unexpected data after the first %d bytes; want a single value", end)
 	}
 	return v, nil
 }
 
-// malformed says where in the text the JSON broke.
+// malformed returns an error with the position at which the JSON is invalid.
 func malformed(text []byte, err error) error {
 	var syntax *json.SyntaxError
 	switch {
 	case len(bytes.TrimSpace(text)) == 0:
-		return errors.New("malformed JSON: empty")
+		return errors.New("malformed JSON: the text is empty")
 	case errors.As(err, &syntax) && syntax.Offset < int64(len(text)):
 		return fmt.Errorf("malformed JSON: %w, at byte %d", err, syntax.Offset)
 	case errors.Is(err, io.ErrUnexpectedEOF), syntax != nil:
-		return errors.New("malformed JSON: it ends too early")
+		return errors.New("malformed JSON: unexpected end of the text")
 	}
 	return fmt.Errorf("malformed JSON: %w", err)
 }
 
-// A value is a leaf of an event. Only strings are quoted: "5" and 5 are different values.
+// A value is a leaf of an event: a string, a number, true, false or null.
 type value struct {
 	text    string
-	quoted  bool
-	numeric bool
-	number  float64 // when numeric
-	in      *element
+	quoted  bool     // the value is a string: "5" and 5 are different values
+	numeric bool     // the value is a number that can be compared by value
+	number  float64  // the number, if numeric is true
+	in      *element // the innermost array element around the value; nil outside of arrays
 }
 
-// String is the value as in JSON, shortened for people.
+// String returns the value as JSON, cut to 80 characters for messages.
 func (v value) String() string {
 	text := v.text
 	if r := []rune(text); len(r) > 80 {
@@ -61,7 +61,8 @@ func (v value) String() string {
 	return text
 }
 
-// address is the value as an IP address. An IPv4 address within IPv6 is the IPv4 one.
+// address returns the value as an IP address, and reports whether it is one. It returns an
+// IPv4-mapped IPv6 address as IPv4.
 func (v value) address() (netip.Addr, bool) {
 	if !v.quoted {
 		return netip.Addr{}, false
@@ -69,65 +70,65 @@ func (v value) address() (netip.Addr, bool) {
 	return parseAddress(v.text)
 }
 
-// An element is the place of a value in an array: the array by number, the index in it, and the
-// element around that array. Only arrays and objects have places: the scalars of one array do not
-// exclude each other.
+// An element identifies one element of an array of the event. Only arrays and objects inside an array
+// get one: two scalars of the same array may match two different fields.
 type element struct {
-	array, index int
-	around       *element
+	array  int      // the number of the array in this evaluation
+	index  int      // the index in the array
+	around *element // the element that contains the array; nil if none does
 }
 
-// reading is the part of an event that a pattern looks at.
-type reading struct {
+// An evaluation holds the state while one event is matched against one pattern.
+type evaluation struct {
 	pattern Pattern
-	values  map[string][]value // by dotted path
-	arrays  int
-	views   []*view // of the pattern's fields, once looked at
-	steps   int     // of all searches
+	values  map[string][]value // the event's values by dotted path
+	arrays  int                // the number of arrays found so far
+	views   []*view            // one for each field of the pattern; nil until the field is first used
+	steps   int                // the steps of all searches so far, limited by maxSteps
 }
 
-// read collects the event's values at the pattern's paths.
-func (p Pattern) read(root map[string]any) *reading {
-	r := &reading{pattern: p, values: map[string][]value{}, views: make([]*view, len(p.fields))}
-	r.object("", root, nil)
-	return r
+// evaluate starts an evaluation. It collects the event's values at the paths of the pattern.
+func (p Pattern) evaluate(root map[string]any) *evaluation {
+	e := &evaluation{pattern: p, values: map[string][]value{}, views: make([]*view, len(p.fields))}
+	e.collectObject("", root, nil)
+	return e
 }
 
-func (r *reading) object(path string, o map[string]any, in *element) {
+func (e *evaluation) collectObject(path string, o map[string]any, in *element) {
 	for name, v := range o {
-		if below := join(path, name); r.pattern.steps[below] {
-			r.visit(below, v, in)
+		if below := join(path, name); e.pattern.paths[below] {
+			e.collect(below, v, in)
 		}
 	}
 }
 
-func (r *reading) visit(path string, v any, in *element) {
+func (e *evaluation) collect(path string, v any, in *element) {
 	switch v := v.(type) {
 	case map[string]any:
-		r.object(path, v, in)
+		e.collectObject(path, v, in)
 	case []any:
-		r.array(path, v, in)
+		e.collectArray(path, v, in)
 	default:
 		leaf := scalar(v)
 		leaf.in = in
-		r.values[path] = append(r.values[path], leaf)
+		e.values[path] = append(e.values[path], leaf)
 	}
 }
 
-func (r *reading) array(path string, elements []any, in *element) {
-	r.arrays++
-	array := r.arrays
+func (e *evaluation) collectArray(path string, elements []any, in *element) {
+	e.arrays++
+	array := e.arrays
 	for i, v := range elements {
 		switch v.(type) {
 		case map[string]any, []any:
-			r.visit(path, v, &element{array: array, index: i, around: in})
+			e.collect(path, v, &element{array: array, index: i, around: in})
 		default:
-			r.visit(path, v, in)
+			e.collect(path, v, in)
 		}
 	}
 }
 
-// scalar makes a value of a decoded leaf.
+// scalar converts a decoded leaf to a value.
 func scalar(v any) value {
 	switch v := v.(type) {
 	case string:
@@ -142,6 +143,7 @@ func scalar(v any) value {
 	return value{text: text, numeric: ok, number: number}
 }
 
+// join appends a name to a dotted path.
 func join(path, name string) string {
 	if path == "" {
 		return name
@@ -149,8 +151,8 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-// above lists a path and the paths above it.
-func above(path string) []string {
+// withAncestors returns a path and the paths of all objects that contain it.
+func withAncestors(path string) []string {
 	paths := []string{path}
 	for i := strings.LastIndexByte(path, '.'); i >= 0; i = strings.LastIndexByte(path, '.') {
 		path = path[:i]

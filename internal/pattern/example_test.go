@@ -38,7 +38,7 @@ func Example() {
 	// [landing]
 }
 
-// Errors say where in the pattern, what is wrong, and what would be right.
+// An error gives the path in the pattern, the mistake, and the correct form.
 func ExampleCompile_error() {
 	for _, text := range []string{
 		`{"detail": {"state": "SUCCEEDED"}}`,
@@ -51,7 +51,7 @@ func ExampleCompile_error() {
 	// Output:
 	// detail.state: "SUCCEEDED" must be in an array: ["SUCCEEDED"]
 	// detail.key: unknown operator "starts-with"; did you mean "prefix"?
-	// detail.size: "numeric" wants > or >= first, then < or <=: [">", 0, "<=", 5]
+	// detail.size: "numeric" needs > or >= first, then < or <=: [">", 0, "<=", 5]
 }
 
 // Fields below one array of the event must match in the same element.
@@ -70,5 +70,5 @@ func ExamplePattern_Match_arrays() {
 	fmt.Println(p.Mismatch(event))
 	// Output:
 	// false
-	// containers.name, containers.exitCode: no one element of the array matches them all
+	// containers.name, containers.exitCode: no single array element matches all of them
 }

@@ -9,16 +9,16 @@ import (
 // A matcher is one alternative of a field: a value or an operator.
 type matcher interface {
 	matches(v value) bool
-	String() string // for people
+	String() string // the alternative as a message shows it
 }
 
-// exactString is a string that must be equal, character by character.
+// exactString matches an equal string, character by character.
 type exactString string
 
 func (m exactString) matches(v value) bool { return v.quoted && v.text == string(m) }
 func (m exactString) String() string       { return strconv.Quote(string(m)) }
 
-// exactScalar is a number, true, false or null.
+// exactScalar matches an equal number, true, false or null.
 type exactScalar struct{ value value }
 
 func (m exactScalar) matches(v value) bool {
@@ -26,17 +26,20 @@ func (m exactScalar) matches(v value) bool {
 }
 func (m exactScalar) String() string { return m.value.text }
 
-// prefix, suffix and the others below look at strings only: no number begins with "1".
+// prefix matches a string that starts with it. Like all operators on text, it matches strings only:
+// {"prefix": "1"} does not match the number 12.
 type prefix string
 
 func (m prefix) matches(v value) bool { return v.quoted && strings.HasPrefix(v.text, string(m)) }
 func (m prefix) String() string       { return fmt.Sprintf("prefix %q", string(m)) }
 
+// suffix matches a string that ends with it.
 type suffix string
 
 func (m suffix) matches(v value) bool { return v.quoted && strings.HasSuffix(v.text, string(m)) }
 func (m suffix) String() string       { return fmt.Sprintf("suffix %q", string(m)) }
 
+// equalsIgnoreCase matches an equal string in upper or lower case.
 type equalsIgnoreCase struct{ folded }
 
 func (m equalsIgnoreCase) matches(v value) bool {
@@ -45,25 +48,28 @@ func (m equalsIgnoreCase) matches(v value) bool {
 }
 func (m equalsIgnoreCase) String() string { return fmt.Sprintf("equals-ignore-case %q", m.text) }
 
+// prefixIgnoreCase matches a string that starts with it, in upper or lower case.
 type prefixIgnoreCase struct{ folded }
 
 func (m prefixIgnoreCase) matches(v value) bool {
 	_, ok := m.prefixOf(v.text)
 	return v.quoted && ok
 }
-func (m prefixIgnoreCase) String() string { return fmt.Sprintf("prefix %q in any case", m.text) }
+func (m prefixIgnoreCase) String() string { return fmt.Sprintf("prefix %q ignoring case", m.text) }
 
+// suffixIgnoreCase matches a string that ends with it, in upper or lower case.
 type suffixIgnoreCase struct{ folded }
 
 func (m suffixIgnoreCase) matches(v value) bool { return v.quoted && m.suffixOf(v.text) }
-func (m suffixIgnoreCase) String() string       { return fmt.Sprintf("suffix %q in any case", m.text) }
+func (m suffixIgnoreCase) String() string       { return fmt.Sprintf("suffix %q ignoring case", m.text) }
 
+// wildcard matches a string in which each * stands for any number of characters.
 type wildcard struct{ glob }
 
 func (m wildcard) matches(v value) bool { return v.quoted && m.match(v.text) }
 func (m wildcard) String() string       { return fmt.Sprintf("wildcard %q", m.text) }
 
-// anythingBut takes every value that none of the others takes, of whatever type.
+// anythingBut matches a value of any type that none of its matchers accepts.
 type anythingBut []matcher
 
 func (m anythingBut) matches(v value) bool {
@@ -76,11 +82,11 @@ func (m anythingBut) matches(v value) bool {
 }
 func (m anythingBut) String() string { return "anything-but " + list(m) }
 
-// numeric is a range of numbers; a missing bound is infinite.
+// numeric matches a number in a range. A missing bound is infinite.
 type numeric struct {
 	text              string
 	low, high         float64
-	openLow, openHigh bool
+	openLow, openHigh bool // the bound itself is outside of the range
 }
 
 func (m numeric) matches(v value) bool {
@@ -93,13 +99,13 @@ func (m numeric) matches(v value) bool {
 }
 func (m numeric) String() string { return "numeric " + m.text }
 
-// exists takes whatever is there, null too.
+// exists matches every value, null too.
 type exists struct{}
 
 func (exists) matches(value) bool { return true }
 func (exists) String() string     { return "exists" }
 
-// list writes alternatives for people.
+// list joins alternatives with commas for a message.
 func list(matchers []matcher) string {
 	var texts []string
 	for _, m := range matchers {

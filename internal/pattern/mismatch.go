@@ -6,21 +6,21 @@ import (
 	"strings"
 )
 
-// Mismatch says in one line why the event does not match, and is empty when it does. It names the
-// first field of the pattern that does not match; with $or, that of the combination which is
-// nearest to a match.
+// Mismatch explains in one line why the event does not match. It returns "" if the event matches. The
+// text names the first field of the pattern that does not match. With $or, it describes the
+// combination with the fewest fields that do not match.
 func (p Pattern) Mismatch(event any) string {
 	root, ok := event.(map[string]any)
 	if !ok {
 		return "the event is not a JSON object"
 	}
-	r := p.read(root)
-	var nearest, together []int
+	e := p.evaluate(root)
+	var nearest, together []int // failing fields; a combination whose fields match only separately
 	for _, combination := range p.combinations {
-		if r.satisfies(combination) {
+		if e.satisfies(combination) {
 			return ""
 		}
-		failing := r.failing(combination)
+		failing := e.failing(combination)
 		switch {
 		case len(failing) == 0 && together == nil:
 			together = combination
@@ -31,62 +31,63 @@ func (p Pattern) Mismatch(event any) string {
 	why := "the pattern is empty"
 	switch {
 	case together != nil:
-		why = r.apart(together)
+		why = e.explainSeparate(together)
 	case nearest != nil:
-		why = r.why(slices.Min(nearest))
+		why = e.explainField(slices.Min(nearest))
 	}
 	if n := len(p.combinations); n > 1 {
-		why += fmt.Sprintf(" (nearest of %d combinations of $or)", n)
+		why += fmt.Sprintf(" (closest of %d $or combinations)", n)
 	}
 	return why
 }
 
-// failing lists the fields that cannot match, each looked at by itself.
-func (r *reading) failing(combination []int) []int {
+// failing returns the fields of a combination that cannot match even without the other fields.
+func (e *evaluation) failing(combination []int) []int {
 	var failing []int
 	for _, i := range combination {
-		if !r.mayHold(i) {
+		if !e.mayMatch(i) {
 			failing = append(failing, i)
 		}
 	}
 	return failing
 }
 
-// apart is why fields that each match do not match together.
-func (r *reading) apart(combination []int) string {
+// explainSeparate explains why the fields of a combination do not match together, although each of
+// them matches on its own.
+func (e *evaluation) explainSeparate(combination []int) string {
 	var paths []string
 	for _, i := range slices.Sorted(slices.Values(combination)) { // in the order of the pattern
-		if slices.ContainsFunc(r.view(i).values, func(v value) bool { return v.in != nil }) {
-			paths = append(paths, r.pattern.fields[i].path)
+		if slices.ContainsFunc(e.view(i).values, func(v value) bool { return v.in != nil }) {
+			paths = append(paths, e.pattern.fields[i].path)
 		}
 	}
-	return strings.Join(paths, ", ") + ": no one element of the array matches them all"
+	return strings.Join(paths, ", ") + ": no single array element matches all of them"
 }
 
-// why is the reason for one field.
-func (r *reading) why(i int) string {
-	f, values := r.pattern.fields[i], r.view(i).values
+// explainField explains why one field does not match.
+func (e *evaluation) explainField(i int) string {
+	f, values := e.pattern.fields[i], e.view(i).values
 	switch {
 	case len(values) == 0:
 		return f.path + ": absent"
-	case len(f.tests) == 0:
-		return fmt.Sprintf("%s: %s is there, and must be absent", f.path, shorten(values))
+	case len(f.matchers) == 0:
+		return fmt.Sprintf("%s: %s is present but must be absent", f.path, shorten(values))
 	}
-	alternatives := list(f.tests)
+	alternatives := list(f.matchers)
 	if f.absent {
 		alternatives += ", absent"
 	}
 	verb := "is not one of"
-	if slices.ContainsFunc(f.tests, func(m matcher) bool { return !isPlain(m) }) {
+	if slices.ContainsFunc(f.matchers, func(m matcher) bool { return !isPlain(m) }) {
 		verb = "does not match"
-		if len(f.tests) > 1 || f.absent {
+		if len(f.matchers) > 1 || f.absent {
 			verb = "matches none of"
 		}
 	}
 	return fmt.Sprintf("%s: %s %s %s", f.path, shorten(values), verb, alternatives)
 }
 
-// isPlain tells a value from an operator.
+// isPlain reports whether an alternative is a plain value rather than an operator.
 func isPlain(m matcher) bool {
 	switch m.(type) {
 	case exactString, exactScalar:
@@ -95,14 +96,14 @@ func isPlain(m matcher) bool {
 	return false
 }
 
-// shorten lists the first values of a field.
+// shorten lists the first three values of a field and counts the others.
 func shorten(values []value) string {
-	const most = 3
+	const limit = 3
 	var texts []string
-	for _, v := range values[:min(len(values), most)] {
+	for _, v := range values[:min(len(values), limit)] {
 		texts = append(texts, v.String())
 	}
-	if n := len(values) - most; n > 0 {
+	if n := len(values) - limit; n > 0 {
 		texts = append(texts, fmt.Sprintf("… (%d more)", n))
 	}
 	return strings.Join(texts, ", ")

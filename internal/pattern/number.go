@@ -6,8 +6,9 @@ import (
 	"strings"
 )
 
-// parseNumber reads the text of a JSON number as event-ruler compares it: a float64, and only if
-// it is the number that is written. 0.1 counts, because 0.1 is how its float64 is written.
+// parseNumber reads the text of a JSON number as a float64. It reports false if the shortest text of
+// that float64 is another number: event-ruler does not compare such a number by value. So 0.1 is
+// accepted, and a number with 18 significant digits is not.
 func parseNumber(text string) (float64, bool) {
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
@@ -21,14 +22,15 @@ func parseNumber(text string) (float64, bool) {
 	return f, written == kept
 }
 
-// decimal is a number as 0.digits times ten to the exponent; digits begin and end with a digit
-// that is not 0, and are empty for zero.
+// decimal is the number 0.digits × 10^exponent. The digits have no zeros at either end, and are empty
+// for the number zero. Two equal numbers have equal decimals.
 type decimal struct {
 	negative bool
 	digits   string
 	exponent int
 }
 
+// readDecimal reads the text of a JSON number. It reports false if the exponent is out of range.
 func readDecimal(text string) (decimal, bool) {
 	var d decimal
 	text, d.negative = strings.CutPrefix(text, "-")

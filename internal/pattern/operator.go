@@ -8,13 +8,14 @@ import (
 	"strings"
 )
 
-// operators are those of EventBridge.
+// operators returns the names of the operators of EventBridge.
 func operators() []string {
 	return []string{"anything-but", "cidr", "equals-ignore-case", "exists", "numeric", "prefix", "suffix", "wildcard"}
 }
 
-// reserved names are no field names inside $or: there, one is an operator in the wrong place.
-func reserved(name string) bool {
+// isReserved reports whether EventBridge rejects a field of this name inside $or. It assumes that
+// such a field is a misplaced operator.
+func isReserved(name string) bool {
 	return slices.Contains(operators(), name) || slices.Contains([]string{
 		"exactly", "=", "<", "<=", ">", ">=", "regex", "not-wildcard", "not-equals-ignore-case",
 		"date-after", "date-on-or-after", "date-before", "date-on-or-before", "in-date-range",
@@ -22,65 +23,67 @@ func reserved(name string) bool {
 	}, name)
 }
 
-// isAbsent tells {"exists": false}, which is about a field rather than a value of it.
-func isAbsent(a any) bool {
+// isExistsFalse reports whether an alternative is {"exists": false}. This alternative matches the
+// absence of a field, and therefore no value.
+func isExistsFalse(a any) bool {
 	o, ok := a.(object)
 	return ok && len(o) == 1 && o[0] == member{"exists", false}
 }
 
-// alternative compiles one entry of a field's array.
-func alternative(path string, a any) (matcher, error) {
+// parseAlternative compiles one entry of a field's array.
+func parseAlternative(path string, a any) (matcher, error) {
 	switch a := a.(type) {
 	case string:
 		if address, ok := parseAddress(a); ok {
-			return oneAddress(address), nil
+			return singleAddress(address), nil
 		}
 		return exactString(a), nil
 	case object:
 		if len(a) != 1 {
-			return nil, wrong(path, "an operator has one key, and this has %d; alternatives are separate: [{…}, {…}]", len(a))
+			return nil, errorAt(path, "an operator has exactly one key, not %d; write each alternative as its own object: [{…}, {…}]", len(a))
 		}
-		return operator(path, a[0].name, a[0].value)
+		return parseOperator(path, a[0].name, a[0].value)
 	case []any:
-		return nil, wrong(path, "an array in an array is not allowed; one array lists all alternatives")
+		return nil, errorAt(path, "an array in an array is not allowed; list all alternatives in one array")
 	}
 	return exactScalar{scalar(a)}, nil
 }
 
-func operator(path, name string, v any) (matcher, error) {
+// parseOperator compiles the operator with this name and value.
+func parseOperator(path, name string, v any) (matcher, error) {
 	switch name {
 	case "prefix", "suffix":
-		return affix(path, name, v)
+		return parseAffix(path, name, v)
 	case "equals-ignore-case", "wildcard":
-		return textOperator(path, name, v)
+		return parseTextOperator(path, name, v)
 	case "anything-but":
 		return parseAnythingBut(path, v)
 	case "numeric":
 		return parseNumeric(path, v)
 	case "exists":
 		if v != true {
-			return nil, wrong(path, `"exists" wants true or false, not %s`, jsonText(v))
+			return nil, errorAt(path, `"exists" must be true or false, not %s`, jsonText(v))
 		}
 		return exists{}, nil
 	case "cidr":
 		text, ok := v.(string)
 		if !ok {
-			return nil, wrong(path, `"cidr" wants a string such as "10.0.0.0/24", not %s`, jsonText(v))
+			return nil, errorAt(path, `"cidr" must be a string such as "10.0.0.0/24", not %s`, jsonText(v))
 		}
 		r, err := parseCIDR(text)
 		if err != nil {
-			return nil, wrong(path, `"cidr" %q: %s`, text, err)
+			return nil, errorAt(path, `"cidr" %q: %s`, text, err)
 		}
 		return r, nil
 	}
-	return nil, wrong(path, "unknown operator %q%s", name, instead(name))
+	return nil, errorAt(path, "unknown operator %q%s", name, suggestion(name))
 }
 
-// textOperator compiles the operators that want a string, bare ones.
-func textOperator(path, name string, v any) (matcher, error) {
+// parseTextOperator compiles an operator whose value is a plain string.
+func parseTextOperator(path, name string, v any) (matcher, error) {
 	text, ok := v.(string)
 	if !ok {
-		return nil, wrong(path, "%q wants a string, not %s", name, jsonText(v))
+		return nil, errorAt(path, "%q must be a string, not %s", name, jsonText(v))
 	}
 	switch name {
 	case "prefix":
@@ -92,23 +95,23 @@ func textOperator(path, name string, v any) (matcher, error) {
 	}
 	g, err := parseGlob(text)
 	if err != nil {
-		return nil, wrong(path, `"wildcard" %q: %s`, text, err)
+		return nil, errorAt(path, `"wildcard" %q: %s`, text, err)
 	}
 	return wildcard{g}, nil
 }
 
-// affix compiles prefix and suffix, with or without equals-ignore-case inside.
-func affix(path, name string, v any) (matcher, error) {
+// parseAffix compiles prefix and suffix. Their value is a string or an equals-ignore-case object.
+func parseAffix(path, name string, v any) (matcher, error) {
 	o, nested := v.(object)
 	if !nested {
-		return textOperator(path, name, v)
+		return parseTextOperator(path, name, v)
 	}
 	if len(o) != 1 || o[0].name != "equals-ignore-case" {
-		return nil, wrong(path, `%q wants a string, or {"equals-ignore-case": "…"}, not %s`, name, jsonText(v))
+		return nil, errorAt(path, `%q must be a string or {"equals-ignore-case": "…"}, not %s`, name, jsonText(v))
 	}
 	text, ok := o[0].value.(string)
 	if !ok {
-		return nil, wrong(path, `%q: "equals-ignore-case" wants a string, not %s`, name, jsonText(o[0].value))
+		return nil, errorAt(path, `%q: "equals-ignore-case" must be a string, not %s`, name, jsonText(o[0].value))
 	}
 	if name == "prefix" {
 		return prefixIgnoreCase{fold(text)}, nil
@@ -116,11 +119,11 @@ func affix(path, name string, v any) (matcher, error) {
 	return suffixIgnoreCase{fold(text)}, nil
 }
 
-// parseAnythingBut compiles a value, a list of values of one type, or an operator with a string or
-// a list of strings.
+// parseAnythingBut compiles the value of anything-but: a string or a number, a list of only strings or
+// only numbers, or an operator with a string or a list of strings.
 func parseAnythingBut(path string, v any) (matcher, error) {
 	if o, ok := v.(object); ok {
-		return anythingButOperator(path, o)
+		return parseAnythingButOperator(path, o)
 	}
 	values, ok := v.([]any)
 	if !ok {
@@ -137,25 +140,26 @@ func parseAnythingBut(path string, v any) (matcher, error) {
 			kinds["number"] = true
 			number := scalar(v)
 			if !number.numeric {
-				return nil, wrong(path, `"anything-but" %s: %s`, v, tooPrecise)
+				return nil, errorAt(path, `"anything-but" %s: %s`, v, tooPrecise)
 			}
 			but = append(but, exactScalar{number})
 		default:
-			return nil, wrong(path, `"anything-but" wants strings or numbers, not %s`, jsonText(v))
+			return nil, errorAt(path, `"anything-but" takes strings or numbers, not %s`, jsonText(v))
 		}
 	}
 	if len(kinds) != 1 {
-		return nil, wrong(path, `"anything-but" wants strings only or numbers only, at least one`)
+		return nil, errorAt(path, `"anything-but" needs at least one value, and only strings or only numbers`)
 	}
 	return but, nil
 }
 
-const tooPrecise = "cannot be compared; a number has at most 17 digits and fits in a float64"
+const tooPrecise = "cannot be compared exactly; write at most 17 digits, within the range of a float64"
 
-func anythingButOperator(path string, o object) (matcher, error) {
+// parseAnythingButOperator compiles the operator inside anything-but.
+func parseAnythingButOperator(path string, o object) (matcher, error) {
 	names := []string{"prefix", "suffix", "equals-ignore-case", "wildcard"}
 	if len(o) != 1 || !slices.Contains(names, o[0].name) {
-		return nil, wrong(path, `"anything-but" takes one of %s, not %s`, strings.Join(names, ", "), jsonText(o))
+		return nil, errorAt(path, `"anything-but" takes one of the operators %s, not %s`, strings.Join(names, ", "), jsonText(o))
 	}
 	name := o[0].name
 	texts, ok := o[0].value.([]any)
@@ -163,53 +167,54 @@ func anythingButOperator(path string, o object) (matcher, error) {
 		texts = []any{o[0].value}
 	}
 	if len(texts) == 0 {
-		return nil, wrong(path, `"anything-but": %q wants at least one string`, name)
+		return nil, errorAt(path, `"anything-but": %q needs at least one string`, name)
 	}
 	var but anythingBut
 	for _, text := range texts {
-		m, err := textOperator(path, name, text)
+		m, err := parseTextOperator(path, name, text)
 		if err != nil {
 			return nil, err
 		}
 		if text == "" && (name == "prefix" || name == "suffix") {
-			return nil, wrong(path, `"anything-but": an empty %s excludes every string`, name)
+			return nil, errorAt(path, `"anything-but": an empty %s excludes every string`, name)
 		}
 		but = append(but, m)
 	}
 	return but, nil
 }
 
-// parseNumeric compiles ["=", n], [">", n], ["<=", n], … and [">", n, "<=", m].
+// parseNumeric compiles the value of numeric, such as ["=", n], [">", n] or [">", n, "<=", m].
 func parseNumeric(path string, v any) (matcher, error) {
 	parts, ok := v.([]any)
 	if !ok || len(parts) != 2 && len(parts) != 4 {
-		return nil, wrong(path, `"numeric" wants ["=", 5], [">", 0] or [">", 0, "<=", 5], not %s`, jsonText(v))
+		return nil, errorAt(path, `"numeric" must be ["=", 5], [">", 0] or [">", 0, "<=", 5], not %s`, jsonText(v))
 	}
 	m := numeric{low: math.Inf(-1), high: math.Inf(1)}
 	for i := 0; i < len(parts); i += 2 {
 		sign, _ := parts[i].(string)
 		number, isNumber := parts[i+1].(json.Number)
 		if !isNumber {
-			return nil, wrong(path, `"numeric" wants a number after %s, not %s`, jsonText(parts[i]), jsonText(parts[i+1]))
+			return nil, errorAt(path, `"numeric" needs a number after %s, not %s`, jsonText(parts[i]), jsonText(parts[i+1]))
 		}
 		n, ok := parseNumber(number.String())
 		if !ok {
-			return nil, wrong(path, `"numeric" %s: %s`, number, tooPrecise)
+			return nil, errorAt(path, `"numeric" %s: %s`, number, tooPrecise)
 		}
-		if err := m.bound(path, parts[i], sign, n, i/2, len(parts) == 4); err != nil {
+		if err := m.setBound(path, parts[i], sign, n, i/2, len(parts) == 4); err != nil {
 			return nil, err
 		}
 		m.text += fmt.Sprintf("%s %s and ", sign, number)
 	}
 	m.text = strings.TrimSuffix(m.text, " and ")
 	if len(parts) == 4 && m.low >= m.high {
-		return nil, wrong(path, `"numeric" %s: the lower bound must be below the upper`, jsonText(v))
+		return nil, errorAt(path, `"numeric" %s: the lower bound must be below the upper bound`, jsonText(v))
 	}
 	return m, nil
 }
 
-// bound sets one end of the range. EventBridge wants the lower end first.
-func (m *numeric) bound(path string, given any, sign string, n float64, position int, pair bool) error {
+// setBound sets one bound of the range, or both for "=". The position is 0 for the first bound and 1
+// for the second; pair reports that there are two. EventBridge requires the lower bound first.
+func (m *numeric) setBound(path string, given any, sign string, n float64, position int, pair bool) error {
 	switch {
 	case sign == "=" && !pair:
 		m.low, m.high = n, n
@@ -218,24 +223,25 @@ func (m *numeric) bound(path string, given any, sign string, n float64, position
 	case (sign == "<" || sign == "<=") && (position == 1 || !pair):
 		m.high, m.openHigh = n, sign == "<"
 	case pair:
-		return wrong(path, `"numeric" wants > or >= first, then < or <=: [">", 0, "<=", 5]`)
+		return errorAt(path, `"numeric" needs > or >= first, then < or <=: [">", 0, "<=", 5]`)
 	default:
-		return wrong(path, `"numeric" wants one of = > >= < <=, not %s`, jsonText(given))
+		return errorAt(path, `"numeric" needs one of = > >= < <=, not %s`, jsonText(given))
 	}
 	return nil
 }
 
-// instead says what an unknown operator should have been.
-func instead(name string) string {
+// suggestion returns the end of an error about an unknown operator: the operator that the author most
+// likely meant.
+func suggestion(name string) string {
 	switch strings.ToLower(name) {
 	case "exactly", "equals", "equal", "eq", "is", "in":
-		return `; a value stands by itself: ["a", "b"]`
+		return `; write a value without an operator: ["a", "b"]`
 	case "contains", "regex", "matches", "like", "glob":
-		return `; {"wildcard": "*text*"} finds text anywhere`
+		return `; {"wildcard": "*text*"} finds a text at any position`
 	case "not", "not-in", "not-equals":
 		return `; {"anything-but": …} excludes values`
 	case ">", ">=", "<", "<=", "=", "between":
-		return `; numbers are compared with {"numeric": [">", 0, "<=", 5]}`
+		return `; {"numeric": [">", 0, "<=", 5]} compares numbers`
 	case "starts-with", "startswith":
 		return `; did you mean "prefix"?`
 	case "ends-with", "endswith":
@@ -248,12 +254,13 @@ func instead(name string) string {
 		}
 	}
 	if best == "" {
-		return "; there are " + strings.Join(operators(), ", ")
+		return "; the operators are " + strings.Join(operators(), ", ")
 	}
 	return fmt.Sprintf("; did you mean %q?", best)
 }
 
-// editDistance is how many characters must be added, removed or changed between two words.
+// editDistance returns how many characters must be added, removed or changed to turn one word into the
+// other.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {
@@ -273,7 +280,7 @@ func editDistance(a, b string) int {
 	return row[len(b)]
 }
 
-// jsonText is a part of the pattern as JSON, shortened for people.
+// jsonText returns a part of the pattern as JSON, cut to 60 characters for messages.
 func jsonText(v any) string {
 	text := writeJSON(v)
 	if r := []rune(text); len(r) > 60 {
@@ -282,6 +289,7 @@ func jsonText(v any) string {
 	return text
 }
 
+// writeJSON returns a part of the pattern as JSON, with its members in their original order.
 func writeJSON(v any) string {
 	var parts []string
 	switch v := v.(type) {

@@ -5,76 +5,81 @@ import (
 	"slices"
 )
 
-// maxSteps bounds the searches in one event, which then does not match. No honest event comes near: it takes several arrays at one dotted
-// path (`a` and `a.b` side by side), each with thousands of elements.
+// maxSteps limits the search in one event. An event that reaches the limit does not match. Real events
+// stay far below it: only several arrays at one dotted path (`a` and `a.b` side by side), each with
+// thousands of elements, can reach it.
 const maxSteps = 1 << 22
 
-// A view is what a field of the pattern sees of an event.
+// A view holds the values of an event at the path of one field.
 type view struct {
-	values []value
-	fits   []bool // values[i] satisfies an alternative
+	values   []value
+	accepted []bool // accepted[i] reports whether an alternative accepts values[i]
 }
 
-func (r *reading) view(i int) *view {
-	if r.views[i] == nil {
-		f := r.pattern.fields[i]
-		v := &view{values: r.values[f.path]}
-		v.fits = make([]bool, len(v.values))
+// view returns the view of field i. It builds the view on first use.
+func (e *evaluation) view(i int) *view {
+	if e.views[i] == nil {
+		f := e.pattern.fields[i]
+		v := &view{values: e.values[f.path]}
+		v.accepted = make([]bool, len(v.values))
 		for n, value := range v.values {
-			v.fits[n] = f.fits(value)
+			v.accepted[n] = f.accepts(value)
 		}
-		r.views[i] = v
+		e.views[i] = v
 	}
-	return r.views[i]
+	return e.views[i]
 }
 
-// mayHold tells whether the field can match, looked at by itself. What is in arrays can be absent
-// from the element that the other fields choose.
-func (r *reading) mayHold(i int) bool {
-	v := r.view(i)
+// mayMatch reports whether field i can match if no other field pins an array. A field with
+// {"exists": false} can match although it has values in arrays: the other fields may choose an element
+// without it.
+func (e *evaluation) mayMatch(i int) bool {
+	v := e.view(i)
 	inArray := func(v value) bool { return v.in != nil }
-	return slices.Contains(v.fits, true) ||
-		r.pattern.fields[i].absent && (len(v.values) == 0 || slices.ContainsFunc(v.values, inArray))
+	return slices.Contains(v.accepted, true) ||
+		e.pattern.fields[i].absent && (len(v.values) == 0 || slices.ContainsFunc(v.values, inArray))
 }
 
-// satisfies tells whether the fields of a combination match together: one value for each, no two
-// of them from different elements of one array.
-func (r *reading) satisfies(combination []int) bool {
+// satisfies reports whether the fields of a combination match together. Each field needs an accepted
+// value, unless it is absent and has {"exists": false}. No two of these values may be in different elements
+// of the same array.
+func (e *evaluation) satisfies(combination []int) bool {
 	for _, i := range combination {
-		if v := r.view(i); !slices.Contains(v.fits, true) && !r.pattern.fields[i].absent {
+		if v := e.view(i); !slices.Contains(v.accepted, true) && !e.pattern.fields[i].absent {
 			return false
 		}
 	}
-	s := search{reading: r, fields: combination, last: map[int]int{}, failed: map[string]bool{}}
+	s := search{evaluation: e, fields: combination, last: map[int]int{}, failed: map[string]bool{}}
 	for n, i := range combination {
-		for _, v := range r.view(i).values {
-			for e := v.in; e != nil; e = e.around {
-				s.last[e.array] = n
+		for _, v := range e.view(i).values {
+			for at := v.in; at != nil; at = at.around {
+				s.last[at.array] = n
 			}
 		}
 	}
-	return s.from(0, nil)
+	return s.matchFrom(0, nil)
 }
 
-// search chooses a value for one field after the other, in the order of their paths, which is
-// event-ruler's. The order shows in one case only: {"exists": false} looks for values that agree
-// with the choices made before it.
+// A search chooses a value for one field after the other, in the order of their paths, as event-ruler
+// does. The order matters in one case only: {"exists": false} matches if no value of its field agrees
+// with the choices before it.
 type search struct {
-	*reading
+	*evaluation
 	fields []int
-	last   map[int]int     // the last of the fields with a value in the array
-	failed map[string]bool // choices that lead nowhere: a field's position and the pins there
+	last   map[int]int     // by array: the position of the last field with a value in the array
+	failed map[string]bool // the states without a match, by their memoKey
 }
 
-// A pin says that an array is used at an index.
+// A pin fixes an array of the event to one of its elements.
 type pin struct{ array, index int }
 
-// from tells whether the fields from position n on can match, with some arrays pinned already.
-func (s *search) from(n int, pins []pin) bool {
+// matchFrom reports whether the fields from position n on can match, given the pins of the fields
+// before them.
+func (s *search) matchFrom(n int, pins []pin) bool {
 	if n == len(s.fields) {
 		return true
 	}
-	key := memo(n, pins)
+	key := memoKey(n, pins)
 	if s.failed[key] {
 		return false
 	}
@@ -83,24 +88,25 @@ func (s *search) from(n int, pins []pin) bool {
 		if s.steps++; s.steps > maxSteps {
 			return false
 		}
-		chosen, agrees := choose(pins, v.in)
+		chosen, agrees := addPins(pins, v.in)
 		if !agrees {
 			continue
 		}
 		present = true
-		if view.fits[i] && s.from(n+1, s.relevant(n+1, chosen)) {
+		if view.accepted[i] && s.matchFrom(n+1, s.relevantPins(n+1, chosen)) {
 			return true
 		}
 	}
-	if field.absent && !present && s.from(n+1, s.relevant(n+1, pins)) {
+	if field.absent && !present && s.matchFrom(n+1, s.relevantPins(n+1, pins)) {
 		return true
 	}
 	s.failed[key] = true
 	return false
 }
 
-// choose adds the place of a value to the pins, unless it contradicts one.
-func choose(pins []pin, in *element) ([]pin, bool) {
+// addPins adds the elements around a value to the pins. It reports false if one of them contradicts a
+// pin.
+func addPins(pins []pin, in *element) ([]pin, bool) {
 	chosen := pins
 	for e := in; e != nil; e = e.around {
 		at := slices.IndexFunc(pins, func(p pin) bool { return p.array == e.array })
@@ -114,9 +120,9 @@ func choose(pins []pin, in *element) ([]pin, bool) {
 	return chosen, true
 }
 
-// relevant drops pins of arrays in which the fields from position n on have no values. That keeps
-// the number of different choices near the size of the event.
-func (s *search) relevant(n int, pins []pin) []pin {
+// relevantPins returns the pins of arrays in which a field from position n on has values, sorted by
+// array. Without the other pins, the number of different states stays close to the size of the event.
+func (s *search) relevantPins(n int, pins []pin) []pin {
 	var kept []pin
 	for _, p := range pins {
 		if s.last[p.array] >= n {
@@ -127,7 +133,8 @@ func (s *search) relevant(n int, pins []pin) []pin {
 	return kept
 }
 
-func memo(n int, pins []pin) string {
+// memoKey encodes a state of the search: a position and the pins there.
+func memoKey(n int, pins []pin) string {
 	key := binary.AppendUvarint(nil, uint64(n))
 	for _, p := range pins {
 		key = binary.AppendUvarint(key, uint64(p.array))

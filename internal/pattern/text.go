@@ -7,13 +7,14 @@ import (
 	"unicode"
 )
 
-// folded is a text compared without regard to case: for each of its characters, the lower and the
-// upper form. An event's text may have either, and nothing else.
+// folded is a text for comparisons that ignore case. For each of its characters it holds the lower and
+// the upper form. The text of an event matches if it has one of the two at each position.
 type folded struct {
 	text  string
 	forms [][2]string
 }
 
+// fold returns the lower and upper forms of a text.
 func fold(text string) folded {
 	f := folded{text: text}
 	for _, r := range text {
@@ -22,9 +23,7 @@ func fold(text string) folded {
 	return f
 }
 
-// lower and upper are Java's String.toLowerCase and toUpperCase of one character in the root
-// locale. unicode.ToUpper leaves out what becomes several characters; of those, Greek ones with
-// an iota beneath are left out here too.
+// lower returns the result of Java's String.toLowerCase for one character in the root locale.
 func lower(r rune) string {
 	if r == 'İ' {
 		return "i\u0307"
@@ -32,6 +31,9 @@ func lower(r rune) string {
 	return string(unicode.ToLower(r))
 }
 
+// upper returns the result of Java's String.toUpperCase for one character in the root locale.
+// unicode.ToUpper does not convert a character to several, so upper adds these cases. It omits the
+// Greek letters with an iota subscript.
 func upper(r rune) string {
 	switch r {
 	case 'ß':
@@ -63,7 +65,8 @@ func upper(r rune) string {
 	return string(unicode.ToUpper(r))
 }
 
-// prefixOf takes the text off the front, in either case.
+// prefixOf removes the folded text from the start of text. It reports false if text does not start
+// with it.
 func (f folded) prefixOf(text string) (rest string, ok bool) {
 	for _, forms := range f.forms {
 		if text, ok = cutEither(text, forms, strings.CutPrefix); !ok {
@@ -73,6 +76,7 @@ func (f folded) prefixOf(text string) (rest string, ok bool) {
 	return text, true
 }
 
+// suffixOf reports whether text ends with the folded text.
 func (f folded) suffixOf(text string) bool {
 	ok := true
 	for i := len(f.forms) - 1; i >= 0 && ok; i-- {
@@ -81,6 +85,7 @@ func (f folded) suffixOf(text string) bool {
 	return ok
 }
 
+// cutEither cuts one of the two forms from text.
 func cutEither(text string, forms [2]string, cut func(s, part string) (string, bool)) (string, bool) {
 	if rest, ok := cut(text, forms[0]); ok {
 		return rest, true
@@ -88,26 +93,27 @@ func cutEither(text string, forms [2]string, cut func(s, part string) (string, b
 	return cut(text, forms[1])
 }
 
-// glob is a wildcard: the pieces of text between its stars.
+// glob is a parsed wildcard: the pieces of text between its stars.
 type glob struct {
 	text   string
 	pieces []string
 }
 
+// parseGlob reads a wildcard. In it, \* is a star and \\ is a backslash.
 func parseGlob(text string) (glob, error) {
 	g := glob{text: text}
 	var piece strings.Builder
 	for i := 0; i < len(text); i++ {
 		switch {
 		case text[i] == '*' && strings.HasPrefix(text[i+1:], "*"):
-			return glob{}, errors.New("has **; one * already matches any number of characters")
+			return glob{}, errors.New("** is not allowed; one * already matches any number of characters")
 		case text[i] == '*':
 			g.pieces = append(g.pieces, piece.String())
 			piece.Reset()
 		case text[i] == '\\':
 			i++
 			if i == len(text) || text[i] != '*' && text[i] != '\\' {
-				return glob{}, fmt.Errorf(`has a lone \; \* is a star and \\ a backslash (in JSON, %q)`, `\*`)
+				return glob{}, fmt.Errorf(`\ must be followed by * or \: write \* for a star and \\ for a backslash (in JSON, %q and %q)`, `\*`, `\\`)
 			}
 			piece.WriteByte(text[i])
 		default:
@@ -118,8 +124,9 @@ func parseGlob(text string) (glob, error) {
 	return g, nil
 }
 
-// match takes the first place for each piece between the ends: if any choice works, that does. So
-// the work is linear in the text for each piece.
+// match reports whether the text matches. It takes the first occurrence of each piece between the
+// first and the last: if a later occurrence works, the first one works too. So it
+// never goes back over the text.
 func (g glob) match(text string) bool {
 	last := len(g.pieces) - 1
 	if last == 0 {

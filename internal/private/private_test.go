@@ -13,8 +13,8 @@ import (
 	"modeldispatch/internal/private"
 )
 
-// mode checks what a file's or folder's mode is.
-func mode(t *testing.T, path string, want fs.FileMode) {
+// checkMode checks the mode of a file or folder.
+func checkMode(t *testing.T, path string, want fs.FileMode) {
 	t.Helper()
 	info, err := os.Stat(path)
 	if err != nil {
@@ -32,15 +32,16 @@ func TestFolder(t *testing.T) {
 		if err := private.Folder(filepath.Join(parent, "folder")); err != nil {
 			t.Fatal(err)
 		}
-		mode(t, filepath.Join(parent, "folder"), private.FolderMode)
+		checkMode(t, filepath.Join(parent, "folder"), private.FolderMode)
 		if err := os.Chmod(filepath.Join(parent, "folder"), 0o755); err != nil {
 			t.Fatal(err)
 		}
 	}
-	mode(t, parent, private.FolderMode)
+	checkMode(t, parent, private.FolderMode)
 }
 
-// TestDatabase also has SQLite make the files beside it, and find wider ones there.
+// TestDatabase checks a new database, the files that SQLite creates beside it, and the same files after their mode was
+// widened.
 func TestDatabase(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "x.db")
@@ -57,7 +58,7 @@ func TestDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range all {
-		mode(t, name, private.FileMode)
+		checkMode(t, name, private.FileMode)
 		if err := os.Chmod(name, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -66,6 +67,6 @@ func TestDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range all {
-		mode(t, name, private.FileMode)
+		checkMode(t, name, private.FileMode)
 	}
 }

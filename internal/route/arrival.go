@@ -8,20 +8,21 @@ import (
 	"strings"
 )
 
-// Arrival is a compiled arrival pattern: s3://bucket/sales/{region}/{date}.csv. {x} matches
-// within one segment of the key, {x*} across segments, * and ** likewise without a name.
+// Arrival is a compiled arrival pattern, for example s3://bucket/sales/{region}/{date}.csv. A segment is the part of a
+// key between two slashes. {x} matches one or more characters within a segment, and {x*} also across segments. The
+// wildcards * and ** do the same without a capture, and can also match nothing.
 type Arrival struct {
 	text   string
 	bucket string
-	prefix string // literal beginning of the key
+	prefix string // the literal beginning of the key
 	key    *regexp.Regexp
-	names  []string // of the groups, one for each; a name may come twice
+	names  []string // the capture of each group; a name may come twice
 }
 
-// MaxPattern is how long an arrival pattern may be, in bytes: a key has at most 1,024.
+// MaxPattern is the maximum length of an arrival pattern in bytes. S3 allows keys of up to 1,024 bytes.
 const MaxPattern = 1024
 
-// ParseArrival compiles an arrival pattern.
+// ParseArrival compiles an arrival pattern. Its error contains the pattern, unless the pattern is too long.
 func ParseArrival(text string) (Arrival, error) {
 	bucket, key, err := splitPattern(text)
 	if err != nil {
@@ -37,17 +38,18 @@ func ParseArrival(text string) (Arrival, error) {
 			return Arrival{}, fmt.Errorf("arrival pattern %q: %w", text, err)
 		}
 		rest = rest[len(token):]
-		part, isLiteral := a.part(token, name)
+		matcher, isLiteral := a.matcher(token, name)
 		if literal = literal && isLiteral; literal {
 			a.prefix += unescape(token)
 		}
-		expression.WriteString(part)
+		expression.WriteString(matcher)
 	}
 	expression.WriteString(`\z`)
 	a.key, err = regexp.Compile(expression.String())
 	return a, err
 }
 
+// splitPattern splits a pattern into its bucket and its key.
 func splitPattern(text string) (bucket, key string, err error) {
 	rest, isS3 := strings.CutPrefix(text, "s3://")
 	bucket, key, slash := strings.Cut(rest, "/")
@@ -57,13 +59,13 @@ func splitPattern(text string) (bucket, key string, err error) {
 	case !isS3 || !slash || key == "":
 		err = fmt.Errorf("arrival pattern %q is not of the form s3://bucket/key", text)
 	case strings.ContainsAny(bucket, "{}*"):
-		err = fmt.Errorf("arrival pattern %q: the bucket cannot have placeholders: name it", text)
+		err = fmt.Errorf("arrival pattern %q: the bucket cannot have placeholders; write its name", text)
 	}
 	return bucket, key, err
 }
 
-// nextToken cuts the next token off a key pattern: a placeholder, a wildcard, an escaped brace or
-// one literal byte. name is the placeholder's, with its *.
+// nextToken returns the first token of a key pattern: a placeholder, a wildcard, an escaped brace or one literal byte.
+// For a placeholder it also returns the name, with its * if it has one.
 func nextToken(rest string) (token, name string, err error) {
 	switch {
 	case strings.HasPrefix(rest, "{{"), strings.HasPrefix(rest, "}}"), strings.HasPrefix(rest, "**"):
@@ -86,6 +88,7 @@ func nextToken(rest string) (token, name string, err error) {
 
 var captureForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*\*?$`)
 
+// unescape returns the brace that an escaped brace means, and any other token unchanged.
 func unescape(token string) string {
 	switch token {
 	case "{{":
@@ -96,8 +99,9 @@ func unescape(token string) string {
 	return token
 }
 
-// part is the regular expression of a token, and whether it is literal. A capture is never empty.
-func (a *Arrival) part(token, name string) (string, bool) {
+// matcher returns the regular expression of a token, and reports whether the token is literal. For a placeholder it
+// adds the name to a.names. A capture is never empty.
+func (a *Arrival) matcher(token, name string) (string, bool) {
 	switch {
 	case name != "":
 		across := strings.HasSuffix(name, "*")
@@ -115,22 +119,24 @@ func (a *Arrival) part(token, name string) (string, bool) {
 	}
 }
 
-// Bucket is the pattern's bucket.
+// Bucket returns the pattern's bucket.
 func (a Arrival) Bucket() string { return a.bucket }
 
-// Prefix is the literal beginning of the keys that can match.
+// Prefix returns the literal text with which every matching key begins.
 func (a Arrival) Prefix() string { return a.prefix }
 
-// Names are the captures, each once.
+// Names returns the names of the captures, sorted and without duplicates.
 func (a Arrival) Names() []string {
 	names := slices.Clone(a.names)
 	slices.Sort(names)
 	return slices.Compact(names)
 }
 
+// String returns the pattern as it was written.
 func (a Arrival) String() string { return a.text }
 
-// Match matches a decoded key. A name that comes twice must capture the same text.
+// Match compares an object with the pattern. The key must not be encoded. If the object matches, Match returns the text
+// of each capture. A name that comes twice in the pattern must capture the same text both times.
 func (a Arrival) Match(bucket, key string) (map[string]string, bool) {
 	if bucket != a.bucket || !strings.HasPrefix(key, a.prefix) {
 		return nil, false
@@ -149,14 +155,15 @@ func (a Arrival) Match(bucket, key string) (map[string]string, bool) {
 	return captures, true
 }
 
-// miss says why an object does not match.
+// miss returns the reason why an object does not match.
 func (a Arrival) miss(bucket, key string) Miss {
 	switch {
 	case bucket != a.bucket:
-		return Miss{Reason: fmt.Sprintf("bucket %q is not %q", bucket, a.bucket), Near: farSource}
+		return Miss{Reason: fmt.Sprintf("bucket %q is not %q", bucket, a.bucket), Closeness: nearSource}
 	case !strings.HasPrefix(key, a.prefix):
-		return Miss{Reason: fmt.Sprintf("key %q does not begin with %q", key, a.prefix), Near: farKey}
+		return Miss{Reason: fmt.Sprintf("key %q does not begin with %q", key, a.prefix), Closeness: nearKey}
 	default:
-		return Miss{Reason: fmt.Sprintf("key %q is not of the form %s", key, strings.TrimPrefix(a.text, "s3://"+a.bucket+"/")), Near: farKey + 1}
+		form := strings.TrimPrefix(a.text, "s3://"+a.bucket+"/")
+		return Miss{Reason: fmt.Sprintf("key %q is not of the form %s", key, form), Closeness: nearKeyShape}
 	}
 }

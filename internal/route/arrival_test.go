@@ -10,36 +10,36 @@ import (
 
 type captured = map[string]string
 
-// What a pattern matches, and what it captures. nil is no match.
+// A nil map in the table means that the pattern does not match.
 func TestArrival(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, pattern, key string
 		want               captured
 	}{
-		{"text is itself", "sales/all.csv", "sales/all.csv", captured{}},
-		{"and nothing else", "sales/all.csv", "sales/all.csv.gz", nil},
-		{"a dot is a dot", "sales/all.csv", "sales/allxcsv", nil},
-		{"{x} is within a segment", "sales/{region}/{date}.csv", "sales/us/20260105.csv", captured{"region": "us", "date": "20260105"}},
-		{"{x} does not cross one", "sales/{region}.csv", "sales/us/20260105.csv", nil},
+		{"text matches itself", "sales/all.csv", "sales/all.csv", captured{}},
+		{"text matches nothing else", "sales/all.csv", "sales/all.csv.gz", nil},
+		{"a dot matches only a dot", "sales/all.csv", "sales/allxcsv", nil},
+		{"{x} matches within a segment", "sales/{region}/{date}.csv", "sales/us/20260105.csv", captured{"region": "us", "date": "20260105"}},
+		{"{x} does not cross segments", "sales/{region}.csv", "sales/us/20260105.csv", nil},
 		{"{x} is not empty", "sales/{region}/{date}.csv", "sales//20260105.csv", nil},
 		{"{x*} crosses segments", "raw/{path*}.csv", "raw/a/b/c.csv", captured{"path": "a/b/c"}},
 		{"{x*} may be one segment", "raw/{path*}.csv", "raw/a.csv", captured{"path": "a"}},
 		{"{x*} is not empty", "raw/{path*}.csv", "raw/.csv", nil},
-		{"* is within a segment", "raw/*.csv", "raw/a.csv", captured{}},
+		{"* matches within a segment", "raw/*.csv", "raw/a.csv", captured{}},
 		{"* may be empty", "raw/*.csv", "raw/.csv", captured{}},
-		{"* does not cross a segment", "raw/*.csv", "raw/a/b.csv", nil},
+		{"* does not cross segments", "raw/*.csv", "raw/a/b.csv", nil},
 		{"** crosses segments", "raw/**.csv", "raw/a/b.csv", captured{}},
 		{"** may be empty", "raw/**", "raw/", captured{}},
 		{"** between segments", "raw/**/{name}.csv", "raw/a/b/c.csv", captured{"name": "c"}},
-		{"of two captures the first takes the least", "{a}-{b}.csv", "x-y-z.csv", captured{"a": "x", "b": "y-z"}},
+		{"the first of two captures takes the shortest text", "{a}-{b}.csv", "x-y-z.csv", captured{"a": "x", "b": "y-z"}},
 		{"a name twice captures the same text", "{date}/sales-{date}.csv", "2026/sales-2026.csv", captured{"date": "2026"}},
-		{"and nothing else", "{date}/sales-{date}.csv", "2026/sales-2025.csv", nil},
-		{"braces are doubled", "raw/{{{x}}}.csv", "raw/{a}.csv", captured{"x": "a"}},
+		{"a name twice does not capture two texts", "{date}/sales-{date}.csv", "2026/sales-2025.csv", nil},
+		{"a doubled brace is a literal brace", "raw/{{{x}}}.csv", "raw/{a}.csv", captured{"x": "a"}},
 		{"blanks and signs are text", "new york/a+b (1).csv", "new york/a+b (1).csv", captured{}},
 		{"unicode", "umsatz/{stadt}.csv", "umsatz/münchen 📈.csv", captured{"stadt": "münchen 📈"}},
-		{"a character is captured whole", "{a}*", "éa", captured{"a": "é"}},
-		{"a line break is a character", "raw/{x}.csv", "raw/a\nb.csv", captured{"x": "a\nb"}},
+		{"a character of several bytes is captured whole", "{a}*", "éa", captured{"a": "é"}},
+		{"{x} matches a line break", "raw/{x}.csv", "raw/a\nb.csv", captured{"x": "a\nb"}},
 		{"a name with hyphens", "{min-coverage}.csv", "0.9.csv", captured{"min-coverage": "0.9"}},
 		{"case matters", "Sales/{x}", "sales/a", nil},
 		{"the whole key", "{key*}", "a/b/c", captured{"key": "a/b/c"}},
@@ -63,7 +63,7 @@ func TestArrival(t *testing.T) {
 	}
 }
 
-// The prefix is what every key that matches begins with.
+// Every key that matches begins with the prefix.
 func TestArrivalPrefix(t *testing.T) {
 	t.Parallel()
 	for pattern, want := range map[string]string{
@@ -80,7 +80,7 @@ func TestArrivalPrefix(t *testing.T) {
 	}
 }
 
-func TestParseArrivalRefuses(t *testing.T) {
+func TestParseArrivalErrors(t *testing.T) {
 	t.Parallel()
 	for pattern, says := range map[string]string{
 		"sales/{region}.csv":             "is not of the form s3://bucket/key",
@@ -97,14 +97,14 @@ func TestParseArrivalRefuses(t *testing.T) {
 		"https://landing.s3/sales/x.csv": "is not of the form s3://bucket/key",
 	} {
 		if _, err := route.ParseArrival(pattern); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%.40s: error %v, want one that says %q", pattern, err, says)
+			t.Errorf("%.40s: error %v, want an error that contains %q", pattern, err, says)
 		}
 	}
 }
 
 func repeat(text string, n int) string { return strings.Repeat(text, n) }
 
-// A pattern that backtracking would take ages over: this test ends, or it does not.
+// A matcher that backtracks would not end on this pattern.
 func TestArrivalTakesLinearTime(t *testing.T) {
 	t.Parallel()
 	a, err := route.ParseArrival("s3://landing/" + repeat("{a*}x*", 1) + repeat("*a", 300) + "b")
@@ -116,8 +116,7 @@ func TestArrivalTakesLinearTime(t *testing.T) {
 	}
 }
 
-// What was captured, put back into the pattern, is the key; and no capture is empty or crosses a
-// segment that it may not cross.
+// The captures, put back into the pattern, give the key. No capture is empty, and only {x*} captures a slash.
 func FuzzArrival(f *testing.F) {
 	f.Add("sales/{region}/{date}.csv", "sales/us/20260105.csv")
 	f.Add("{a}-{b}{c}", "x-y-z")
@@ -152,7 +151,7 @@ func FuzzArrival(f *testing.F) {
 	})
 }
 
-// expand puts captures into a pattern; it cannot where the pattern has wildcards.
+// expand puts captures into a pattern. It reports false if the pattern has a wildcard.
 func expand(pattern string, captures captured) (string, bool) {
 	var out strings.Builder
 	for pattern != "" {

@@ -9,8 +9,8 @@ import (
 	"modeldispatch/internal/route"
 )
 
-// A thousand models, of which one takes the object: found by the index, and by asking all. They
-// are spread over buckets, or all of one.
+// One of a thousand models takes the object. Route finds it by the index, and Explain compares all models. The models
+// share one bucket or are spread over a hundred.
 func BenchmarkRoute(b *testing.B) {
 	for name, buckets := range map[string]int{"100 buckets": 100, "1 bucket": 1} {
 		var models []model.Model
@@ -45,7 +45,7 @@ func BenchmarkRoute(b *testing.B) {
 	}
 }
 
-// A function's start with a thousand models: all of them decoded, or their index and the one that it needs.
+// A function starts with a thousand models. It decodes all of them, or only the index and one model.
 func BenchmarkStart(b *testing.B) {
 	text := func(s string) model.Template {
 		t, err := model.ParseTemplate(s)
@@ -57,14 +57,22 @@ func BenchmarkStart(b *testing.B) {
 	c := model.Catalog{Schema: model.Schema}
 	for i := range 1000 {
 		c.Models = append(c.Models, model.Model{
-			Name: fmt.Sprintf("m%04d", i), Description: "Weekly forecast for one region.", Owner: "analytics", Tags: map[string]string{"team": "analytics"},
-			Task:    model.Task{Container: "model", CPU: 1024, Memory: 4096, Capacity: []model.Capacity{model.Spot, model.OnDemand}},
-			Inputs:  []model.Input{{Name: "region", Type: model.String, Enum: []string{"us", "eu", "apac"}}, {Name: "date", Type: model.Date}, {Name: "rows", Type: model.JSON, Optional: true}},
+			Name: fmt.Sprintf("m%04d", i), Description: "Weekly forecast for one region.", Owner: "analytics",
+			Tags: map[string]string{"team": "analytics"},
+			Task: model.Task{Container: "model", CPU: 1024, Memory: 4096, Capacity: []model.Capacity{model.Spot, model.OnDemand}},
+			Inputs: []model.Input{
+				{Name: "region", Type: model.String, Enum: []string{"us", "eu", "apac"}},
+				{Name: "date", Type: model.Date},
+				{Name: "rows", Type: model.JSON, Optional: true},
+			},
 			Outputs: []model.Output{{Name: "forecast", URI: text("s3://results/forecast/{date:%Y/%m}/{region}.csv")}},
 			Command: []model.Template{text("forecast.R"), text("--region={region}"), text("--date={date}")},
 			Triggers: []model.Trigger{
 				{Name: "arrival", Kind: model.Arrival, Arrival: []string{fmt.Sprintf("s3://landing/model-%d/{region}/{date}.csv", i)}},
-				{Name: "schedule", Kind: model.Schedule, Schedule: "cron(0 6 ? * MON *)", Timezone: "America/New_York", ForEach: []model.Axis{{Input: "region", Values: []string{"us", "eu"}}}},
+				{
+					Name: "schedule", Kind: model.Schedule, Schedule: "cron(0 6 ? * MON *)", Timezone: "America/New_York",
+					ForEach: []model.Axis{{Input: "region", Values: []string{"us", "eu"}}},
+				},
 			},
 		})
 	}
@@ -72,7 +80,7 @@ func BenchmarkStart(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	compiled, err := c.Compile()
+	compiled, err := c.Encode()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -96,7 +104,7 @@ func BenchmarkStart(b *testing.B) {
 	b.Run("index", func(b *testing.B) {
 		start(b, func() (model.Catalog, error) { return model.ReadCatalog(compiled, "team") })
 	})
-	b.Run("routes", func(b *testing.B) { // what both have to do besides
+	b.Run("routes", func(b *testing.B) { // the work that both need in addition
 		for b.Loop() {
 			if _, err := route.New(c); err != nil {
 				b.Fatal(err)

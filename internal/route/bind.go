@@ -11,19 +11,19 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// Default is where an input came from that nothing else gave a value.
-const Default = "its default"
+// FromDefault is the origin in Binding.From of an input whose value is its default.
+const FromDefault = "its default"
 
 // binder binds the inputs of one run.
 type binder struct {
-	model    model.Model
-	trigger  model.Trigger
-	event    event.Event
-	captures map[string]string
-	each     values
+	model       model.Model
+	trigger     model.Trigger
+	event       event.Event
+	captures    map[string]string
+	combination model.Combination
 }
 
-// bind binds the model's inputs in their order. Its error names every input that is wrong.
+// bind returns the canonical text of each input and the origin of its value. Its error names every input that is wrong.
 func (b binder) bind() (model.Inputs, map[string]string, error) {
 	inputs, from := model.Inputs{}, map[string]string{}
 	var failed []string
@@ -48,10 +48,10 @@ func (b binder) bind() (model.Inputs, map[string]string, error) {
 	return inputs, from, nil
 }
 
-// find looks for an input's value: for-each, what the trigger assigns, a capture or field of its
-// name, its default. It says where the value came from.
+// find returns the value of an input and the origin of the value. It takes the first that exists: the for-each value,
+// the value that the trigger assigns, the capture of the same name, the field of the same name, the default.
 func (b binder) find(in model.Input, bound model.Inputs) (model.Value, string, bool) {
-	if text, set := b.each[in.Name]; set {
+	if text, set := b.combination[in.Name]; set {
 		return model.Text(text), "for-each", true
 	}
 	if v, source, found := b.assigned(in.Name); found {
@@ -66,19 +66,20 @@ func (b binder) find(in model.Input, bound model.Inputs) (model.Value, string, b
 			return v, name, true
 		}
 	}
-	return defaulted(b.model, in, bound)
+	return defaultOf(b.model, in, bound)
 }
 
-// defaulted gives an input's default, which may mention the inputs above it.
-func defaulted(m model.Model, in model.Input, bound model.Inputs) (model.Value, string, bool) {
+// defaultOf returns the default of an input, which may use the inputs above it. It reports false if the input has no
+// default, or if the default uses an input that is not set.
+func defaultOf(m model.Model, in model.Input, bound model.Inputs) (model.Value, string, bool) {
 	if in.Default == nil {
 		return model.Value{}, "", false
 	}
 	v, absent := in.Default.Expand(m.Lookup(bound))
-	return v, Default, absent == ""
+	return v, FromDefault, absent == ""
 }
 
-// assigned gives what the trigger's `inputs` map assigns to an input.
+// assigned returns the value that the trigger's `inputs` map assigns to an input.
 func (b binder) assigned(name string) (model.Value, string, bool) {
 	i := slices.IndexFunc(b.trigger.Inputs, func(a model.Assignment) bool { return a.Input == name })
 	if i < 0 {
@@ -89,17 +90,18 @@ func (b binder) assigned(name string) (model.Value, string, bool) {
 	return v, template.String(), absent == ""
 }
 
+// lookup returns the value of a placeholder in the trigger's `inputs` map.
 func (b binder) lookup(p model.Placeholder) (model.Value, bool) {
 	if text, captured := b.captures[p.Name]; captured {
 		return model.Text(text), true
 	}
-	if text, set := b.each[p.Name]; set {
+	if text, set := b.combination[p.Name]; set {
 		return model.Text(text), true
 	}
 	return b.event.Value(p, b.trigger.Location())
 }
 
-// unbound says why an input has no value, and what would give it one.
+// unbound returns the reason why an input has no value.
 func (b binder) unbound(in model.Input) string {
 	i := slices.IndexFunc(b.trigger.Inputs, func(a model.Assignment) bool { return a.Input == in.Name })
 	var absent string
@@ -111,26 +113,27 @@ func (b binder) unbound(in model.Input) string {
 	default:
 		return fmt.Sprintf("trigger %q does not bind it, and it has no default", b.trigger.Name)
 	}
-	if b.event.Fieldless != "" && strings.HasPrefix(absent, "body.") {
-		return b.event.Fieldless + ", and the input has no default"
+	if b.event.NoFieldsReason != "" && strings.HasPrefix(absent, "body.") {
+		return b.event.NoFieldsReason + ", and the input has no default"
 	}
 	return fmt.Sprintf("the event has no %s, and the input has no default", absent)
 }
 
-// Bind binds inputs that are given by hand. Its error names everything that is wrong.
+// Bind binds inputs that are given by hand. It returns the canonical text of each input and the origin of its value.
+// Its error names every input that is unknown, missing or invalid.
 func (t *Table) Bind(m model.Model, given map[string]string) (model.Inputs, map[string]string, error) {
 	inputs, from := model.Inputs{}, map[string]string{}
 	var failed []string
 	for _, name := range slices.Sorted(maps.Keys(given)) {
 		if _, declared := m.Input(name); !declared {
-			failed = append(failed, fmt.Sprintf("there is no input %q; there are %s", name, names(m)))
+			failed = append(failed, fmt.Sprintf("there is no input %q; %s", name, listInputs(m)))
 		}
 	}
 	for _, in := range m.Inputs {
 		text, set := given[in.Name]
 		v, source := model.Text(text), "given by hand"
 		if !set {
-			if v, source, set = defaulted(m, in, inputs); !set {
+			if v, source, set = defaultOf(m, in, inputs); !set {
 				if !in.Optional {
 					failed = append(failed, fmt.Sprintf("%s: it is not given, and has no default", in.Name))
 				}
@@ -150,42 +153,14 @@ func (t *Table) Bind(m model.Model, given map[string]string) (model.Inputs, map[
 	return inputs, from, nil
 }
 
-func names(m model.Model) string {
+// listInputs returns a sentence that lists the inputs of a model.
+func listInputs(m model.Model) string {
 	var all []string
 	for _, in := range m.Inputs {
 		all = append(all, in.Name)
 	}
 	if len(all) == 0 {
-		return "none"
+		return "the model has no inputs"
 	}
-	return strings.Join(all, ", ")
-}
-
-// values are the for-each values of one run.
-type values map[string]string
-
-// key is the values as text, in the order of their names.
-func (v values) key() string {
-	var all []string
-	for _, name := range slices.Sorted(maps.Keys(v)) {
-		all = append(all, name+"="+v[name])
-	}
-	return strings.Join(all, ",")
-}
-
-// combinations are all combinations of the axes' values; one empty one without axes.
-func combinations(axes []model.Axis) []values {
-	all := []values{{}}
-	for _, axis := range axes {
-		var next []values
-		for _, base := range all {
-			for _, value := range axis.Values {
-				one := maps.Clone(base)
-				one[axis.Input] = value
-				next = append(next, one)
-			}
-		}
-		all = next
-	}
-	return all
+	return "the inputs are " + strings.Join(all, ", ")
 }

@@ -7,7 +7,7 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// By hand an input is text: its type reads it.
+// An input that is given by hand is text. The input's type parses it.
 func TestBind(t *testing.T) {
 	t.Parallel()
 	m := forecast()
@@ -22,24 +22,27 @@ func TestBind(t *testing.T) {
 		}
 	}
 	if from["region"] == from["file"] {
-		t.Errorf("what was given and what was not are both from %q", from["file"])
+		t.Errorf("a given input and a default have the same origin %q", from["file"])
 	}
 	if without, _, err := table(t, m).Bind(m, map[string]string{"region": "us", "date": "20260105"}); err != nil || len(without) != 3 {
 		t.Errorf("without its optional input: %v, error %v", without, err)
 	}
 }
 
-// All that is wrong is said at once.
-func TestBindSaysAllThatIsWrong(t *testing.T) {
+// The error names everything that is wrong.
+func TestBindErrorNamesAllMistakes(t *testing.T) {
 	t.Parallel()
 	m := forecast()
 	inputs, _, err := table(t, m).Bind(m, map[string]string{"region": "xx", "regoin": "us", "rows": `[`})
 	if err == nil {
 		t.Fatalf("inputs %v, want an error", inputs)
 	}
-	for _, says := range []string{`region: "xx" is not one of us, eu, apac`, `no input "regoin"`, "region, date, file, rows", "date: it is not given", "rows: "} {
+	for _, says := range []string{
+		`region: "xx" is not one of us, eu, apac`, `no input "regoin"`, "the inputs are region, date, file, rows",
+		"date: it is not given", "rows: ",
+	} {
 		if !strings.Contains(err.Error(), says) {
-			t.Errorf("error %v does not say %q", err, says)
+			t.Errorf("error %v does not contain %q", err, says)
 		}
 	}
 }
@@ -50,7 +53,7 @@ func TestBindWithoutInputs(t *testing.T) {
 	if inputs, _, err := table(t, m).Bind(m, nil); err != nil || len(inputs) != 0 {
 		t.Errorf("inputs %v, error %v", inputs, err)
 	}
-	if _, _, err := table(t, m).Bind(m, map[string]string{"x": "1"}); err == nil || !strings.Contains(err.Error(), "none") {
-		t.Errorf("error %v, want one that says that there are none", err)
+	if _, _, err := table(t, m).Bind(m, map[string]string{"x": "1"}); err == nil || !strings.Contains(err.Error(), "has no inputs") {
+		t.Errorf("error %v, want an error that contains %q", err, "has no inputs")
 	}
 }

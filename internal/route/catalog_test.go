@@ -14,7 +14,7 @@ import (
 	"modeldispatch/internal/route"
 )
 
-// catalog sorts models by name, as a compiled catalog is.
+// catalog returns a catalog with the models sorted by name, which is the order in a compiled catalog.
 func catalog(models ...model.Model) model.Catalog {
 	slices.SortFunc(models, func(a, b model.Model) int { return strings.Compare(a.Name, b.Name) })
 	return model.Catalog{Schema: model.Schema, Models: models}
@@ -37,7 +37,7 @@ func template(text string) model.Template {
 	return t
 }
 
-// assign is a trigger's inputs map: name, template, name, template, …
+// assign returns a trigger's inputs map from pairs of name and template.
 func assign(pairs ...string) []model.Assignment {
 	var all []model.Assignment
 	for pair := range slices.Chunk(pairs, 2) {
@@ -52,7 +52,7 @@ func withDefault(in model.Input, text string) model.Input {
 	return in
 }
 
-// forecast is the model of the design's example.
+// forecast returns a model with a trigger of every kind.
 func forecast() model.Model {
 	return model.Model{
 		Name: "sales-forecast",
@@ -63,12 +63,18 @@ func forecast() model.Model {
 			{Name: "rows", Type: model.JSON, AsFile: true, Optional: true},
 		},
 		Triggers: []model.Trigger{
-			{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/sales/{region}/{date}.csv"}, Inputs: assign("file", "{object.uri}")},
+			{
+				Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/sales/{region}/{date}.csv"},
+				Inputs: assign("file", "{object.uri}"),
+			},
 			{
 				Name: "schedule", Kind: model.Schedule, Schedule: "cron(0 6 ? * MON *)", Timezone: "America/New_York",
 				ForEach: []model.Axis{{Input: "region", Values: []string{"us", "eu", "apac"}}}, Inputs: assign("date", "{scheduled.date-1d}"),
 			},
-			{Name: "message", Kind: model.Message, Queue: "requests", Where: json.RawMessage(`{"body": {"model": ["sales-forecast"]}}`), Fields: "body"},
+			{
+				Name: "message", Kind: model.Message, Queue: "requests",
+				Where: json.RawMessage(`{"body": {"model": ["sales-forecast"]}}`), Fields: "body",
+			},
 			{Name: "after", Kind: model.After, After: []string{"clean-sales"}, Fields: "upstream"},
 			{
 				Name: "event", Kind: model.Event, Pattern: json.RawMessage(`{"source": ["aws.glue"], "detail": {"state": ["SUCCEEDED"]}}`),
@@ -78,14 +84,16 @@ func forecast() model.Model {
 	}
 }
 
+// arrived returns the event that an object was created.
 func arrived(uri string) event.Event {
 	bucket, key, err := model.SplitS3(uri)
 	if err != nil {
 		panic(err)
 	}
-	return event.Arrived(bucket, key, time.Date(2026, 1, 5, 6, 0, 0, 0, time.UTC))
+	return event.AssumedArrival(bucket, key, time.Date(2026, 1, 5, 6, 0, 0, 0, time.UTC))
 }
 
+// due returns the event that a model's trigger was due.
 func due(name, trigger string) event.Event {
 	at := time.Date(2026, 1, 5, 11, 0, 0, 0, time.UTC)
 	e, err := event.DecodeSchedule(event.SchedulePayload(event.Scheduled{Model: name, Trigger: trigger, Hash: "h", Time: at}))
@@ -95,6 +103,7 @@ func due(name, trigger string) event.Event {
 	return e
 }
 
+// sent returns the event that a message was sent to a queue.
 func sent(queue, body string) event.Event {
 	payload, err := json.Marshal(map[string]any{"Records": []any{map[string]any{
 		"messageId": "m-1", "eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-central-1:111122223333:" + queue, "body": body,
@@ -110,15 +119,17 @@ func sent(queue, body string) event.Event {
 	return deliveries[0].Message
 }
 
+// emitted returns an EventBridge event of a source.
 func emitted(source, detail string) event.Event {
-	e, err := event.DecodeBridge(fmt.Appendf(nil, `{"id": "e-1", "source": %q, "detail-type": "State Change", "time": "2026-01-05T06:00:00Z", "detail": %s}`, source, detail))
+	e, err := event.DecodeEventBridge(fmt.Appendf(nil, `{"id": "e-1", "source": %q, "detail-type": "State Change",
+		"time": "2026-01-05T06:00:00Z", "detail": %s}`, source, detail))
 	if err != nil {
 		panic(err)
 	}
 	return e
 }
 
-// runs are a result's bindings, one a line: model by trigger[key]: input=value, …
+// runs returns each binding as text: model by trigger[combination]: input=value …
 func runs(r route.Result) []string {
 	var all []string
 	for _, b := range r.Bindings {
@@ -126,19 +137,21 @@ func runs(r route.Result) []string {
 		for _, name := range slices.Sorted(maps.Keys(b.Inputs)) {
 			inputs = append(inputs, name+"="+b.Inputs[name])
 		}
-		all = append(all, fmt.Sprintf("%s by %s[%s]: %s", b.Model.Name, b.Trigger.Name, b.Key, strings.Join(inputs, " ")))
+		all = append(all, fmt.Sprintf("%s by %s[%s]: %s", b.Model.Name, b.Trigger.Name, b.Combination, strings.Join(inputs, " ")))
 	}
 	return all
 }
 
+// rejections returns each rejection as text: model by trigger[combination]: reason.
 func rejections(r route.Result) []string {
 	var all []string
 	for _, no := range r.Rejections {
-		all = append(all, fmt.Sprintf("%s by %s[%s]: %s", no.Model, no.Trigger, no.Key, no.Reason))
+		all = append(all, fmt.Sprintf("%s by %s[%s]: %s", no.Model, no.Trigger, no.Combination, no.Reason))
 	}
 	return all
 }
 
+// misses returns each miss as text: model by trigger: reason.
 func misses(r route.Result) []string {
 	var all []string
 	for _, m := range r.Misses {
@@ -147,6 +160,7 @@ func misses(r route.Result) []string {
 	return all
 }
 
+// same reports an error if got differs from want.
 func same(t *testing.T, what string, got, want []string) {
 	t.Helper()
 	if !slices.Equal(got, want) {

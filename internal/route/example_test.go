@@ -10,7 +10,7 @@ import (
 	"modeldispatch/internal/route"
 )
 
-// What a pattern captures is what is bound to inputs of those names.
+// The captures of a pattern are bound to the inputs with these names.
 func ExampleParseArrival() {
 	a, err := route.ParseArrival("s3://landing/sales/{region}/{date}.csv")
 	if err != nil {
@@ -25,8 +25,8 @@ func ExampleParseArrival() {
 	// false
 }
 
-// A key that has the shape of a pattern and gives an invalid input is rejected with its reason; a
-// model that does not take the event at all says why not.
+// The second key matches the pattern of a model, but gives it an invalid input. Explain returns a rejection for this
+// model, and a miss for a model that does not take the event.
 func ExampleTable_Explain() {
 	stations := model.Input{Name: "station", Type: model.String, Enum: []string{"seattle", "new york"}}
 	catalog := model.Catalog{Models: []model.Model{
@@ -40,7 +40,7 @@ func ExampleTable_Explain() {
 		log.Fatal(err)
 	}
 	for _, key := range []string{"weather/seattle/2015.csv", "weather/portland/2015.csv"} {
-		result := routes.Explain(event.Arrived("landing", key, time.Now()))
+		result := routes.Explain(event.AssumedArrival("landing", key, time.Now()))
 		for _, b := range result.Bindings {
 			fmt.Println(b.Model.Name, "runs with", b.Inputs, "from", b.From)
 		}

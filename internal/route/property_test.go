@@ -13,8 +13,8 @@ import (
 	"modeldispatch/internal/route"
 )
 
-// The index finds what a scan finds: for each model on its own, each of its triggers on its own,
-// in the order of the file, until one takes the event.
+// Route, which uses the index, finds the same as a scan. The scan tries each trigger of a model alone, in the order of
+// the file, until one takes the event.
 func TestRouteEqualsAScan(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -26,12 +26,13 @@ func TestRouteEqualsAScan(t *testing.T) {
 		e := drawEvent(t)
 		got, want := routes.Route(e), scan(t, models, e)
 		if !slices.Equal(runs(got), runs(want)) || !slices.Equal(rejections(got), rejections(want)) {
-			t.Errorf("%s %s:\nruns %q, rejections %q\nscan %q, rejections %q", e.Kind, e.Identity, runs(got), rejections(got), runs(want), rejections(want))
+			t.Errorf("%s %s:\nruns %q, rejections %q\nscan %q, rejections %q",
+				e.Kind, e.Identity, runs(got), rejections(got), runs(want), rejections(want))
 		}
 	})
 }
 
-// scan asks one table for each trigger, by Explain, which uses no index.
+// scan makes a table for each trigger and calls Explain, which uses no index.
 func scan(t *rapid.T, models []model.Model, e event.Event) route.Result {
 	var all route.Result
 	for _, m := range models {
@@ -52,7 +53,7 @@ func scan(t *rapid.T, models []model.Model, e event.Event) route.Result {
 	return all
 }
 
-// Few names, so that most events concern some model.
+// There are few names, so that a model takes most events.
 var (
 	buckets = rapid.SampledFrom([]string{"landing", "archive"})
 	names   = rapid.SampledFrom([]string{"a", "b", "ab"})
@@ -64,31 +65,36 @@ var (
 func drawModels(t *rapid.T) []model.Model {
 	models := make([]model.Model, rapid.IntRange(0, 6).Draw(t, "models"))
 	for i := range models {
-		m := model.Model{Name: fmt.Sprintf("m%d", i), Inputs: []model.Input{{Name: "x", Type: model.String, Optional: true}, {Name: "n", Type: model.Integer, Optional: true}}}
+		m := model.Model{Name: fmt.Sprintf("m%d", i), Inputs: []model.Input{
+			{Name: "x", Type: model.String, Optional: true}, {Name: "n", Type: model.Integer, Optional: true},
+		}}
 		for j := range rapid.IntRange(0, 3).Draw(t, "triggers") {
 			m.Triggers = append(m.Triggers, drawTrigger(t, fmt.Sprintf("t%d", j)))
 		}
-		models[i] = onlyOneOfTheBus(m)
+		models[i] = keepFirstEventTrigger(m)
 	}
 	return models
 }
 
-// onlyOneOfTheBus leaves the first event trigger of a model.
-func onlyOneOfTheBus(m model.Model) model.Model {
+// keepFirstEventTrigger removes all event triggers of a model but the first.
+func keepFirstEventTrigger(m model.Model) model.Model {
 	found := false
 	m.Triggers = slices.DeleteFunc(m.Triggers, func(t model.Trigger) bool {
-		again := found && t.Kind == model.Event
+		second := found && t.Kind == model.Event
 		found = found || t.Kind == model.Event
-		return again
+		return second
 	})
 	return m
 }
 
 func drawTrigger(t *rapid.T, name string) model.Trigger {
-	trigger := model.Trigger{Name: name, Kind: rapid.SampledFrom([]model.Kind{model.Schedule, model.Arrival, model.Arrival, model.Message, model.After, model.Event}).Draw(t, "kind")}
+	kinds := []model.Kind{model.Schedule, model.Arrival, model.Arrival, model.Message, model.After, model.Event}
+	trigger := model.Trigger{Name: name, Kind: rapid.SampledFrom(kinds).Draw(t, "kind")}
 	switch trigger.Kind {
 	case model.Schedule:
-		trigger.ForEach = rapid.SampledFrom([][]model.Axis{nil, {{Input: "x", Values: []string{"a", "b"}}}, {{Input: "n", Values: []string{"1", "one"}}}}).Draw(t, "axes")
+		trigger.ForEach = rapid.SampledFrom([][]model.Axis{
+			nil, {{Input: "x", Values: []string{"a", "b"}}}, {{Input: "n", Values: []string{"1", "one"}}},
+		}).Draw(t, "axes")
 	case model.Arrival:
 		for range rapid.IntRange(1, 2).Draw(t, "patterns") {
 			trigger.Arrival = append(trigger.Arrival, "s3://"+buckets.Draw(t, "bucket")+"/"+names.Draw(t, "folder")+"/"+tails.Draw(t, "tail"))
@@ -110,10 +116,12 @@ func drawTrigger(t *rapid.T, name string) model.Trigger {
 }
 
 func drawEvent(t *rapid.T) event.Event {
-	body := fmt.Sprintf(`{"x": %q, "n": %s}`, names.Draw(t, "x"), rapid.SampledFrom([]string{"1", "1.5", "null", `"one"`}).Draw(t, "n"))
+	n := rapid.SampledFrom([]string{"1", "1.5", "null", `"one"`})
+	body := fmt.Sprintf(`{"x": %q, "n": %s}`, names.Draw(t, "x"), n.Draw(t, "n"))
 	switch rapid.IntRange(0, 4).Draw(t, "event") {
 	case 0:
-		return due(rapid.SampledFrom([]string{"m0", "m1", "m9"}).Draw(t, "model"), rapid.SampledFrom([]string{"t0", "t1"}).Draw(t, "trigger"))
+		name := rapid.SampledFrom([]string{"m0", "m1", "m9"}).Draw(t, "model")
+		return due(name, rapid.SampledFrom([]string{"t0", "t1"}).Draw(t, "trigger"))
 	case 1:
 		return sent(queues.Draw(t, "queue"), body)
 	case 2:

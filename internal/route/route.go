@@ -1,9 +1,3 @@
-// Package route finds the models that an event starts, with their inputs bound, and can say of
-// each other model why it was not started.
-//
-// A Table is compiled once from the catalog. Its index leads from an event's source (bucket,
-// queue, model, EventBridge source) to the triggers that may take it, so that the number of
-// models does not matter.
 package route
 
 import (
@@ -17,53 +11,54 @@ import (
 	"modeldispatch/internal/pattern"
 )
 
-// Result is what an event means for the catalog's models.
+// Result is the result of an event for all models of the catalog.
 type Result struct {
-	Bindings   []Binding   // it starts these
-	Rejections []Rejection // a trigger takes it, but an input is missing or invalid
-	Misses     []Miss      // no trigger of the model takes it: of Explain only, nearest first
+	Bindings   []Binding   // the runs that the event starts
+	Rejections []Rejection // the runs that it does not start because an input is missing or invalid
+	Misses     []Miss      // the models without a trigger that takes it, nearest first; filled by Explain only
 }
 
 // Binding is one run that an event starts.
 type Binding struct {
-	Model   model.Model
-	Trigger model.Trigger
-	Key     string            // the for-each values, as region=us
-	Inputs  model.Inputs      // canonical text
-	From    map[string]string // where each input came from, for people
-	// Downstream has the success of a run by hand start the models that run after it.
-	Downstream bool
+	Model       model.Model
+	Trigger     model.Trigger
+	Combination string            // the for-each values, for example region=us; empty without for-each
+	Inputs      model.Inputs      // the canonical text of each input that has a value
+	From        map[string]string // the origin of each input's value, as text for people
+	// StartsDownstream is set for a run by hand whose success starts the models that run after it. A run that an event
+	// starts does so in any case.
+	StartsDownstream bool
 }
 
-// Rejection is a run that an event would start if its inputs were right.
+// Rejection is a run that an event does not start, because an input is missing or invalid.
 type Rejection struct {
-	Model   string
-	Trigger string
-	Key     string
-	Reason  string // names the input
+	Model       string
+	Trigger     string
+	Combination string // the for-each values, for example region=us; empty without for-each
+	Reason      string // names each wrong input, with the cause
 }
 
-// Follows says whether any model runs after this one.
-func (t *Table) Follows(name string) bool { return len(t.index[source{model.After, name}]) > 0 }
+// HasDownstream reports whether any model runs after this one.
+func (t *Table) HasDownstream(name string) bool { return len(t.index[source{model.After, name}]) > 0 }
 
-// Miss is a model that an event does not start.
+// Miss is a model that an event does not start, because none of its triggers takes the event.
 type Miss struct {
-	Model   string
-	Trigger string // the nearest one; "" where the model has none of the event's kind
-	Reason  string
-	Near    int // the more of the trigger fits, the higher
+	Model     string
+	Trigger   string // the name of the nearest trigger; empty if the model has no triggers
+	Reason    string // the first thing that does not match
+	Closeness int    // higher if more of the trigger matches; -1 if the model has no triggers
 }
 
-// Table is a compiled catalog.
+// Table holds the compiled triggers of a catalog. New makes it.
 type Table struct {
 	models []model.Entry
 	index  map[source][]candidate
-	// open are candidates of event triggers whose pattern does not pin the source.
-	open []candidate
-	all  []candidate
+	// unindexed holds the event triggers whose pattern does not fix the source.
+	unindexed []candidate
+	all       []candidate
 }
 
-// source is what an event is looked up by.
+// source is the key of the index: the kind of an event and the name of its source.
 type source struct {
 	kind model.Kind
 	name string
@@ -71,23 +66,24 @@ type source struct {
 
 // candidate is one trigger of one model.
 type candidate struct {
-	order    int // of the model in the catalog
+	order    int // the position of the model in the catalog
 	trigger  model.Trigger
 	arrivals []Arrival
 	pattern  *pattern.Pattern
 	where    *pattern.Pattern
 }
 
-// New compiles a catalog's triggers.
+// New compiles the triggers of a catalog. It returns an error for the first trigger with an invalid arrival pattern,
+// event pattern or `where`.
 func New(c model.Catalog) (*Table, error) {
 	t := &Table{models: c.Index(), index: map[source][]candidate{}}
 	for order, m := range t.models {
 		for _, trigger := range m.Triggers {
-			one, err := compile(order, trigger)
+			compiled, err := compile(order, trigger)
 			if err != nil {
 				return nil, fmt.Errorf("model %q: trigger %q: %w", m.Name, trigger.Name, err)
 			}
-			t.add(m.Name, one)
+			t.add(m.Name, compiled)
 		}
 	}
 	return t, nil
@@ -110,6 +106,7 @@ func compile(order int, t model.Trigger) (candidate, error) {
 	return c, err
 }
 
+// compilePattern compiles an event pattern. It returns nil for an empty text.
 func compilePattern(text []byte) (*pattern.Pattern, error) {
 	if len(text) == 0 {
 		return nil, nil
@@ -118,6 +115,7 @@ func compilePattern(text []byte) (*pattern.Pattern, error) {
 	return &p, err
 }
 
+// add adds a trigger of the named model to the index.
 func (t *Table) add(name string, c candidate) {
 	t.all = append(t.all, c)
 	var names []string
@@ -134,7 +132,7 @@ func (t *Table) add(name string, c candidate) {
 		names = c.trigger.After
 	case model.Event:
 		if names = c.pattern.Literals("source"); names == nil {
-			t.open = append(t.open, c)
+			t.unindexed = append(t.unindexed, c)
 		}
 	}
 	slices.Sort(names)
@@ -144,49 +142,50 @@ func (t *Table) add(name string, c candidate) {
 	}
 }
 
-// Route finds what an event starts.
+// Route returns the runs that an event starts, and the rejected ones. It leaves Misses empty.
 func (t *Table) Route(e event.Event) Result {
 	candidates := t.index[source{e.Kind, e.Source}]
 	if e.Kind == model.Event {
-		candidates = slices.Concat(candidates, t.open)
+		candidates = slices.Concat(candidates, t.unindexed)
 		slices.SortStableFunc(candidates, func(a, b candidate) int { return a.order - b.order })
 	}
 	return t.route(e, candidates)
 }
 
-// Explain finds what an event starts, and why it starts no other model.
+// Explain returns the same bindings and rejections as Route, and a miss for each other model.
 func (t *Table) Explain(e event.Event) Result {
 	result := t.route(e, t.all)
 	for order, m := range t.models {
-		if !concerns(result, m.Name) {
+		if !hasMatch(result, m.Name) {
 			result.Misses = append(result.Misses, t.nearest(e, order, m.Name))
 		}
 	}
-	slices.SortStableFunc(result.Misses, func(a, b Miss) int { return b.Near - a.Near })
+	slices.SortStableFunc(result.Misses, func(a, b Miss) int { return b.Closeness - a.Closeness })
 	return result
 }
 
-func concerns(r Result, name string) bool {
+// hasMatch reports whether a trigger of the named model took the event.
+func hasMatch(r Result, name string) bool {
 	return slices.ContainsFunc(r.Bindings, func(b Binding) bool { return b.Model.Name == name }) ||
 		slices.ContainsFunc(r.Rejections, func(r Rejection) bool { return r.Model == name })
 }
 
-// nearest is why a model is not started, by the trigger that nearly took the event.
+// nearest returns the miss of a model, from its trigger with the highest Near.
 func (t *Table) nearest(e event.Event, order int, name string) Miss {
-	best := Miss{Model: name, Reason: "it has no triggers: it runs by hand only", Near: -1}
+	best := Miss{Model: name, Reason: "it has no triggers: it runs by hand only", Closeness: -1}
 	for _, c := range t.all {
 		if c.order != order {
 			continue
 		}
-		if _, miss := c.takes(e, name); miss.Near > best.Near {
-			best = Miss{Model: name, Trigger: c.trigger.Name, Reason: miss.Reason, Near: miss.Near}
+		if _, miss := c.takes(e, name); miss.Closeness > best.Closeness {
+			best = Miss{Model: name, Trigger: c.trigger.Name, Reason: miss.Reason, Closeness: miss.Closeness}
 		}
 	}
 	return best
 }
 
-// route tries candidates, which are in the order of the catalog: the first trigger of a model
-// that takes the event wins, even if its inputs turn out wrong.
+// route tries the candidates, which must be in the order of the catalog. The first trigger of a model that takes the
+// event wins, even if its inputs turn out wrong.
 func (t *Table) route(e event.Event, candidates []candidate) Result {
 	var result Result
 	taken := -1
@@ -200,48 +199,53 @@ func (t *Table) route(e event.Event, candidates []candidate) Result {
 			continue
 		}
 		taken = c.order
-		for _, each := range combinations(c.trigger.ForEach) {
-			b := binder{model: m.Model(), trigger: c.trigger, event: e, captures: captures, each: each}
+		for _, combination := range model.Combinations(c.trigger.ForEach) {
+			b := binder{model: m.Model(), trigger: c.trigger, event: e, captures: captures, combination: combination}
 			inputs, from, err := b.bind()
 			if err != nil {
-				result.Rejections = append(result.Rejections, Rejection{m.Name, c.trigger.Name, each.key(), err.Error()})
+				result.Rejections = append(result.Rejections, Rejection{m.Name, c.trigger.Name, combination.String(), err.Error()})
 				continue
 			}
-			result.Bindings = append(result.Bindings, Binding{Model: b.model, Trigger: c.trigger, Key: each.key(), Inputs: inputs, From: from})
+			result.Bindings = append(result.Bindings, Binding{
+				Model: b.model, Trigger: c.trigger, Combination: combination.String(), Inputs: inputs, From: from,
+			})
 		}
 	}
 	return result
 }
 
-// The levels of nearness.
+// The values of Miss.Near. Each names the first thing that does not match.
 const (
-	farKind = iota
-	farSource
-	farKey
-	farWhere
+	nearKind     = iota      // the kind, or the model of a schedule
+	nearSource               // the bucket, queue, upstream model or event pattern, or the trigger of a schedule
+	nearKey                  // the beginning of the key
+	nearWhere                // `where`
+	nearKeyShape = nearWhere // the rest of the key
 )
 
-// takes says whether the trigger takes the event, with what its arrival pattern captures; else
-// the miss says why not.
+// takes compares a trigger of the named model with an event. If the trigger takes the event, takes returns the captures
+// of its arrival pattern. Otherwise it returns a miss with a reason.
 func (c candidate) takes(e event.Event, name string) (map[string]string, Miss) {
 	if c.trigger.Kind != e.Kind {
-		return nil, Miss{Reason: fmt.Sprintf("its trigger %q takes %s events, and this is %s", c.trigger.Name, c.trigger.Kind, article(e.Kind)), Near: farKind}
+		reason := fmt.Sprintf("its trigger %q takes %s events, and this is %s", c.trigger.Name, c.trigger.Kind, article(e.Kind))
+		return nil, Miss{Reason: reason, Closeness: nearKind}
 	}
-	captures, miss := c.matches(e, name)
+	captures, miss := c.matchSource(e, name)
 	if miss.Reason != "" {
 		return nil, miss
 	}
 	if c.where != nil {
-		if why := c.where.Mismatch(view(e, captures)); why != "" {
-			if e.Fieldless != "" && strings.HasPrefix(why, "body.") {
-				why = e.Fieldless
+		if why := c.where.Mismatch(whereFields(e, captures)); why != "" {
+			if e.NoFieldsReason != "" && strings.HasPrefix(why, "body.") {
+				why = e.NoFieldsReason
 			}
-			return nil, Miss{Reason: "where: " + why, Near: farWhere}
+			return nil, Miss{Reason: "where: " + why, Closeness: nearWhere}
 		}
 	}
 	return captures, Miss{}
 }
 
+// article returns the name of a kind with its indefinite article.
 func article(k model.Kind) string {
 	if k == model.Arrival || k == model.Event || k == model.After {
 		return fmt.Sprintf("an %s", k)
@@ -249,8 +253,8 @@ func article(k model.Kind) string {
 	return fmt.Sprintf("a %s", k)
 }
 
-// view is what `where` looks into: the event's namespaces, and the captures beside them.
-func view(e event.Event, captures map[string]string) map[string]any {
+// whereFields returns the fields that `where` reads: the event's namespaces, and the captures beside them.
+func whereFields(e event.Event, captures map[string]string) map[string]any {
 	if len(captures) == 0 {
 		return e.Fields
 	}
@@ -261,46 +265,51 @@ func view(e event.Event, captures map[string]string) map[string]any {
 	return all
 }
 
-// matches compares what is particular to the trigger's kind.
-func (c candidate) matches(e event.Event, name string) (map[string]string, Miss) {
+// matchSource compares the trigger with the source of an event of the same kind, and with its key or its fields if the
+// trigger has a pattern. It returns the captures of an arrival pattern. The miss has no reason if all of it matches.
+func (c candidate) matchSource(e event.Event, name string) (map[string]string, Miss) {
 	switch e.Kind {
 	case model.Schedule:
 		if e.Source != name {
-			return nil, Miss{Reason: fmt.Sprintf("it is the schedule of model %q", e.Source), Near: farKind}
+			return nil, Miss{Reason: fmt.Sprintf("it is the schedule of model %q", e.Source), Closeness: nearKind}
 		}
 		if e.Schedule.Trigger != c.trigger.Name {
-			return nil, Miss{Reason: fmt.Sprintf("it is the schedule of trigger %q, which the model no longer has; it has %q", e.Schedule.Trigger, c.trigger.Name), Near: farSource}
+			reason := fmt.Sprintf("it is the schedule of trigger %q, which the model no longer has; it has %q",
+				e.Schedule.Trigger, c.trigger.Name)
+			return nil, Miss{Reason: reason, Closeness: nearSource}
 		}
 	case model.Arrival:
-		return c.arrives(*e.Object)
+		return c.matchObject(*e.Object)
 	case model.Message:
 		if queue := c.trigger.Queue[strings.LastIndexByte(c.trigger.Queue, ':')+1:]; e.Source != queue {
-			return nil, Miss{Reason: fmt.Sprintf("it reads queue %q, and this message is of queue %q", queue, e.Source), Near: farSource}
+			return nil, Miss{Reason: fmt.Sprintf("it reads queue %q, and this message is from queue %q", queue, e.Source), Closeness: nearSource}
 		}
 	case model.After:
 		if !slices.Contains(c.trigger.After, e.Source) {
-			return nil, Miss{Reason: fmt.Sprintf("it runs after %s, and this is the end of %q", strings.Join(c.trigger.After, ", "), e.Source), Near: farSource}
+			reason := fmt.Sprintf("it runs after %s, and this is a success of %q", strings.Join(c.trigger.After, ", "), e.Source)
+			return nil, Miss{Reason: reason, Closeness: nearSource}
 		}
 	case model.Event:
 		if why := c.pattern.Mismatch(e.Fields); why != "" {
-			return nil, Miss{Reason: why, Near: farSource}
+			return nil, Miss{Reason: why, Closeness: nearSource}
 		}
 	}
 	return nil, Miss{}
 }
 
-// arrives matches an object with the trigger's patterns; the nearest of them says why not.
-func (c candidate) arrives(o event.Object) (map[string]string, Miss) {
+// matchObject compares an object with the trigger's arrival patterns. It returns the captures of the first pattern that
+// matches, or the miss of the nearest pattern.
+func (c candidate) matchObject(o event.Object) (map[string]string, Miss) {
 	if strings.HasSuffix(o.Key, "/") && o.Size == 0 {
-		return nil, Miss{Reason: fmt.Sprintf("%s is an empty folder marker", o.URI()), Near: farKey}
+		return nil, Miss{Reason: fmt.Sprintf("%s is an empty folder marker", o.URI()), Closeness: nearKey}
 	}
-	best := Miss{Reason: "it has no arrival pattern", Near: -1}
+	best := Miss{Reason: "it has no arrival pattern", Closeness: -1}
 	for _, a := range c.arrivals {
 		captures, matched := a.Match(o.Bucket, o.Key)
 		if matched {
 			return captures, Miss{}
 		}
-		if miss := a.miss(o.Bucket, o.Key); miss.Near > best.Near {
+		if miss := a.miss(o.Bucket, o.Key); miss.Closeness > best.Closeness {
 			best = miss
 		}
 	}

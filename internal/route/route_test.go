@@ -11,7 +11,7 @@ import (
 	"modeldispatch/internal/route"
 )
 
-// What each kind of event makes of the sales forecast: runs with their inputs, or the reason why not.
+// Each kind of event starts runs of the sales forecast with their inputs, or gives the reason for a rejection.
 func TestRoute(t *testing.T) {
 	t.Parallel()
 	const arrival = "sales-forecast by arrival[]: "
@@ -22,47 +22,50 @@ func TestRoute(t *testing.T) {
 		rejections []string
 	}{
 		{
-			"a key's captures bind inputs of their names, the map binds others", arrived("s3://landing/sales/us/20260105.csv"),
+			"captures bind the inputs of the same name, the inputs map binds others", arrived("s3://landing/sales/us/20260105.csv"),
 			[]string{arrival + "date=2026-01-05 file=s3://landing/sales/us/20260105.csv region=us"}, nil,
 		},
 		{
-			"a key of the shape with an invalid input is rejected", arrived("s3://landing/sales/xx/20260105.csv"),
+			"a key that matches but gives an invalid input is rejected", arrived("s3://landing/sales/xx/20260105.csv"),
 			nil, []string{arrival + `region: "xx" is not one of us, eu, apac`},
 		},
-		{"a key of another shape is nothing", arrived("s3://landing/sales/us.csv"), nil, nil},
-		{"a key of another bucket is nothing", arrived("s3://archive/sales/us/20260105.csv"), nil, nil},
+		{"a key that does not match the pattern", arrived("s3://landing/sales/us.csv"), nil, nil},
+		{"a key in another bucket", arrived("s3://archive/sales/us/20260105.csv"), nil, nil},
 		{
-			"a schedule with for-each is a run a value; its times are the zone's", due("sales-forecast", "schedule"),
+			"a schedule with for-each starts one run for each value, with times in its zone", due("sales-forecast", "schedule"),
 			[]string{
 				"sales-forecast by schedule[region=us]: date=2026-01-04 file=s3://landing/sales/us/20260104.csv region=us",
 				"sales-forecast by schedule[region=eu]: date=2026-01-04 file=s3://landing/sales/eu/20260104.csv region=eu",
 				"sales-forecast by schedule[region=apac]: date=2026-01-04 file=s3://landing/sales/apac/20260104.csv region=apac",
 			}, nil,
 		},
-		{"the schedule of a model that is not there", due("other", "schedule"), nil, nil},
-		{"the schedule of a trigger that is not there", due("sales-forecast", "nightly"), nil, nil},
+		{"a schedule of an unknown model", due("other", "schedule"), nil, nil},
+		{"a schedule of an unknown trigger", due("sales-forecast", "nightly"), nil, nil},
 		{
-			"a message's fields bind inputs of their names; those that are none are let be", sent("requests", `{"model": "sales-forecast", "region": "eu", "date": "20260105", "rows": [{"a": 1}], "else": 1}`),
+			"the fields of a message bind the inputs of the same name, other fields are ignored",
+			sent("requests", `{"model": "sales-forecast", "region": "eu", "date": "20260105", "rows": [{"a": 1}], "else": 1}`),
 			[]string{`sales-forecast by message[]: date=2026-01-05 file=s3://landing/sales/eu/20260105.csv region=eu rows=[{"a":1}]`}, nil,
 		},
 		{
-			"null in a message is absent: an optional input is unset", sent("requests", `{"model": "sales-forecast", "region": "eu", "date": "20260105", "rows": null}`),
+			"null in a message is absent, so an optional input is unset",
+			sent("requests", `{"model": "sales-forecast", "region": "eu", "date": "20260105", "rows": null}`),
 			[]string{"sales-forecast by message[]: date=2026-01-05 file=s3://landing/sales/eu/20260105.csv region=eu"}, nil,
 		},
 		{"a message for another model", sent("requests", `{"model": "other", "region": "eu", "date": "20260105"}`), nil, nil},
 		{"a message of another queue", sent("orders", `{"model": "sales-forecast", "region": "eu", "date": "20260105"}`), nil, nil},
-		{"a message that is text", sent("requests", `sales-forecast, please`), nil, nil},
+		{"a message that is not JSON", sent("requests", `sales-forecast, please`), nil, nil},
 		{
-			"an event of the bus", emitted("aws.glue", `{"state": "SUCCEEDED"}`),
+			"an EventBridge event", emitted("aws.glue", `{"state": "SUCCEEDED"}`),
 			[]string{"sales-forecast by event[]: date=2026-01-05 file=s3://landing/sales/us/20260105.csv region=us"}, nil,
 		},
-		{"an event that the pattern does not take", emitted("aws.glue", `{"state": "FAILED"}`), nil, nil},
+		{"an event that does not match the pattern", emitted("aws.glue", `{"state": "FAILED"}`), nil, nil},
 		{"an event of another source", emitted("acme.app", `{"state": "SUCCEEDED"}`), nil, nil},
 		{
-			"another model's end binds its inputs", finished("clean-sales", map[string]model.Value{"region": model.Text("apac"), "date": {Type: model.Date, Text: "2026-01-05"}}),
+			"the inputs of an upstream run bind the inputs of the same name",
+			finished("clean-sales", map[string]model.Value{"region": model.Text("apac"), "date": {Type: model.Date, Text: "2026-01-05"}}),
 			[]string{"sales-forecast by after[]: date=2026-01-05 file=s3://landing/sales/apac/20260105.csv region=apac"}, nil,
 		},
-		{"the end of a model that it does not follow", finished("other", nil), nil, nil},
+		{"a success of a model that it does not run after", finished("other", nil), nil, nil},
 	}
 	routes := table(t, forecast())
 	for _, test := range tests {
@@ -75,11 +78,12 @@ func TestRoute(t *testing.T) {
 	}
 }
 
+// finished returns the event that a run of a model succeeded.
 func finished(name string, inputs map[string]model.Value) event.Event {
 	return event.After(event.Upstream{Model: name, Run: name + "-5kq2m7x4ab3c", Inputs: inputs}, time.Date(2026, 1, 5, 6, 0, 0, 0, time.UTC))
 }
 
-// The order in which an input finds its value.
+// The subtests stand in the order in which an input looks for its value.
 func TestBindingOrder(t *testing.T) {
 	t.Parallel()
 	region := func(changes ...func(*model.Input)) []model.Input {
@@ -91,28 +95,41 @@ func TestBindingOrder(t *testing.T) {
 	}
 	defaulted := func(in *model.Input) { *in = withDefault(*in, "by default") }
 	optional := func(in *model.Input) { in.Optional = true }
-	captures := []string{"s3://landing/{region}.csv"}
+	captures, other := []string{"s3://landing/{region}.csv"}, []string{"s3://landing/{other}.csv"}
 	each := []model.Axis{{Input: "region", Values: []string{"each"}}}
 	tests := []struct {
 		name, want string
 		inputs     []model.Input
 		trigger    model.Trigger
 	}{
-		{"for-each comes first", "each", region(defaulted), model.Trigger{Arrival: captures, ForEach: each, Inputs: assign("region", "assigned")}},
-		{"then the trigger's map", "assigned", region(defaulted), model.Trigger{Arrival: captures, Inputs: assign("region", "assigned")}},
-		{"which may put a capture into text", "in key.", region(defaulted), model.Trigger{Arrival: captures, Inputs: assign("region", "in {region}.")}},
-		{"then a capture of its name", "key", region(defaulted), model.Trigger{Arrival: captures}},
-		{"then its default", "by default", region(defaulted), model.Trigger{Arrival: []string{"s3://landing/{other}.csv"}}},
-		{"what is absent from the event leaves it to the default", "by default", region(defaulted), model.Trigger{Arrival: []string{"s3://landing/*.csv"}, Inputs: assign("region", "{object.version}")}},
-		{"an optional input is unset", "unset", region(optional), model.Trigger{Arrival: []string{"s3://landing/{other}.csv"}}},
-		{"an optional input takes its default", "by default", region(optional, defaulted), model.Trigger{Arrival: []string{"s3://landing/{other}.csv"}}},
-		{"what nothing binds is rejected", "rejected", region(), model.Trigger{Arrival: []string{"s3://landing/{other}.csv"}}},
+		{
+			"for-each comes first", "each", region(defaulted),
+			model.Trigger{Arrival: captures, ForEach: each, Inputs: assign("region", "assigned")},
+		},
+		{
+			"then the trigger's inputs map", "assigned", region(defaulted),
+			model.Trigger{Arrival: captures, Inputs: assign("region", "assigned")},
+		},
+		{
+			"the inputs map may put a capture into text", "in key.", region(defaulted),
+			model.Trigger{Arrival: captures, Inputs: assign("region", "in {region}.")},
+		},
+		{"then the capture of the same name", "key", region(defaulted), model.Trigger{Arrival: captures}},
+		{"then the default", "by default", region(defaulted), model.Trigger{Arrival: other}},
+		{
+			"an absent field in the inputs map leaves the input to its default", "by default", region(defaulted),
+			model.Trigger{Arrival: []string{"s3://landing/*.csv"}, Inputs: assign("region", "{object.version}")},
+		},
+		{"an optional input is unset", "unset", region(optional), model.Trigger{Arrival: other}},
+		{"an optional input takes its default", "by default", region(optional, defaulted), model.Trigger{Arrival: other}},
+		{"an input without any value is rejected", "rejected", region(), model.Trigger{Arrival: other}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			test.trigger.Kind, test.trigger.Name = model.Arrival, "arrival"
-			result := table(t, model.Model{Name: "m", Inputs: test.inputs, Triggers: []model.Trigger{test.trigger}}).Route(arrived("s3://landing/key.csv"))
+			m := model.Model{Name: "m", Inputs: test.inputs, Triggers: []model.Trigger{test.trigger}}
+			result := table(t, m).Route(arrived("s3://landing/key.csv"))
 			got := "rejected"
 			if len(result.Bindings) == 1 && len(result.Rejections) == 0 {
 				if text, set := result.Bindings[0].Inputs["region"]; set {
@@ -130,26 +147,26 @@ func TestBindingOrder(t *testing.T) {
 	}
 }
 
-// Every binding says where each input came from.
+// Every binding names the origin of each input's value.
 func TestFrom(t *testing.T) {
 	t.Parallel()
 	routes := table(t, forecast())
 	byKey := routes.Route(arrived("s3://landing/sales/us/20260105.csv")).Bindings[0].From
 	if byKey["region"] != "the key" || byKey["file"] != "{object.uri}" {
-		t.Errorf("by its key: %v", byKey)
+		t.Errorf("for an arrival: %v", byKey)
 	}
 	due := routes.Route(due("sales-forecast", "schedule")).Bindings[0].From
 	if due["region"] != "for-each" || due["date"] != "{scheduled.date-1d}" || !strings.Contains(due["file"], "default") {
-		t.Errorf("by its schedule: %v", due)
+		t.Errorf("for a schedule: %v", due)
 	}
 	message := routes.Route(sent("requests", `{"model": "sales-forecast", "region": "eu", "date": "20260105"}`)).Bindings[0].From
 	if message["region"] != "body.region" {
-		t.Errorf("by a message: %v", message)
+		t.Errorf("for a message: %v", message)
 	}
 }
 
-// An event starts a model once: the first trigger that takes it wins, even where its inputs are
-// wrong, and the second would have had them right.
+// The first trigger that takes an event wins, even if its inputs are wrong and the second trigger would give valid
+// ones.
 func TestFirstTriggerWins(t *testing.T) {
 	t.Parallel()
 	m := model.Model{
@@ -168,13 +185,16 @@ func TestFirstTriggerWins(t *testing.T) {
 	same(t, "rejections", rejections(wrong), []string{`m by narrow[]: year: "soon" is not an integer of at most 64 bits`})
 }
 
-// Several patterns of one trigger are tried in order, and two that match are one run.
+// The patterns of a trigger are tried in order. If two match, the event starts one run.
 func TestListOfPatterns(t *testing.T) {
 	t.Parallel()
 	m := model.Model{
-		Name:     "m",
-		Inputs:   []model.Input{{Name: "name", Type: model.String}},
-		Triggers: []model.Trigger{{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/in/{name}.csv", "s3://landing/{name}", "s3://archive/{name*}"}}},
+		Name:   "m",
+		Inputs: []model.Input{{Name: "name", Type: model.String}},
+		Triggers: []model.Trigger{{
+			Name: "arrival", Kind: model.Arrival,
+			Arrival: []string{"s3://landing/in/{name}.csv", "s3://landing/{name}", "s3://archive/{name*}"},
+		}},
 	}
 	routes := table(t, m)
 	same(t, "the first", runs(routes.Route(arrived("s3://landing/in/a.csv"))), []string{"m by arrival[]: name=a"})
@@ -182,7 +202,7 @@ func TestListOfPatterns(t *testing.T) {
 	same(t, "another bucket", runs(routes.Route(arrived("s3://archive/c/d.csv"))), []string{"m by arrival[]: name=c/d.csv"})
 }
 
-// Two axes give every combination. Each is a run of its own, and a wrong one takes no other with it.
+// Two axes give one run for each combination. A combination with a wrong input does not affect the others.
 func TestForEachCombination(t *testing.T) {
 	t.Parallel()
 	m := model.Model{
@@ -217,7 +237,7 @@ func TestRejectionNamesAll(t *testing.T) {
 	})
 }
 
-// The end of a folder that a console made is no file.
+// The S3 console creates an empty object with a slash at its end for a folder. No trigger takes it.
 func TestFolderMarker(t *testing.T) {
 	t.Parallel()
 	m := model.Model{Name: "m", Triggers: []model.Trigger{{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/**"}}}}
@@ -230,7 +250,7 @@ func TestFolderMarker(t *testing.T) {
 	same(t, "with content", runs(routes.Route(filled)), []string{"m by arrival[]: "})
 }
 
-// `where` looks into the event's namespaces, and into the captures.
+// `where` reads the event's namespaces and the captures.
 func TestWhere(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
@@ -260,7 +280,7 @@ func TestWhere(t *testing.T) {
 	}
 }
 
-// Of every other model there is a reason, the nearest first.
+// Explain returns a reason for every model that does not take the event, the nearest first.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	simple := func(name string, triggers ...model.Trigger) model.Model {
@@ -274,7 +294,10 @@ func TestExplain(t *testing.T) {
 		simple("clean", model.Trigger{Name: "message", Kind: model.Message, Queue: "requests"}),
 		simple("elsewhere", file("s3://archive/{key*}")),
 		simple("prices", file("s3://landing/prices/{x}")),
-		simple("small", model.Trigger{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/sales/**"}, Where: json.RawMessage(`{"object": {"key": [{"suffix": ".parquet"}]}}`)}),
+		simple("small", model.Trigger{
+			Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/sales/**"},
+			Where: json.RawMessage(`{"object": {"key": [{"suffix": ".parquet"}]}}`),
+		}),
 		simple("yearly", file("s3://landing/sales/{year}.csv")),
 	)
 	result := routes.Explain(arrived("s3://landing/sales/us/20260105.csv"))
@@ -291,23 +314,23 @@ func TestExplain(t *testing.T) {
 		event event.Event
 		says  string
 	}{
-		"a trigger that is gone":  {due("sales-forecast", "nightly"), `trigger "nightly", which the model no longer has`},
-		"another queue":           {sent("orders", `{}`), `it reads queue "requests", and this message is of queue "orders"`},
-		"a message for another":   {sent("requests", `{"model": "prices"}`), `where: body.model: "prices"`},
-		"an event's other source": {emitted("acme.app", `{}`), `source: "acme.app"`},
-		"another model's end":     {finished("prices", nil), `it runs after clean-sales, and this is the end of "prices"`},
+		"a removed trigger":      {due("sales-forecast", "nightly"), `trigger "nightly", which the model no longer has`},
+		"another queue":          {sent("orders", `{}`), `it reads queue "requests", and this message is from queue "orders"`},
+		"a message for another":  {sent("requests", `{"model": "prices"}`), `where: body.model: "prices"`},
+		"another event source":   {emitted("acme.app", `{}`), `source: "acme.app"`},
+		"another upstream model": {finished("prices", nil), `it runs after clean-sales, and this is a success of "prices"`},
 	} {
 		found := false
 		for _, m := range routes.Explain(test.event).Misses {
 			found = found || m.Model == "sales-forecast" && strings.Contains(m.Reason, test.says)
 		}
 		if !found {
-			t.Errorf("%s: misses %q, want one that says %q", name, misses(routes.Explain(test.event)), test.says)
+			t.Errorf("%s: misses %q, want a reason that contains %q", name, misses(routes.Explain(test.event)), test.says)
 		}
 	}
 }
 
-func TestNewRefuses(t *testing.T) {
+func TestNewErrors(t *testing.T) {
 	t.Parallel()
 	for says, trigger := range map[string]model.Trigger{
 		"a { without its }": {Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/{x"}},
@@ -316,7 +339,7 @@ func TestNewRefuses(t *testing.T) {
 	} {
 		_, err := route.New(catalog(model.Model{Name: "m", Triggers: []model.Trigger{trigger}}))
 		if err == nil || !strings.Contains(err.Error(), says) || !strings.Contains(err.Error(), `model "m": trigger "`+trigger.Name+`"`) {
-			t.Errorf("error %v, want one that names model and trigger and says %q", err, says)
+			t.Errorf("error %v, want an error that names model and trigger and contains %q", err, says)
 		}
 	}
 }

@@ -7,45 +7,54 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// Step is what a launcher is to do with a run.
-type Step int
+// ClaimStep is the step that a launcher must take after a claim.
+type ClaimStep int
 
 const (
-	Nothing Step = iota // it is not to be launched, or another launcher has it
-	First               // build the request of a new attempt, store it, send it
-	Again               // send the stored request again, byte for byte
-	List                // ask ECS which tasks the attempt has: its token is too old to send
+	// StepNone means that there is nothing to do: the run is not ready for a call, or another launcher has claimed it.
+	// The run stays as it is.
+	StepNone ClaimStep = iota
+	// StepNewAttempt means: build the request of a new attempt, store it with the run, and send it. The run was
+	// waiting for its launch, and is now launching.
+	StepNewAttempt
+	// StepRepeatCall means: store the run, and send the stored request again, byte for byte. The run stays launching:
+	// the last call was throttled, or its lease ended without an answer.
+	StepRepeatCall
+	// StepListTasks means: ask ECS which tasks the attempt has, and report them with Listed. The run stays launching,
+	// but its token is too old to be sent, or a stop was requested.
+	StepListTasks
 )
 
-// Claim takes the run for a RunTask call, which is only made once the returned run is stored:
-// from then on a task may exist. A call has a lease; no other is made while it may be answered.
-func (r Run) Claim(now time.Time) (Run, Step) {
+// Claim claims the run for a RunTask call. The launcher must store the returned run before it calls: from then on a
+// task may exist. The call has a lease, and Claim returns StepNone until the lease has ended.
+func (r Run) Claim(now time.Time) (Run, ClaimStep) {
 	switch {
-	case r.Ready(now) && !now.Before(r.Turn):
-		return r.newAttempt(now), First
-	case r.State != Launching || now.Before(r.Lease) || now.Before(r.Turn):
-		return r, Nothing
-	case r.Cancel != nil || !now.Before(r.FirstCall.Add(TokenAge)):
-		return r, List
+	case r.CanLaunch(now) && !now.Before(r.Reservation):
+		return r.newAttempt(now), StepNewAttempt
+	case r.State != Launching || now.Before(r.Lease) || now.Before(r.Reservation):
+		return r, StepNone
+	case r.Cancel != nil || !now.Before(r.FirstCall.Add(MaxTokenAge)):
+		return r, StepListTasks
 	}
 	r.Call++
-	return r.call(now), Again
+	return r.call(now), StepRepeatCall
 }
 
-// Calls says that the run is to have RunTask called when it is its turn, as far as it is up to the run.
-func (r Run) Calls(now time.Time) bool {
-	again := r.State == Launching && r.Cancel == nil && !now.Before(r.Lease) && now.Before(r.FirstCall.Add(TokenAge))
-	return again || r.Ready(now)
+// CanCall reports whether the run needs a RunTask call now, for a new attempt or a repeated call. The rate limiter
+// gives reservations to such runs.
+func (r Run) CanCall(now time.Time) bool {
+	repeat := r.State == Launching && r.Cancel == nil && !now.Before(r.Lease) && now.Before(r.FirstCall.Add(MaxTokenAge))
+	return repeat || r.CanLaunch(now)
 }
 
-// Ready says that the run is to be launched in a new attempt.
-func (r Run) Ready(now time.Time) bool {
-	return r.State == Waiting && r.For == Queued && len(r.Strays) == 0 && !now.Before(r.Lease)
+// CanLaunch reports whether the run can start a new attempt now. Its reservation may still be later.
+func (r Run) CanLaunch(now time.Time) bool {
+	return r.State == Waiting && r.WaitingFor == ForLaunch && len(r.OrphanTasks) == 0 && !now.Before(r.Lease)
 }
 
-// call notes that RunTask is about to be called.
+// call notes a RunTask call: its lease starts, and the timeout counts from now.
 func (r Run) call(now time.Time) Run {
-	r.LastCall, r.Lease, r.Due, r.Turn = now, now.Add(Lease), now.Add(Lease), time.Time{}
+	r.LastCall, r.Lease, r.Due, r.Reservation = now, now.Add(Lease), now.Add(Lease), time.Time{}
 	if r.Policy.Timeout > 0 {
 		r = r.wake(now.Add(r.Policy.Timeout), now)
 	}
@@ -53,190 +62,198 @@ func (r Run) call(now time.Time) Run {
 }
 
 func (r Run) newAttempt(now time.Time) Run {
-	r.State, r.For, r.Closed = Launching, "", false
+	r.State, r.WaitingFor, r.Closed = Launching, "", false
 	r.Attempt, r.Call = r.Attempt+1, 1
 	r.FirstCall, r.Task, r.Cancel = now, Task{}, nil
 	return r.call(now)
 }
 
-// Refused takes RunTask's answer that nothing was started. It counts only as the answer of the
-// current call of the current attempt: a stale one may have been overtaken by a task. An answer that is
-// not definite (a 5xx, or none at all) leaves the call its lease: ECS may still be at it.
-func (r Run) Refused(attempt, call int, o Outcome, definite bool, p Plan, now time.Time) (Run, bool) {
+// Refused takes a refusal: RunTask has returned no task. It counts only for the current call of the current attempt,
+// because an outdated refusal may have been overtaken by a task. A refusal that is not definite (a 5xx, or no answer)
+// leaves the call its lease, because ECS may still start a task.
+func (r Run) Refused(attempt, call int, o Outcome, definite bool, retry RetryInputs, now time.Time) (Run, bool) {
 	if r.State != Launching || r.Attempt != attempt || r.Call != call || r.Task.ARN != "" {
 		return r, false
 	}
 	if definite {
-		r.Lease = now // this call is answered, and no other is out
+		r.Lease = now // ECS has answered the call, and there is no other
 	}
-	if o.Class.SameToken() {
-		r.Spent.Refusals++
+	if o.Class.KeepsToken() {
+		r.RetriesUsed.Refusals++
 		r.Outcome = &o
-		r.Due = later(now.Add(p.pause(slowDown, r.Spent.Refusals)), r.Lease)
+		r.Due = later(now.Add(retry.backoff(throttledBackoff, r.RetriesUsed.Refusals)), r.Lease)
 		return r.wake(r.Due, now), true
 	}
-	return r.closeAttempt(o, p, now), true
+	return r.closeAttempt(o, retry, now), true
 }
 
-// Listed takes ListTasks' answer for an attempt whose token cannot be sent any more: its tasks, at the time when it was asked.
-// The list hides stopping tasks, so it is believed when it was empty twice, long enough apart.
-func (r Run) Listed(attempt int, arns []string, p Plan, asked time.Time) (Run, bool) {
+// Listed takes the answer of ListTasks for an attempt that makes no more RunTask calls; see StepListTasks. asked is
+// the time of the question. The list does not show stopping tasks, so an attempt without a task is lost only after
+// two empty lists that are at least LostAfter apart.
+func (r Run) Listed(attempt int, arns []string, retry RetryInputs, asked time.Time) (Run, bool) {
 	switch {
 	case r.State != Launching || r.Attempt != attempt:
 		return r, false
 	case len(arns) > 0:
-		return r.Observed(attempt, Sighting{ARN: arns[0]}, p, asked)
-	case r.Task.Missing.IsZero():
-		r.Task.Missing, r.Due = asked, asked.Add(Patience)
+		return r.Observed(attempt, TaskObservation{ARN: arns[0]}, retry, asked)
+	case r.Task.MissingSince.IsZero():
+		r.Task.MissingSince, r.Due = asked, asked.Add(LostAfter)
 		return r, true
-	case asked.Before(r.Task.Missing.Add(Patience)):
+	case asked.Before(r.Task.MissingSince.Add(LostAfter)):
 		return r, false
-	case r.Cancel != nil && r.Cancel.Class == Stopped:
-		return r.closeAttempt(r.cancelled(), p, asked), true
+	case r.Cancel != nil && r.Cancel.Class == ClassCancelled:
+		return r.closeAttempt(r.cancelled(), retry, asked), true
 	}
-	// Over its timeout or not: nothing says how the task ended, and it may have succeeded.
-	return r.closeAttempt(Outcome{Class: Lost, Detail: "ECS lists no task for the attempt, and its token is too old to be sent again"}, p, asked), true
+	// After a timeout, too, the attempt is lost and not timed out: its task may have succeeded.
+	detail := "ECS lists no task for the attempt, and its token is too old to be sent again"
+	return r.closeAttempt(Outcome{Class: ClassLost, Detail: detail}, retry, asked), true
 }
 
-// Plan is what decides the next attempt besides the run: a random
-// number for the jitter, and which size is next.
-type Plan struct {
-	Jitter float64 // in [0, 1)
-	Larger func(from model.Size, upTo int) (model.Size, bool)
+// RetryInputs holds the facts outside the run that decide about its next attempt.
+type RetryInputs struct {
+	Jitter float64 // a random number in [0, 1)
+	// NextSize returns the next larger size of a task, of at most maxMemory MiB. It reports false if there is none.
+	NextSize func(from model.Size, maxMemory int) (model.Size, bool)
 }
 
-// Range is the span of a backoff that doubles from Min to Max.
-type Range struct{ Min, Max time.Duration }
+// BackoffRange holds the limits of a backoff, which doubles from Min to Max.
+type BackoffRange struct{ Min, Max time.Duration }
 
-// The backoffs of what the model is not to blame for.
+// The backoffs after failures outside the model.
 var (
-	slowDown = Range{2 * time.Second, time.Minute}     // throttled
-	outage   = Range{5 * time.Second, 5 * time.Minute} // infrastructure
+	throttledBackoff      = BackoffRange{2 * time.Second, time.Minute}
+	infrastructureBackoff = BackoffRange{5 * time.Second, 5 * time.Minute}
 )
 
-// pause is a backoff with full jitter, of which a quarter is kept as a minimum.
-func (p Plan) pause(span Range, tries int) time.Duration {
+// backoff returns the delay before the given retry, from 1. The ceiling doubles with each retry; the delay is random
+// between a quarter of the ceiling and the whole.
+func (in RetryInputs) backoff(span BackoffRange, tries int) time.Duration {
 	ceiling := min(span.Min<<min(max(tries-1, 0), 16), span.Max)
-	return ceiling/4 + time.Duration(p.Jitter*float64(ceiling-ceiling/4))
+	return ceiling/4 + time.Duration(in.Jitter*float64(ceiling-ceiling/4))
 }
 
-// closeAttempt ends the current attempt and decides between another one and the end of the run.
-func (r Run) closeAttempt(o Outcome, p Plan, now time.Time) Run {
-	tried := r.Pass != ""
-	r.Closed, r.Outcome, r.Pass = true, &o, ""
-	if r.Task.ARN != "" && !o.Class.NoPlace() { // whose place is free now
-		r = r.effect(Effect{Kind: Admit, Line: Gate(r.Capacities[r.Capacity]), Task: r.Task.ARN}, now)
+// closeAttempt ends the current attempt, and decides between another attempt and the end of the run.
+func (r Run) closeAttempt(o Outcome, retry RetryInputs, now time.Time) Run {
+	released := r.Released != ""
+	r.Closed, r.Outcome, r.Released = true, &o, ""
+	if r.Task.ARN != "" && !o.Class.OpensBreaker() { // the task ran, so its capacity is free for a replacement
+		r = r.effect(Effect{Kind: Admit, Waiters: BreakerName(r.Capacities[r.Capacity]), Task: r.Task.ARN}, now)
 	}
-	if larger, ok := r.larger(o, p); ok {
-		if r.Limit > 0 {
-			r.Limit += larger.Memory - r.Task.Size.Memory
+	if larger, ok := r.largerSize(o, retry); ok {
+		if r.ContainerMemoryMiB > 0 {
+			r.ContainerMemoryMiB += larger.Memory - r.Task.Size.Memory
 		}
-		r.Size, r.Queued = larger, now
+		r.Size, r.ReadySince = larger, now
 		return r.announce(AnnounceRetrying, now).retryAfter(0, now)
 	}
-	if end, ended := r.verdict(o, now); ended {
+	if end, ended := r.endState(o, now); ended {
 		return r.end(end, o, now)
 	}
 	wait := time.Duration(0)
-	switch r.charge(o) {
-	case free:
-		return r.elsewhere(tried, now)
-	case infrastructure:
-		r.Spent.Infrastructure++
-		wait = p.pause(outage, r.Spent.Infrastructure)
+	switch r.budgetFor(o) {
+	case budgetNone:
+		return r.tryNextCapacity(released, now)
+	case budgetInfrastructure:
+		r.RetriesUsed.Infrastructure++
+		wait = retry.backoff(infrastructureBackoff, r.RetriesUsed.Infrastructure)
 		r = r.afterInterruption(o)
-	case attempts:
-		r.Spent.Model++
-		wait = r.modelPause(p)
+	case budgetModel:
+		r.RetriesUsed.Model++
+		wait = r.modelBackoff(retry)
 	}
-	r.Queued = now.Add(wait) // it was launched: from now on it waits for its launch anew
+	r.ReadySince = now.Add(wait) // model.MaxWait starts again with each attempt that used a budget
 	return r.announce(AnnounceRetrying, now).retryAfter(wait, now)
 }
 
-// elsewhere has a run for which there was no place take the next of its capacities, and after the last of them wait
-// at a gate. One that was let through the gate to try comes back to it without more ado.
-func (r Run) elsewhere(tried bool, now time.Time) Run {
-	r.Spent.Refusals++
+// tryNextCapacity moves the run on after ECS had no capacity or quota for its task: to the next of its capacities, or
+// after the last one to the breaker. A run that the breaker had released returns to it without another announcement.
+func (r Run) tryNextCapacity(released bool, now time.Time) Run {
+	r.RetriesUsed.Refusals++
 	last := r.Capacities[r.Capacity]
 	if r.Capacity++; r.Capacity < len(r.Capacities) {
 		return r.announce(AnnounceRetrying, now).retryAfter(0, now)
 	}
 	r.Capacity = 0
-	if tried {
-		return r.hold(last, now)
+	if released {
+		return r.holdByBreaker(last, now)
 	}
-	return r.announce(AnnounceRetrying, now).hold(last, now).announceWaiting(now)
+	return r.announce(AnnounceRetrying, now).holdByBreaker(last, now).announceWaiting(now)
 }
 
-// verdict says whether the run ends with this outcome, and how.
-func (r Run) verdict(o Outcome, now time.Time) (State, bool) {
+// endState returns the end state of a run that ends with this outcome. It reports false if another attempt follows.
+func (r Run) endState(o Outcome, now time.Time) (State, bool) {
 	switch {
-	case o.Class == OK:
+	case o.Class == ClassSucceeded:
 		return Succeeded, true
-	case o.Class == NothingToDo:
+	case o.Class == ClassNothingToDo:
 		return Skipped, true
-	case r.Cancel != nil && r.Cancel.Class == Stopped, o.Class == Stopped:
+	case r.Cancel != nil && r.Cancel.Class == ClassCancelled, o.Class == ClassCancelled:
 		return Cancelled, true
-	case o.Permanent, r.charge(o) == final,
-		r.charge(o) == free && now.Sub(r.Queued) > model.MaxWait,
-		o.Class == TimedOut && !r.Policy.Retry.TimedOut,
-		o.Class == Lost && !r.Policy.Retry.Lost,
-		r.charge(o) == infrastructure && r.Spent.Infrastructure+1 >= infrastructureBudget,
-		r.charge(o) == attempts && r.Spent.Model+1 >= max(r.Policy.Retry.Attempts, 1):
+	case o.Permanent, r.budgetFor(o) == budgetFinal,
+		r.budgetFor(o) == budgetNone && now.Sub(r.ReadySince) > model.MaxWait,
+		o.Class == ClassTimedOut && !r.Policy.Retry.TimedOut,
+		o.Class == ClassLost && !r.Policy.Retry.Lost,
+		r.budgetFor(o) == budgetInfrastructure && r.RetriesUsed.Infrastructure+1 >= maxInfrastructureFailures,
+		r.budgetFor(o) == budgetModel && r.RetriesUsed.Model+1 >= max(r.Policy.Retry.Attempts, 1):
 		return Failed, true
 	}
 	return "", false
 }
 
-// larger is the next size of a task that ran out of memory. The ladder has an end, so climbing it
-// is not charged to anything.
-func (r Run) larger(o Outcome, p Plan) (model.Size, bool) {
+// largerSize returns the size for the next attempt after a task ran out of memory. It reports false if the policy
+// allows no larger size. Such an attempt uses no retry budget: there are only so many sizes.
+func (r Run) largerSize(o Outcome, retry RetryInputs) (model.Size, bool) {
 	policy := r.Policy.Retry.OutOfMemory
-	if o.Class != OutOfMemory || policy == nil || r.Task.Size.Memory == 0 || r.Cancel != nil && r.Cancel.Class == Stopped {
+	if o.Class != ClassOutOfMemory || policy == nil || r.Task.Size.Memory == 0 || r.Cancel != nil && r.Cancel.Class == ClassCancelled {
 		return model.Size{}, false
 	}
-	return p.Larger(r.Task.Size, policy.UpTo)
+	return retry.NextSize(r.Task.Size, policy.MaxMemory)
 }
 
-// charge is who pays for another attempt after this outcome. An exit code that the model declares
-// as retry is a failure of what is around it.
-func (r Run) charge(o Outcome) charge {
-	if o.Class == ModelError && o.ExitCode != nil && r.Policy.ExitCodes[*o.ExitCode] == model.VerdictRetry {
-		return infrastructure
+// budgetFor returns the retry budget that this outcome uses. An exit code that the policy maps to retry counts as a
+// failure of the infrastructure.
+func (r Run) budgetFor(o Outcome) budget {
+	if o.Class == ClassModelError && o.ExitCode != nil && r.Policy.ExitCodes[*o.ExitCode] == model.ExitCodeRetry {
+		return budgetInfrastructure
 	}
-	return charges[o.Class]
+	return budgets[o.Class]
 }
 
-// afterInterruption turns to on-demand capacity after the second interruption, where the model allows it.
+// afterInterruption counts an interruption. After the second one, the run moves to on-demand capacity if its model
+// allows that.
 func (r Run) afterInterruption(o Outcome) Run {
-	if o.Class != Interrupted {
+	if o.Class != ClassInterrupted {
 		return r
 	}
-	r.Spent.Interruptions++
-	if i := slices.Index(r.Capacities, model.OnDemand); i >= 0 && r.Spent.Interruptions >= 2 {
+	r.RetriesUsed.Interruptions++
+	if i := slices.Index(r.Capacities, model.OnDemand); i >= 0 && r.RetriesUsed.Interruptions >= 2 {
 		r.Capacity = i
 	}
 	return r
 }
 
-func (r Run) modelPause(p Plan) time.Duration {
-	if r.Policy.Retry.BackoffMin <= 0 {
+// modelBackoff returns the delay before a retry of the model's own attempts; 0 if the policy has no backoff.
+func (r Run) modelBackoff(retry RetryInputs) time.Duration {
+	policy := r.Policy.Retry
+	if policy.BackoffMin <= 0 {
 		return 0
 	}
-	return p.pause(Range{r.Policy.Retry.BackoffMin, max(r.Policy.Retry.BackoffMax, r.Policy.Retry.BackoffMin)}, r.Spent.Model)
+	return retry.backoff(BackoffRange{policy.BackoffMin, max(policy.BackoffMax, policy.BackoffMin)}, r.RetriesUsed.Model)
 }
 
+// retryAfter starts a backoff of the given length.
 func (r Run) retryAfter(wait time.Duration, now time.Time) Run {
-	r.Earliest = now.Add(wait)
+	r.BackoffEnds = now.Add(wait)
 	return r.backOff(now)
 }
 
-// backOff lets the run wait for its next attempt, which never starts before the lease of the last call ends.
+// backOff moves the run to ForBackoff, or to ForLaunch if the backoff has passed. The next attempt never starts before
+// the lease of the last call has ended.
 func (r Run) backOff(now time.Time) Run {
-	r.Due = later(r.Earliest, r.Lease)
+	r.Due = later(r.BackoffEnds, r.Lease)
 	if !r.Due.After(now) {
-		return r.queue(now)
+		return r.enqueue(now)
 	}
-	r.State, r.For = Waiting, Backoff
+	r.State, r.WaitingFor = Waiting, ForBackoff
 	return r.wake(r.Due, now)
 }

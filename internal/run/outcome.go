@@ -2,38 +2,71 @@ package run
 
 import "fmt"
 
-// Class is a class of the failure taxonomy: why an attempt ended, or why RunTask started nothing.
+// Class names why an attempt ended, or why RunTask returned no task. It is one row of the failure taxonomy: the class
+// decides which retry budget the next attempt uses (budgets), and docs/runbook.md has a heading for each. Package
+// fargate finds the class of ECS's texts. An outcome that is Permanent is not retried, whatever its class.
 type Class string
 
 const (
-	OK            Class = "succeeded"      // exit 0, and every declared output is there
-	Throttled     Class = "throttled"      // RunTask was not answered, or asked us to slow down
-	Capacity      Class = "capacity"       // no place for the task at this time
-	Quota         Class = "quota"          // the account's limit of tasks or vCPUs
-	ImagePull     Class = "image-pull"     // the image could not be pulled
-	StartFailed   Class = "start-failed"   // the task stopped before its container ran
-	Interrupted   Class = "interrupted"    // Spot or maintenance took the task away
-	OutOfMemory   Class = "out-of-memory"  // the container was killed for its memory
-	ModelError    Class = "model-error"    // the container exited with something other than 0
-	OutputMissing Class = "output-missing" // exit 0, and a declared output is not there
-	TimedOut      Class = "timed-out"      // over its timeout: we stopped it
-	Stopped       Class = "cancelled"      // stopped by hand, replaced, or by someone else
-	Lost          Class = "lost"           // ECS no longer knows the task and no event came
-	Misconfigured Class = "misconfigured"  // will never start as it is
-	InputsMissing Class = "inputs-missing" // wait-for was not there in time
-	Overlap       Class = "overlap"        // its line was taken, and its model does not wait
-	NothingToDo   Class = "nothing-to-do"  // an exit code that is declared as skipped
-	Unknown       Class = "unknown"        // anything else, with its raw text
+	// ClassSucceeded means exit code 0, and every declared output exists. The run ends.
+	ClassSucceeded Class = "succeeded"
+	// ClassThrottled means that ECS throttled RunTask, answered 5xx, or did not answer. It uses no retry budget: the
+	// attempt stays open, and the same call is repeated with the same token.
+	ClassThrottled Class = "throttled"
+	// ClassCapacity means that ECS has no capacity for the task at this time. It uses no retry budget: the run tries
+	// its next capacity, and after the last one waits at the breaker, for model.MaxWait at most.
+	ClassCapacity Class = "capacity"
+	// ClassQuota means that the account has reached a limit of tasks or vCPUs. It uses no retry budget; see
+	// ClassCapacity.
+	ClassQuota Class = "quota"
+	// ClassImagePull means that the image could not be pulled. It uses the infrastructure budget. It is permanent if
+	// the image does not exist or access is denied.
+	ClassImagePull Class = "image-pull"
+	// ClassStartFailed means that the task stopped before its container ran. It uses the infrastructure budget.
+	ClassStartFailed Class = "start-failed"
+	// ClassInterrupted means that Spot or maintenance took the task away. It uses the infrastructure budget; after the
+	// second interruption the run moves to on-demand capacity, if its model allows that.
+	ClassInterrupted Class = "interrupted"
+	// ClassOutOfMemory means that a container was killed for its memory. The retry has a larger size and uses no
+	// budget, as long as retry.out-of-memory allows one; otherwise it uses the model's own attempts.
+	ClassOutOfMemory Class = "out-of-memory"
+	// ClassModelError means that the container exited with another code than 0. It uses the model's own attempts, or
+	// the infrastructure budget if the policy maps the code to retry. It is permanent if the policy maps it to fail.
+	ClassModelError Class = "model-error"
+	// ClassOutputMissing means exit code 0, and a declared output does not exist. It uses the model's own attempts.
+	ClassOutputMissing Class = "output-missing"
+	// ClassTimedOut means that this program stopped the task because it was over its timeout. It is retried only with
+	// retry.timed-out, and then uses the model's own attempts.
+	ClassTimedOut Class = "timed-out"
+	// ClassCancelled means that a client cancelled the run, a newer run replaced it, or its task was stopped from
+	// outside. It is never retried.
+	ClassCancelled Class = "cancelled"
+	// ClassLost means that ECS no longer knows the task, and no event said how it ended: it may have succeeded. It is
+	// retried only with retry.lost, and then uses the model's own attempts.
+	ClassLost Class = "lost"
+	// ClassMisconfigured means that ECS would refuse the same request each time. It is never retried.
+	ClassMisconfigured Class = "misconfigured"
+	// ClassInputsMissing means that an object of wait-for did not exist in time, or was too old. The run ends without
+	// an attempt.
+	ClassInputsMissing Class = "inputs-missing"
+	// ClassOverlap means that the concurrency group was full, and the policy does not queue. The run ends without an
+	// attempt.
+	ClassOverlap Class = "overlap"
+	// ClassNothingToDo means that the container exited with a code that the policy maps to skip. It is never retried.
+	ClassNothingToDo Class = "nothing-to-do"
+	// ClassUnknown means everything else; the detail holds ECS's own text. It uses the infrastructure budget.
+	ClassUnknown Class = "unknown"
 )
 
-// Outcome is why an attempt ended.
+// Outcome says why an attempt ended.
 type Outcome struct {
 	Class     Class  `json:"class"`
-	Detail    string `json:"detail,omitempty"`
-	ExitCode  *int   `json:"exitCode,omitempty"`  // nil when the container never reported one
-	Permanent bool   `json:"permanent,omitempty"` // trying again would not help
+	Detail    string `json:"detail,omitempty"`    // the cause for people, in ECS's own words if it gave any
+	ExitCode  *int   `json:"exitCode,omitempty"`  // exit code of the model's container; nil if it never reported one
+	Permanent bool   `json:"permanent,omitempty"` // another attempt would fail the same way
 }
 
+// String returns the class, and the detail if there is one: "capacity: Capacity is unavailable at this time".
 func (o Outcome) String() string {
 	if o.Detail == "" {
 		return string(o.Class)
@@ -41,27 +74,44 @@ func (o Outcome) String() string {
 	return fmt.Sprintf("%s: %s", o.Class, o.Detail)
 }
 
-// charge is what an attempt of this class is charged to.
-type charge int
+// budget names the retry budget that an outcome uses.
+type budget int
 
 const (
-	free           charge = iota // never counts
-	infrastructure               // the infrastructure budget
-	attempts                     // retry.attempts
-	final                        // never tried again
+	budgetNone           budget = iota // uses no budget: the retry is not counted
+	budgetInfrastructure               // at most maxInfrastructureFailures failures of a run
+	budgetModel                        // at most retry.attempts failures of a run
+	budgetFinal                        // the run is never retried
 )
 
-// charges is the column of the taxonomy that says who pays for another attempt.
-var charges = map[Class]charge{
-	Throttled: free, Capacity: free, Quota: free,
-	ImagePull: infrastructure, StartFailed: infrastructure, Interrupted: infrastructure, Unknown: infrastructure,
-	OutOfMemory: attempts, ModelError: attempts, OutputMissing: attempts, TimedOut: attempts, Lost: attempts,
-	Stopped: final, Misconfigured: final, InputsMissing: final, Overlap: final, NothingToDo: final, OK: final,
+// budgets is the column of the failure taxonomy that says which retry budget each class uses. budgetFor reads it.
+var budgets = map[Class]budget{
+	ClassThrottled: budgetNone,
+	ClassCapacity:  budgetNone,
+	ClassQuota:     budgetNone,
+
+	ClassImagePull:   budgetInfrastructure,
+	ClassStartFailed: budgetInfrastructure,
+	ClassInterrupted: budgetInfrastructure,
+	ClassUnknown:     budgetInfrastructure,
+
+	ClassOutOfMemory:   budgetModel,
+	ClassModelError:    budgetModel,
+	ClassOutputMissing: budgetModel,
+	ClassTimedOut:      budgetModel,
+	ClassLost:          budgetModel,
+
+	ClassCancelled:     budgetFinal,
+	ClassMisconfigured: budgetFinal,
+	ClassInputsMissing: budgetFinal,
+	ClassOverlap:       budgetFinal,
+	ClassNothingToDo:   budgetFinal,
+	ClassSucceeded:     budgetFinal,
 }
 
-// NoPlace says that ECS had no place for the task: the run waits at a gate.
-func (c Class) NoPlace() bool { return c == Capacity || c == Quota }
+// OpensBreaker reports whether ECS had no capacity or quota for the task, so that the breaker of its capacity opens.
+func (c Class) OpensBreaker() bool { return c == ClassCapacity || c == ClassQuota }
 
-// SameToken says that after a refusal of this class RunTask must be called again with the same
-// token: a task may have been started all the same.
-func (c Class) SameToken() bool { return c == Throttled }
+// KeepsToken reports whether RunTask must be called again with the same token after a refusal of this class, because
+// ECS may have started a task all the same.
+func (c Class) KeepsToken() bool { return c == ClassThrottled }

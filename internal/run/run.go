@@ -1,19 +1,3 @@
-// Package run is the life of a run: a pure state machine. It knows no clock, no I/O and no SDK.
-//
-// A run is one call of a model with bound inputs. It waits, is launched in attempts of at most
-// one task each, and ends. Every input of the machine is a method that takes the run as it was
-// stored and returns it as it is to be stored, with what must be done about it as effects in its
-// outbox: they are committed together, so what must be done outlives a crash. An input that
-// comes late, twice or out of order changes nothing, and says so.
-//
-//	Accept ─► waiting: debounce → objects → line (each if the model says so)
-//	            │                         │
-//	          queued ◄──────── backoff ◄──┐
-//	   Claim    ▼                         │
-//	        launching ── Refused ─────────┤
-//	   Observed ▼                         │
-//	         running ── outcome ── again ─┘
-//	                       └─► succeeded | failed | cancelled | skipped
 package run
 
 import (
@@ -23,277 +7,314 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// State is where a run is in its life.
+// State is the position of a run in its life: waiting, launching, running, or one of four end states.
 type State string
 
 const (
-	// Waiting: not launched; For says what for. In from Accept, and from launching and running
-	// when it is to be tried again. Out by Claim to launching, by Cancel or Advance to an end.
+	// Waiting means that no attempt is open; WaitingFor names the reason. Accept moves a run in, and so does the end
+	// of an attempt that another one follows. Claim moves it out to launching. Stop, Skip, ObjectsChecked and Advance
+	// can end it.
 	Waiting State = "waiting"
-	// Launching: RunTask may have been called. In by Claim, before the call. Out by Observed to
-	// running, by Refused to waiting or an end, by Listed when its task is lost.
+	// Launching means that RunTask may have been called, and no task is known yet. Claim moves a run in, before the
+	// call. Observed moves it out to running, or further if the task has stopped already. Refused and Listed move it
+	// out to waiting or an end.
 	Launching State = "launching"
-	// Running: its task is known. In by Observed. Out by Observed (STOPPED) or Missed (lost) to
-	// waiting or an end.
+	// Running means that ECS has a task for the current attempt, in any status before STOPPED. Observed and Listed
+	// move a run in. Observed (STOPPED) and ObservedMissing (the task is lost) move it out to waiting or an end.
 	Running State = "running"
-	// Succeeded: the container exited with 0 and left its outputs. An end.
+	// Succeeded is an end state: the model's container exited with 0, and every declared output exists. Observed moves
+	// a run in.
 	Succeeded State = "succeeded"
-	// Failed: an outcome that is not tried again, or no longer. An end.
+	// Failed is an end state: the last outcome is permanent, or its retry budget is used up. Any input that closes an
+	// attempt moves a run in. So do Advance after model.MaxWait without a launch, and ObjectsChecked after the
+	// wait-for timeout.
 	Failed State = "failed"
-	// Cancelled: stopped by hand or replaced. An end.
+	// Cancelled is an end state: a client cancelled the run, a newer run replaced it, or its task was stopped from
+	// outside. Stop moves a waiting run in; the input that closes the attempt moves a launched run in.
 	Cancelled State = "cancelled"
-	// Skipped: there was nothing to do: an exit code said so, or its line was taken. An end.
+	// Skipped is an end state: the run had nothing to do. Observed moves a run in if the policy maps the exit code to
+	// skip, and Skip does if the concurrency group is full.
 	Skipped State = "skipped"
 )
 
-// Ended says that the state is an end: no input leads out of it.
+// Ended reports whether the state is an end state. No input leads out of one.
 func (s State) Ended() bool {
 	return s == Succeeded || s == Failed || s == Cancelled || s == Skipped
 }
 
-// Wait is what a waiting run waits for.
+// Wait names the event that a waiting run waits for. It is empty in every other state.
 type Wait string
 
 const (
-	Debounce Wait = "debounce" // more events of its group
-	Objects  Wait = "objects"  // S3 objects that are not there yet
-	Line     Wait = "line"     // a place in its line
-	Queued   Wait = "queued"   // the launch function: it is to be launched now, or when it is its turn
-	Place    Wait = "place"    // a place in ECS, which has refused more tasks: capacity, or a quota
-	Backoff  Wait = "backoff"  // the time of its next attempt
+	// ForDebounce means that more events may still join the run. Accept moves a run in if the policy has a debounce.
+	// Advance moves it to the next stage when the debounce window closes.
+	ForDebounce Wait = "debounce"
+	// ForObjects means that the run waits for S3 objects. A run comes in after ForDebounce if the policy has a
+	// wait-for. ObjectsChecked moves it to the next stage, or to failed after the wait-for timeout.
+	ForObjects Wait = "objects"
+	// ForSlot means that the run waits for a slot in its concurrency group. A run comes in after ForObjects if it has
+	// a group. GrantSlot moves it to ForLaunch, and Skip ends it.
+	ForSlot Wait = "slot"
+	// ForLaunch means that the launch function may claim the run, now or at its reservation. A run comes in after the
+	// other stages, after a backoff, and through Release. Claim moves it to launching, HoldByBreaker to ForCapacity.
+	ForLaunch Wait = "launch"
+	// ForCapacity means that the run waits at an open capacity breaker. HoldByBreaker moves a run in, and so does an
+	// attempt on the last of its capacities that ECS has no capacity or quota for. Release moves it to ForLaunch.
+	ForCapacity Wait = "capacity"
+	// ForBackoff means that the next attempt may not start yet. The end of an attempt moves a run in. Advance moves it
+	// to ForLaunch when the backoff has passed.
+	ForBackoff Wait = "backoff"
 )
 
-// The times of the protocol. Each stands for a failure that a simulation caught.
+// The times and counts of the launch protocol. Each prevents a failure that the simulation (internal/simulation) has
+// found.
 const (
-	// Lease is how long the answer of a RunTask call may take; no other call is made before.
+	// Lease is the time for which a RunTask call without an answer blocks the next call of its run.
 	Lease = time.Minute
-	// CallTime is how long after its claim a RunTask call may still be on its way. It is shorter than
-	// the lease: who was held up in between sends nothing any more.
-	CallTime = 30 * time.Second
-	// TokenAge is how long after its first call a token is still sent. ECS forgets it an hour
-	// after the task has ended; then the same token would start a second task.
-	TokenAge = 50 * time.Minute
-	// Silence is after how long an unheard task is described.
-	Silence = 5 * time.Minute
-	// Patience is how long a task must be MISSING, or in no list, to be lost.
-	Patience = 10 * time.Minute
-	// Resend is after how long a queued run is sent to the launch queue again.
-	Resend = 30 * time.Minute
-	// Sendable is how far ahead a message can be sent (SQS delays at most 15 minutes).
-	Sendable = 15 * time.Minute
-	// infrastructureBudget is how many attempts of a run may fail for reasons outside the model.
-	infrastructureBudget = 10
-	// misses is how many times in a row a task must be MISSING to be lost.
-	misses = 3
+	// CallTimeout is the deadline of a RunTask call, counted from its claim. It is shorter than the lease, so a
+	// delayed launcher sends nothing once another launcher can claim the run.
+	CallTimeout = 30 * time.Second
+	// MaxTokenAge is the time after the first RunTask call of an attempt in which its token may be sent again. ECS
+	// forgets a token an hour after its task has stopped; then the same token would start a second task
+	// (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html).
+	MaxTokenAge = 50 * time.Minute
+	// SilentAfter is the time without an observation after which the sweep describes a task.
+	SilentAfter = 5 * time.Minute
+	// LostAfter is the time for which ECS must not know a task, or list none for an attempt, before it counts as lost.
+	LostAfter = 10 * time.Minute
+	// RequeueAfter is the time after which a run that is ready for its launch is sent to the launch queue again.
+	RequeueAfter = 30 * time.Minute
+	// MaxQueueDelay is the longest delay of an SQS message (DelaySeconds is at most 900).
+	MaxQueueDelay = 15 * time.Minute
+	// maxInfrastructureFailures is the infrastructure budget: a run fails with its tenth failure outside the model.
+	maxInfrastructureFailures = 10
+	// lostAfterMisses is the number of times in a row that ECS must report a task as missing before it counts as lost.
+	lostAfterMisses = 3
 )
 
-// Run is the document of a run that moves. What never changes is in its Spec.
+// Run is the document of a run that changes with every input. Spec holds the part that does not change.
 type Run struct {
-	Schema   int          `json:"schema"`
-	ID       string       `json:"id"`
-	Model    string       `json:"model"`
-	Trigger  string       `json:"trigger"`
-	State    State        `json:"state"`
-	For      Wait         `json:"for,omitempty"`
-	Policy   model.Policy `json:"policy"`
-	Accepted time.Time    `json:"accepted"`
-	Since    time.Time    `json:"since"`           // when it began to wait for what it waits for, or waited for last
-	Queued   time.Time    `json:"queued,omitzero"` // was ready to be launched, first or after an attempt: the wait for a launch counts from here
-	Due      time.Time    `json:"due,omitzero"`    // when Advance has something to do
-	Ended    time.Time    `json:"ended,omitzero"`
+	Schema       int          `json:"schema"`
+	ID           string       `json:"id"`
+	Model        string       `json:"model"`
+	Trigger      string       `json:"trigger"`
+	State        State        `json:"state"`
+	WaitingFor   Wait         `json:"waitingFor,omitempty"`
+	Policy       model.Policy `json:"policy"`
+	Accepted     time.Time    `json:"accepted"`
+	WaitingSince time.Time    `json:"waitingSince"` // start of the current or last stage, or wait at a breaker
+	// ReadySince is the time since which the run is ready for a launch: first, or again after an attempt.
+	// model.MaxWait counts from here. Zero means that the run has not left its stages yet.
+	ReadySince time.Time `json:"readySince,omitzero"`
+	Due        time.Time `json:"due,omitzero"` // time at which Advance next has something to do
+	Ended      time.Time `json:"ended,omitzero"`
 
-	Capacities []model.Capacity `json:"capacities"` // where its tasks can run, in the order in which they are tried
+	Capacities []model.Capacity `json:"capacities"` // capacities for its tasks, in the order of preference
 
-	Line   string `json:"line,omitempty"`   // the line in which it waits or holds a place
-	Joined int    `json:"joined,omitempty"` // events that joined it while it was debounced
-	Alone  bool   `json:"alone,omitempty"`  // its success starts no other model
+	Group            string `json:"group,omitempty"`            // concurrency group, where it waits or holds a slot; "" is none
+	Joined           int    `json:"joined,omitempty"`           // number of events that joined its debounce window
+	StartsDownstream bool   `json:"startsDownstream,omitempty"` // its success starts the models after it
 
-	Attempt    int       `json:"attempt,omitempty"`    // number of the current or last attempt
-	Closed     bool      `json:"closed,omitempty"`     // that attempt has ended
-	Call       int       `json:"call,omitempty"`       // RunTask calls of that attempt
-	Lease      time.Time `json:"lease,omitzero"`       // until when its last call may be answered
-	FirstCall  time.Time `json:"firstCall,omitzero"`   // the token's age counts from here
-	LastCall   time.Time `json:"lastCall,omitzero"`    // the timeout counts from here
-	Earliest   time.Time `json:"earliest,omitzero"`    // when its backoff ends, but for the lease
-	Definition string    `json:"definition,omitempty"` // the revision, pinned by the first attempt
-	AWSVPC     bool      `json:"awsvpc,omitempty"`     // its networkMode
-	Capacity   int       `json:"capacity,omitempty"`   // index into Capacities
-	Turn       time.Time `json:"turn,omitzero"`        // when it may call RunTask: its share of the pace
-	Gate       string    `json:"gate,omitempty"`       // the closed gate at which it waits, or waited last
-	Pass       Pass      `json:"pass,omitempty"`       // it was let through the gate
-	// Size replaces the task's once it ran out of memory; Limit is the container's that goes with it.
-	Size  model.Size `json:"size,omitzero"`
-	Limit int        `json:"limit,omitempty"`
+	Attempt     int            `json:"attempt,omitempty"`    // number of the current or last attempt, from 1; 0 is none yet
+	Closed      bool           `json:"closed,omitempty"`     // that attempt, or the whole run, has ended
+	Call        int            `json:"call,omitempty"`       // number of RunTask calls in that attempt
+	Lease       time.Time      `json:"lease,omitzero"`       // end of the lease of the last call
+	FirstCall   time.Time      `json:"firstCall,omitzero"`   // first call of the attempt; the token's age counts from here
+	LastCall    time.Time      `json:"lastCall,omitzero"`    // last call of the attempt; the timeout counts from here
+	BackoffEnds time.Time      `json:"backoffEnds,omitzero"` // end of the last backoff; the lease may end later
+	Definition  string         `json:"definition,omitempty"` // ARN of the task definition revision, pinned by the first attempt
+	AWSVPC      bool           `json:"awsvpc,omitempty"`     // the definition has networkMode awsvpc
+	Capacity    int            `json:"capacity,omitempty"`   // index into Capacities
+	Reservation time.Time      `json:"reservation,omitzero"` // time from the rate limiter for its RunTask call; zero is none
+	Breaker     string         `json:"breaker,omitempty"`    // name of the breaker where it waits, or waited last
+	Released    BreakerRelease `json:"released,omitempty"`   // kind of the breaker's release, until the attempt uses it up
+	// Size overrides the task's size after the run has run out of memory. Zero means that it has not.
+	Size model.Size `json:"size,omitzero"`
+	// ContainerMemoryMiB is the memory limit of the model's container, from the task definition. It grows together
+	// with Size. 0 means that the definition sets none.
+	ContainerMemoryMiB int `json:"containerMemoryMiB,omitempty"`
 
-	Task     Task     `json:"task,omitzero"`
-	Stopped  []string `json:"stopped,omitempty"` // tasks that were seen STOPPED: what comes late about them is old
-	Strays   []string `json:"strays,omitempty"`  // live tasks of closed attempts: none is launched beside them
-	Cancel   *Cancel  `json:"cancel,omitempty"`
-	Spent    Spent    `json:"spent,omitzero"`
-	Outcome  *Outcome `json:"outcome,omitempty"` // of the last attempt
-	Outbox   Outbox   `json:"outbox,omitzero"`
-	Sequence int      `json:"sequence,omitempty"` // of announcements
+	Task         Task        `json:"task,omitzero"`
+	StoppedTasks []string    `json:"stoppedTasks,omitempty"` // ARNs of tasks that have ended; later observations are outdated
+	OrphanTasks  []string    `json:"orphanTasks,omitempty"`  // ARNs of live orphan tasks; they block the next launch
+	Cancel       *Cancel     `json:"cancel,omitempty"`       // request to stop the attempt or the run; nil is none
+	RetriesUsed  RetriesUsed `json:"retriesUsed,omitzero"`
+	Outcome      *Outcome    `json:"outcome,omitempty"` // outcome of the last attempt; nil while there is none
+	Outbox       Outbox      `json:"outbox,omitzero"`
+	Sequence     int         `json:"sequence,omitempty"` // number of the last announcement
 }
 
-// Task is what is known of the current attempt's task.
+// Task holds the known facts about the task of the current attempt.
 type Task struct {
-	ARN     string     `json:"arn,omitempty"`
-	Status  string     `json:"status,omitempty"` // ECS's lastStatus
-	Version int64      `json:"version,omitempty"`
-	Size    model.Size `json:"size,omitzero"` // as ECS says
-	Started time.Time  `json:"started,omitzero"`
-	Heard   time.Time  `json:"heard,omitzero"` // when something was last heard of it
-	Misses  int        `json:"misses,omitempty"`
-	Missing time.Time  `json:"missing,omitzero"` // since when it was MISSING or in no list
+	ARN          string     `json:"arn,omitempty"`    // "" while no task is known
+	Status       string     `json:"status,omitempty"` // ECS's lastStatus
+	Version      int64      `json:"version,omitempty"`
+	Size         model.Size `json:"size,omitzero"` // as ECS reports it
+	Started      time.Time  `json:"started,omitzero"`
+	ObservedAt   time.Time  `json:"observedAt,omitzero"`    // time of the last observation
+	MissingCount int        `json:"missingCount,omitempty"` // times in a row that ECS did not know the task
+	MissingSince time.Time  `json:"missingSince,omitzero"`  // first time of these, or of an empty task list; zero is none
 }
 
-// Cancel says that a run, or its attempt, is to be stopped.
+// Cancel is a request to stop an attempt (class timed-out) or a run (class cancelled).
 type Cancel struct {
-	Class Class     `json:"class"` // cancelled or timed-out
-	Why   string    `json:"why"`
-	By    string    `json:"by"`
-	At    time.Time `json:"at"`
+	Class  Class     `json:"class"` // cancelled or timed-out
+	Reason string    `json:"reason"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
 }
 
-// Spent counts attempts by what they are charged to.
-type Spent struct {
-	Model          int `json:"model,omitempty"`
-	Infrastructure int `json:"infrastructure,omitempty"`
-	Interruptions  int `json:"interruptions,omitempty"`
-	Refusals       int `json:"refusals,omitempty"` // in a row: their backoff grows
+// RetriesUsed counts the retries that a run has used of each budget.
+type RetriesUsed struct {
+	Model          int `json:"model,omitempty"`          // retries of the model's own attempts
+	Infrastructure int `json:"infrastructure,omitempty"` // retries of the infrastructure budget
+	Interruptions  int `json:"interruptions,omitempty"`  // the infrastructure retries that followed an interruption
+	Refusals       int `json:"refusals,omitempty"`       // refusals in a row; the backoff for throttling grows with them
 }
 
-// Spec is what a run was accepted with. It does not change once the run waits for no more events to join it.
+// Spec is the document of the facts that a run was accepted with. It does not change, with one exception: while the
+// run waits in its debounce window, each event that joins replaces the inputs with its own.
 type Spec struct {
-	Schema  int               `json:"schema"`
-	Run     string            `json:"run"`
-	Catalog string            `json:"catalog"` // version
-	Event   string            `json:"event"`   // identity
-	Kind    model.Kind        `json:"kind"`    // of the trigger
-	Key     string            `json:"key,omitempty"`
-	Inputs  model.Inputs      `json:"inputs,omitempty"`
-	Large   []string          `json:"large,omitempty"` // inputs that are too large for here: they stand as the URIs of their files
-	From    map[string]string `json:"from,omitempty"`  // where each input came from
-	Task    model.Rendered    `json:"task"`
-	Objects []string          `json:"objects,omitempty"` // that it waits for: URIs
+	Schema      int          `json:"schema"`
+	Run         string       `json:"run"`
+	Catalog     string       `json:"catalog"`               // version of the catalog
+	Event       string       `json:"event"`                 // identity of the event that started the run
+	Kind        model.Kind   `json:"kind"`                  // kind of the trigger
+	Combination string       `json:"combination,omitempty"` // the for-each values, as model.Combination prints them
+	Inputs      model.Inputs `json:"inputs,omitempty"`
+	// ExternalInputs names the inputs whose values are too large for this document. For these, Inputs holds the S3 URI
+	// of the value.
+	ExternalInputs []string          `json:"externalInputs,omitempty"`
+	From           map[string]string `json:"from,omitempty"` // the source of each input's value
+	Task           model.Rendered    `json:"task"`
+	Objects        []string          `json:"objects,omitempty"` // S3 URIs of the objects that the run waits for
 }
 
 // Attempt is the document of one launch of a run.
 type Attempt struct {
 	Schema    int             `json:"schema"`
-	Number    int             `json:"number"`
-	Token     string          `json:"token"`
-	Request   json.RawMessage `json:"request"` // the whole RunTask request, as it was first sent
+	Number    int             `json:"number"`  // from 1
+	Token     string          `json:"token"`   // the client token
+	Request   json.RawMessage `json:"request"` // the whole RunTask request; every call of the attempt sends these bytes
 	FirstCall time.Time       `json:"firstCall"`
-	Task      string          `json:"task,omitempty"`
-	Outcome   *Outcome        `json:"outcome,omitempty"`
+	Task      string          `json:"task,omitempty"`    // ARN of its task
+	Outcome   *Outcome        `json:"outcome,omitempty"` // nil while the attempt is open
 	Started   time.Time       `json:"started,omitzero"`
 	Ended     time.Time       `json:"ended,omitzero"`
 }
 
-// Accepted is what a run is made of.
-type Accepted struct {
-	ID      string
-	Model   model.Model
-	Trigger string
-	ByHand  bool   // it is not debounced
-	Alone   bool   // its success starts no other model
-	Line    string // "" is none
+// AcceptInput holds the arguments of Accept.
+type AcceptInput struct {
+	ID               string
+	Model            model.Model
+	Trigger          string
+	Manual           bool   // started by hand: the run is not debounced
+	StartsDownstream bool   // the success of the run starts the models after it
+	Group            string // concurrency group; "" is none
 }
 
-// Accept makes a run of an accepted event.
-func Accept(a Accepted, now time.Time) Run {
+// Accept returns a new run in its first stage. The run keeps the model's policy of this moment.
+func Accept(a AcceptInput, now time.Time) Run {
 	r := Run{
 		Schema: model.Schema, ID: a.ID, Model: a.Model.Name, Trigger: a.Trigger, Policy: a.Model.Policy, Accepted: now,
-		Capacities: a.Model.Capacities(), Line: a.Line, Alone: a.Alone, State: Waiting,
+		Capacities: a.Model.Capacities(), Group: a.Group, StartsDownstream: a.StartsDownstream, State: Waiting,
 	}
-	if a.ByHand {
+	if a.Manual {
 		r.Policy.Debounce = nil
 	}
-	return r.proceed(now)
+	return r.nextStage(now)
 }
 
-// queue makes the run ready to be launched, for the first time or again.
-func (r Run) queue(now time.Time) Run {
-	if r.Queued.IsZero() {
-		r.Queued = now
+// enqueue moves the run to ForLaunch and sends it to the launch queue, for the time at which its lease has ended.
+func (r Run) enqueue(now time.Time) Run {
+	if r.ReadySince.IsZero() {
+		r.ReadySince = now
 	}
 	ready := later(now, r.Lease)
-	r.State, r.For, r.Due = Waiting, Queued, ready.Add(Resend)
+	r.State, r.WaitingFor, r.Due = Waiting, ForLaunch, ready.Add(RequeueAfter)
 	return r.effect(Effect{Kind: Enqueue, At: ready}, now)
 }
 
-// Advance does what is due. It does nothing early, so it may be called at any time.
+// Advance handles the timers of a run: the debounce window, the backoff, the timeout, the lease, model.MaxWait, and
+// effects that must be asked for again. It returns false before the run's Due time, so the caller may call it at any
+// time. It does not look at tasks or objects: the caller does, and reports them with Observed, ObservedMissing,
+// OrphanEnded or ObjectsChecked.
 func (r Run) Advance(now time.Time) (Run, bool) {
 	switch {
 	case r.State.Ended() || now.Before(r.Due):
 		return r, false
-	case r.State == Waiting && len(r.Strays) > 0:
-		r.Due = now.Add(Lease) // described by the caller until they have stopped
+	case r.State == Waiting && len(r.OrphanTasks) > 0:
+		r.Due = now.Add(Lease) // the caller describes the orphan tasks until they have stopped
 		return r, true
-	case r.State == Waiting && r.Queued.IsZero():
+	case r.State == Waiting && r.ReadySince.IsZero():
 		return r.advanceWait(now), true
-	case r.State == Waiting && now.Sub(r.Queued) > model.MaxWait:
+	case r.State == Waiting && now.Sub(r.ReadySince) > model.MaxWait:
 		return r.end(Failed, r.lastOutcome(), now), true
-	case r.For == Place:
-		r.Due = now.Add(Resend)
-		return r.effect(Effect{Kind: Admit, Line: r.Gate}, now), true
+	case r.WaitingFor == ForCapacity:
+		r.Due = now.Add(RequeueAfter)
+		return r.effect(Effect{Kind: Admit, Waiters: r.Breaker}, now), true
 	case r.State == Waiting:
-		return r.queue(now), true
-	case r.overTime(now):
-		return r.stop(Cancel{Class: TimedOut, Why: "over its timeout of " + r.Policy.Timeout.String(), By: "timeout", At: now}, now), true
+		return r.enqueue(now), true
+	case r.timedOut(now):
+		reason := "over its timeout of " + r.Policy.Timeout.String()
+		return r.stop(Cancel{Class: ClassTimedOut, Reason: reason, By: "timeout", At: now}, now), true
 	case r.State == Launching:
-		r.Due = now.Add(Silence)
+		r.Due = now.Add(SilentAfter)
 		return r.effect(Effect{Kind: Enqueue}, now), true
 	}
 	return r, false
 }
 
+// lastOutcome returns the outcome with which a run fails that was not launched in time.
 func (r Run) lastOutcome() Outcome {
 	if r.Outcome != nil {
 		return *r.Outcome
 	}
-	return Outcome{Class: Unknown, Detail: "not launched within " + model.MaxWait.String()}
+	return Outcome{Class: ClassUnknown, Detail: "not launched within " + model.MaxWait.String()}
 }
 
-func (r Run) overTime(now time.Time) bool {
+// timedOut reports whether the open attempt is over its timeout and no stop was requested yet.
+func (r Run) timedOut(now time.Time) bool {
 	return r.Cancel == nil && r.Policy.Timeout > 0 && r.Attempt > 0 && !r.Closed && !now.Before(r.LastCall.Add(r.Policy.Timeout))
 }
 
-// Stop asks for the end of the run. A waiting run ends at once; from launching nothing is called
-// again; a running task is told to stop, and the run ends when it has.
+// Stop cancels the run. A waiting run ends at once. A launching run makes no further RunTask call, and the task of a
+// running run is stopped; both end together with their attempt, and an attempt that succeeds in the meantime still
+// counts. Stop returns false if the run has ended or is being cancelled already.
 func (r Run) Stop(c Cancel) (Run, bool) {
 	switch {
-	case r.State.Ended() || r.Cancel != nil && r.Cancel.Class == Stopped:
+	case r.State.Ended() || r.Cancel != nil && r.Cancel.Class == ClassCancelled:
 		return r, false
 	case r.State == Waiting:
 		r.Cancel = &c
-		return r.end(Cancelled, Outcome{Class: c.Class, Detail: c.Why}, c.At), true
+		return r.end(Cancelled, Outcome{Class: c.Class, Detail: c.Reason}, c.At), true
 	default:
 		return r.stop(c, c.At), true
 	}
 }
 
+// stop notes the request, and stops the task if one is known.
 func (r Run) stop(c Cancel, now time.Time) Run {
 	r.Cancel = &c
 	if r.Task.ARN == "" {
-		r.Due = later(r.Lease, now) // the listing finds the task, if there is one
+		r.Due = later(r.Lease, now) // then the launcher lists the tasks of the attempt
 		return r
 	}
-	r.Due = now.Add(Silence)
-	return r.stopTask(r.Task.ARN, c.Why, now)
+	r.Due = now.Add(SilentAfter)
+	return r.stopTask(r.Task.ARN, c.Reason, now)
 }
 
-// end closes the run. Its place in the story is final: no input moves it again.
+// end moves the run to an end state. It admits the next run of its concurrency group, starts the downstream models
+// after a success, and announces the end.
 func (r Run) end(s State, o Outcome, now time.Time) Run {
-	r.State, r.For, r.Due, r.Ended, r.Outcome, r.Closed = s, "", time.Time{}, now, &o, true
-	if r.Line != "" {
-		r = r.effect(Effect{Kind: Admit, Line: r.Line}, now)
+	r.State, r.WaitingFor, r.Due, r.Ended, r.Outcome, r.Closed = s, "", time.Time{}, now, &o, true
+	if r.Group != "" {
+		r = r.effect(Effect{Kind: Admit, Waiters: r.Group}, now)
 	}
-	if s == Succeeded && !r.Alone {
+	if s == Succeeded && r.StartsDownstream {
 		r = r.effect(Effect{Kind: Downstream}, now)
 	}
-	return r.announce(ends[s], now)
+	return r.announce(endAnnouncements[s], now)
 }
 
 func later(a, b time.Time) time.Time {

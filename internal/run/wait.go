@@ -8,134 +8,145 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// Relook is after how long objects that were not there are looked for again. Their arrival wakes
-// the run; this is for arrivals that nobody told of.
-const Relook = 10 * time.Minute
+// ObjectPollInterval is the time after which the dispatcher looks again for objects that were missing. The arrival
+// event of an object wakes the run at once; polling covers arrivals without an event.
+const ObjectPollInterval = 10 * time.Minute
 
-// ObjectsTimeout is how long a run waits for objects where its model does not say.
-const ObjectsTimeout = model.MaxWait
+// DefaultObjectsTimeout is the time that a run waits for objects if its wait-for has no timeout.
+const DefaultObjectsTimeout = model.MaxWait
 
-// stages are what a run waits for before its first launch, in their order.
-var stages = []Wait{"", Debounce, Objects, Line, Queued}
+// stages lists the stages before the first launch, in order. "" stands for a run that has just been accepted.
+var stages = []Wait{"", ForDebounce, ForObjects, ForSlot, ForLaunch}
 
-// proceed takes the run to the next thing that it has to wait for; in the end it is queued.
-func (r Run) proceed(now time.Time) Run {
+// nextStage moves the run to the next stage that it needs. The last stage is ForLaunch.
+func (r Run) nextStage(now time.Time) Run {
 	at := 0
-	for stages[at] != r.For {
+	for stages[at] != r.WaitingFor {
 		at++
 	}
-	for at++; !r.needs(stages[at]); at++ {
+	for at++; !r.needsStage(stages[at]); at++ {
 	}
-	r.For, r.Since = stages[at], now
-	switch r.For {
-	case Debounce:
-		return r.debounced(now).announceWaiting(now)
-	case Objects:
+	r.WaitingFor, r.WaitingSince = stages[at], now
+	switch r.WaitingFor {
+	case ForDebounce:
+		return r.extendWindow(now).announceWaiting(now)
+	case ForObjects:
 		r.Due = now
 		return r.wake(now, now).announceWaiting(now)
-	case Line:
-		r.Due = now.Add(Resend)
-		return r.effect(Effect{Kind: Admit, Line: r.Line}, now).announceWaiting(now)
+	case ForSlot:
+		r.Due = now.Add(RequeueAfter)
+		return r.effect(Effect{Kind: Admit, Waiters: r.Group}, now).announceWaiting(now)
 	}
-	return r.queue(now)
+	return r.enqueue(now)
 }
 
-func (r Run) needs(w Wait) bool {
+// needsStage reports whether the run has to go through a stage.
+func (r Run) needsStage(w Wait) bool {
 	switch w {
-	case Debounce:
+	case ForDebounce:
 		return r.Policy.Debounce != nil
-	case Objects:
+	case ForObjects:
 		return r.Policy.WaitFor != nil
-	case Line:
-		return r.Line != ""
+	case ForSlot:
+		return r.Group != ""
 	}
 	return true
 }
 
-// announceWaiting comes last of a run's effects: one that no longer waits when its turn comes is not announced.
+// announceWaiting adds the announcement that the run waits. The caller adds it last: if an earlier effect lets the run
+// go on at once, the dispatcher leaves the outdated announcement out.
 func (r Run) announceWaiting(now time.Time) Run {
 	r.Sequence++
-	return r.effect(Effect{Kind: Announce, What: AnnounceWaiting, Attempt: r.Attempt, Reason: string(r.For), Sequence: r.Sequence}, now)
+	return r.effect(Effect{
+		Kind: Announce, DetailType: AnnounceWaiting, Attempt: r.Attempt, WaitingFor: r.WaitingFor, Sequence: r.Sequence,
+	}, now)
 }
 
-// debounced sets when the group is closed: when it has been quiet, at latest some time after it was opened.
-func (r Run) debounced(now time.Time) Run {
+// extendWindow sets the time at which the debounce window closes: after Quiet without an event, and at the latest
+// MaxDelay after the run was accepted.
+func (r Run) extendWindow(now time.Time) Run {
 	d := r.Policy.Debounce
 	r.Due = now.Add(d.Quiet)
-	if latest := r.Accepted.Add(d.AtMost); d.AtMost > 0 && latest.Before(r.Due) {
+	if latest := r.Accepted.Add(d.MaxDelay); d.MaxDelay > 0 && latest.Before(r.Due) {
 		r.Due = latest
 	}
 	return r.wake(r.Due, now)
 }
 
-// advanceWait does what is due for a run that has not been queued yet.
+// advanceWait handles the timers of a run in a stage before ForLaunch.
 func (r Run) advanceWait(now time.Time) Run {
-	switch r.For {
-	case Debounce:
-		return r.proceed(now)
-	case Line:
-		r.Due = now.Add(Resend)
-		return r.effect(Effect{Kind: Admit, Line: r.Line}, now)
+	switch r.WaitingFor {
+	case ForDebounce:
+		return r.nextStage(now)
+	case ForSlot:
+		r.Due = now.Add(RequeueAfter)
+		return r.effect(Effect{Kind: Admit, Waiters: r.Group}, now)
 	}
-	r.Due = now.Add(Relook) // for objects: whoever calls has looked, and told with Found
+	r.Due = now.Add(ObjectPollInterval) // ForObjects: the caller looks for the objects and calls ObjectsChecked
 	return r
 }
 
-// Join takes one more event into a run that is debounced; its line is that of the newest event.
-func (r Run) Join(line string, now time.Time) (Run, bool) {
-	if r.State != Waiting || r.For != Debounce {
+// Join adds one more event to a run in its debounce window, and extends the window. The run moves to the concurrency
+// group of the newest event. It returns false if the window has closed.
+func (r Run) Join(group string, now time.Time) (Run, bool) {
+	if r.State != Waiting || r.WaitingFor != ForDebounce {
 		return r, false
 	}
 	r.Joined++
-	r.Line = line
-	return r.debounced(now), true
+	r.Group = group
+	return r.extendWindow(now), true
 }
 
-// Stand gives a run that has no line one to stand in, as long as that comes after what it waits for.
-func (r Run) Stand(line string) Run {
-	if r.Line == "" && (r.For == Debounce || r.For == Objects) {
-		r.Line = line
+// AssignGroup puts a run without a concurrency group into one, if its slot stage is still to come. The runs of a
+// paused model wait in such a group.
+func (r Run) AssignGroup(group string) Run {
+	if r.Group == "" && (r.WaitingFor == ForDebounce || r.WaitingFor == ForObjects) {
+		r.Group = group
 	}
 	return r
 }
 
-// Found takes what was found of the objects that the run waits for: those that are missing.
-func (r Run) Found(missing []string, now time.Time) (Run, bool) {
+// ObjectsChecked takes the result of a look at the objects that the run waits for: the missing ones, as text for
+// people. The run fails if objects are missing after the wait-for timeout.
+func (r Run) ObjectsChecked(missing []string, now time.Time) (Run, bool) {
 	switch {
-	case r.State != Waiting || r.For != Objects:
+	case r.State != Waiting || r.WaitingFor != ForObjects:
 		return r, false
 	case len(missing) == 0:
-		return r.proceed(now), true
-	case !now.Before(r.Since.Add(r.objectsTimeout())):
-		detail := fmt.Sprintf("not there within %s: %s", r.objectsTimeout(), strings.Join(missing, ", "))
-		return r.end(Failed, Outcome{Class: InputsMissing, Detail: detail}, now), true
+		return r.nextStage(now), true
+	case !now.Before(r.WaitingSince.Add(r.objectsTimeout())):
+		detail := fmt.Sprintf("missing after a wait of %s: %s", r.objectsTimeout(), strings.Join(missing, ", "))
+		return r.end(Failed, Outcome{Class: ClassInputsMissing, Detail: detail}, now), true
 	}
-	r.Due = now.Add(Relook)
-	if end := r.Since.Add(r.objectsTimeout()); end.Before(r.Due) {
+	r.Due = now.Add(ObjectPollInterval)
+	if end := r.WaitingSince.Add(r.objectsTimeout()); end.Before(r.Due) {
 		r.Due = end
 	}
 	return r.wake(r.Due, now), true
 }
 
+// objectsTimeout returns the time that the run waits for objects.
 func (r Run) objectsTimeout() time.Duration {
 	if timeout := r.Policy.WaitFor.Timeout; timeout > 0 {
 		return timeout
 	}
-	return ObjectsTimeout
+	return DefaultObjectsTimeout
 }
 
-// Grant gives the run a place in its line.
-func (r Run) Grant(now time.Time) (Run, bool) {
-	if r.State != Waiting || r.For != Line {
+// GrantSlot gives the run a slot in its concurrency group. If the group has a limit, the caller adds the run to the
+// holders of the group in the same commit. GrantSlot returns false if the run does not wait for a slot.
+func (r Run) GrantSlot(now time.Time) (Run, bool) {
+	if r.State != Waiting || r.WaitingFor != ForSlot {
 		return r, false
 	}
-	return r.proceed(now), true
+	return r.nextStage(now), true
 }
 
-// Skip ends a run whose line is taken, where its model does not want it to wait.
-func (r Run) Skip(why string, now time.Time) (Run, bool) {
-	if r.State != Waiting || r.For != Line {
+// Skip ends a run that waits for a slot in a full concurrency group, because its policy has overlap: skip, or because
+// it has overlap: replace and a newer run waits. It returns false if the run does not wait for a slot.
+func (r Run) Skip(reason string, now time.Time) (Run, bool) {
+	if r.State != Waiting || r.WaitingFor != ForSlot {
 		return r, false
 	}
-	return r.end(Skipped, Outcome{Class: Overlap, Detail: why}, now), true
+	return r.end(Skipped, Outcome{Class: ClassOverlap, Detail: reason}, now), true
 }

@@ -7,48 +7,48 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// Sighting is what was seen of a task: RunTask's answer, a state-change event, a description, or
-// a line of ListTasks.
-type Sighting struct {
+// TaskObservation holds facts about a task. They come from RunTask's answer, from an ECS Task State Change event, from
+// DescribeTasks or from ListTasks.
+type TaskObservation struct {
 	ARN     string
-	Status  string // lastStatus; "" where only its existence is known
-	Version int64  // 0 where it is not known
-	Started time.Time
-	Size    model.Size // of the task; zero where it is not known
-	// Call is the number of the RunTask call that this answers; 0 where it answers none.
-	Call int
-	// Outcome is set once the task is STOPPED. Its class is OK only if the outputs are there.
+	Status  string     // lastStatus; "" if only the ARN is known
+	Version int64      // 0 if not known
+	Started time.Time  // zero if not known
+	Size    model.Size // size of the task; zero if not known
+	Call    int        // number of the RunTask call that this answers; 0 if it answers none
+	// Outcome is set if and only if the task is STOPPED. Its class is ClassSucceeded only if every declared output
+	// exists.
 	Outcome *Outcome
 }
 
-// Observed takes a sighting of an attempt's task, from any call and in any order. A task that is
-// STOPPED counts whatever its version; other states are ordered by it. A live task of an attempt
-// that is closed is one that nobody knows: it is told to stop, and nothing is launched beside it.
-// That a task is as it was is news once it has been silent.
-func (r Run) Observed(attempt int, s Sighting, p Plan, now time.Time) (Run, bool) {
+// Observed takes an observation of a task of the given attempt, from any source and in any order. A STOPPED task
+// counts whatever its version; other statuses are ordered by version. An unchanged status still counts after a
+// silence: it shows that the task is alive. A live task that is not the one of the current attempt is an orphan: ECS
+// is told to stop it, and no task is launched beside it.
+func (r Run) Observed(attempt int, seen TaskObservation, retry RetryInputs, now time.Time) (Run, bool) {
 	switch current := attempt == r.Attempt && !r.Closed; {
 	case attempt > r.Attempt || r.Attempt == 0:
 		return r, false
-	case slices.Contains(r.Stopped, s.ARN):
-		return r.answered(attempt, s, now)
-	case !current || r.Task.ARN != "" && r.Task.ARN != s.ARN:
-		return r.stray(s, now)
-	case s.Outcome != nil:
-		r = r.saw(s, now)
-		r.Stopped = with(r.Stopped, s.ARN)
-		return r.closeAttempt(r.weigh(*s.Outcome), p, now), true
-	case r.State == Running && s.Version != 0 && (s.Version < r.Task.Version || s.Version == r.Task.Version && now.Before(r.Due)):
+	case slices.Contains(r.StoppedTasks, seen.ARN):
+		return r.answeredLate(attempt, seen, now)
+	case !current || r.Task.ARN != "" && r.Task.ARN != seen.ARN:
+		return r.orphan(seen, now)
+	case seen.Outcome != nil:
+		r = r.recordObservation(seen, now)
+		r.StoppedTasks = appended(r.StoppedTasks, seen.ARN)
+		return r.closeAttempt(r.interpret(*seen.Outcome), retry, now), true
+	case r.State == Running && seen.Version != 0 && (seen.Version < r.Task.Version || seen.Version == r.Task.Version && now.Before(r.Due)):
 		return r, false
 	}
 	first := r.State == Launching
-	r = r.saw(s, now)
-	if r.Pass == Probe && s.Status == "RUNNING" { // only now it is sure that there was a place
-		r.Pass = ""
-		r = r.effect(Effect{Kind: Admit, Line: r.Gate, Attempt: r.Attempt, Task: s.ARN}, now)
+	r = r.recordObservation(seen, now)
+	if r.Released == ReleasedAsProbe && seen.Status == "RUNNING" { // only now it is certain that ECS had capacity
+		r.Released = ""
+		r = r.effect(Effect{Kind: Admit, Waiters: r.Breaker, Attempt: r.Attempt, Task: seen.ARN}, now)
 	}
-	r.State, r.Due = Running, r.nextLook(now)
+	r.State, r.Due = Running, r.nextCheck(now)
 	if first {
-		r.Spent.Refusals = 0
+		r.RetriesUsed.Refusals = 0
 		r = r.announce(AnnounceStarted, now)
 		if r.Cancel != nil {
 			r = r.stop(*r.Cancel, now)
@@ -57,112 +57,117 @@ func (r Run) Observed(attempt int, s Sighting, p Plan, now time.Time) (Run, bool
 	return r, true
 }
 
-// answered takes the answer of a call whose task has stopped already: no lease is left to wait for.
-func (r Run) answered(attempt int, s Sighting, now time.Time) (Run, bool) {
-	if attempt != r.Attempt || s.Call != r.Call || r.For != Backoff || !now.Before(r.Lease) {
+// answeredLate takes the answer of a RunTask call whose task has stopped already. It ends the lease of the call, so
+// the next attempt need not wait for it.
+func (r Run) answeredLate(attempt int, seen TaskObservation, now time.Time) (Run, bool) {
+	if attempt != r.Attempt || seen.Call != r.Call || r.WaitingFor != ForBackoff || !now.Before(r.Lease) {
 		return r, false
 	}
 	r.Lease = now
 	return r.backOff(now), true
 }
 
-// saw notes what was seen of the current attempt's task.
-func (r Run) saw(s Sighting, now time.Time) Run {
-	r.Task.ARN, r.Task.Heard, r.Task.Misses, r.Task.Missing = s.ARN, now, 0, time.Time{}
-	if s.Call == r.Call {
-		r.Lease = now // that call is answered, and no other is out
+// recordObservation notes the observed facts about the task of the current attempt.
+func (r Run) recordObservation(seen TaskObservation, now time.Time) Run {
+	r.Task.ARN, r.Task.ObservedAt, r.Task.MissingCount, r.Task.MissingSince = seen.ARN, now, 0, time.Time{}
+	if seen.Call == r.Call {
+		r.Lease = now // ECS has answered the last call, and there is no other
 	}
-	r.Task.Version = max(r.Task.Version, s.Version)
-	if s.Status != "" {
-		r.Task.Status = s.Status
+	r.Task.Version = max(r.Task.Version, seen.Version)
+	if seen.Status != "" {
+		r.Task.Status = seen.Status
 	}
-	if s.Size.Memory > 0 {
-		r.Task.Size = s.Size
+	if seen.Size.Memory > 0 {
+		r.Task.Size = seen.Size
 	}
-	if !s.Started.IsZero() {
-		r.Task.Started = s.Started
+	if !seen.Started.IsZero() {
+		r.Task.Started = seen.Started
 	}
 	return r
 }
 
-// stray takes a sighting of a task that is not the current attempt's.
-func (r Run) stray(s Sighting, now time.Time) (Run, bool) {
-	if s.Outcome != nil {
-		return r.StrayGone(s.ARN, now)
+// orphan takes an observation of a task that does not belong to the current attempt.
+func (r Run) orphan(seen TaskObservation, now time.Time) (Run, bool) {
+	if seen.Outcome != nil {
+		return r.OrphanEnded(seen.ARN, now)
 	}
-	if slices.Contains(r.Strays, s.ARN) {
+	if slices.Contains(r.OrphanTasks, seen.ARN) {
 		return r, false
 	}
-	r.Strays = with(r.Strays, s.ARN)
-	return r.stopTask(s.ARN, "not a task of the current attempt", now), true
+	r.OrphanTasks = appended(r.OrphanTasks, seen.ARN)
+	return r.stopTask(seen.ARN, "not a task of the current attempt", now), true
 }
 
-// weigh gives a stopped task's outcome its meaning for this run: what we stopped has the class
-// of why, and exit codes mean what the model says.
-func (r Run) weigh(o Outcome) Outcome {
-	if o.Class == Stopped && r.Cancel != nil {
+// interpret returns the outcome of a stopped task as it counts for this run. A task that this program stopped gets the
+// class of the stop request, and an exit code gets the meaning that the policy gives it.
+func (r Run) interpret(o Outcome) Outcome {
+	if o.Class == ClassCancelled && r.Cancel != nil {
 		cancelled := r.cancelled()
 		cancelled.ExitCode = o.ExitCode
 		return cancelled
 	}
-	if o.Class != ModelError || o.ExitCode == nil {
+	if o.Class != ClassModelError || o.ExitCode == nil {
 		return o
 	}
 	switch r.Policy.ExitCodes[*o.ExitCode] {
-	case model.VerdictSkipped:
-		o.Class = NothingToDo
-	case model.VerdictFail:
+	case model.ExitCodeSkip:
+		o.Class = ClassNothingToDo
+	case model.ExitCodeFail:
 		o.Permanent = true
 	}
 	return o
 }
 
+// cancelled returns the outcome of an attempt that ended because of its stop request.
 func (r Run) cancelled() Outcome {
-	return Outcome{Class: r.Cancel.Class, Detail: r.Cancel.Why}
+	return Outcome{Class: r.Cancel.Class, Detail: r.Cancel.Reason}
 }
 
-// nextLook is when the running task wants attention: at its timeout, or when it has been silent.
-func (r Run) nextLook(now time.Time) time.Time {
-	look := now.Add(Silence)
+// nextCheck returns the time at which a running run is due: at its timeout, or when its task has been silent for
+// SilentAfter.
+func (r Run) nextCheck(now time.Time) time.Time {
+	check := now.Add(SilentAfter)
 	if r.Policy.Timeout > 0 && r.Cancel == nil {
-		if end := r.LastCall.Add(r.Policy.Timeout); end.Before(look) {
+		if end := r.LastCall.Add(r.Policy.Timeout); end.Before(check) {
 			return end
 		}
 	}
-	return look
+	return check
 }
 
-// Missed notes that ECS did not know the task when it was asked. It is lost when that was so three times over ten
-// minutes: of two who ask at the same time one counts, and who was held up with the answer knows no more than then.
-func (r Run) Missed(attempt int, arn string, p Plan, asked time.Time) (Run, bool) {
+// ObservedMissing takes the answer that ECS does not know the task of the given attempt. The task is lost after three
+// such answers over at least LostAfter. asked is the time of the question: a delayed answer counts from then, and of
+// two sweeps that ask at the same time only one counts.
+func (r Run) ObservedMissing(attempt int, arn string, retry RetryInputs, asked time.Time) (Run, bool) {
 	if r.State != Running || r.Attempt != attempt || r.Task.ARN != arn || asked.Before(r.Due) {
 		return r, false
 	}
-	if r.Task.Missing.IsZero() {
-		r.Task.Missing = asked
+	if r.Task.MissingSince.IsZero() {
+		r.Task.MissingSince = asked
 	}
-	r.Task.Misses++
-	if r.Task.Misses >= misses && !asked.Before(r.Task.Missing.Add(Patience)) {
+	r.Task.MissingCount++
+	if r.Task.MissingCount >= lostAfterMisses && !asked.Before(r.Task.MissingSince.Add(LostAfter)) {
 		detail := "ECS no longer knows the task, and no event said how it ended"
-		return r.closeAttempt(Outcome{Class: Lost, Detail: detail}, p, asked), true
+		return r.closeAttempt(Outcome{Class: ClassLost, Detail: detail}, retry, asked), true
 	}
-	r.Due = asked.Add(Silence)
+	r.Due = asked.Add(SilentAfter)
 	return r, true
 }
 
-// StrayGone notes that a stray task has stopped, or that ECS no longer knows it. What it held up goes on.
-func (r Run) StrayGone(arn string, now time.Time) (Run, bool) {
-	if slices.Contains(r.Stopped, arn) {
+// OrphanEnded notes that an orphan task has stopped, or that ECS no longer knows it. After the last orphan, a run that
+// is ready for its launch is sent to the launch queue.
+func (r Run) OrphanEnded(arn string, now time.Time) (Run, bool) {
+	if slices.Contains(r.StoppedTasks, arn) {
 		return r, false
 	}
-	held := len(r.Strays) > 0
-	r.Strays = slices.DeleteFunc(slices.Clone(r.Strays), func(stray string) bool { return stray == arn })
-	r.Stopped = with(r.Stopped, arn)
-	if held && len(r.Strays) == 0 && r.For == Queued {
-		return r.queue(now), true
+	blocked := len(r.OrphanTasks) > 0
+	r.OrphanTasks = slices.DeleteFunc(slices.Clone(r.OrphanTasks), func(orphan string) bool { return orphan == arn })
+	r.StoppedTasks = appended(r.StoppedTasks, arn)
+	if blocked && len(r.OrphanTasks) == 0 && r.WaitingFor == ForLaunch {
+		return r.enqueue(now), true
 	}
 	return r, true
 }
 
-// with is the list and one more; the list itself stays as it is.
-func with(list []string, one string) []string { return append(slices.Clip(list), one) }
+// appended returns a copy of the list with one more element.
+func appended(list []string, one string) []string { return append(slices.Clip(list), one) }

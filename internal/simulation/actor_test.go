@@ -14,33 +14,35 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// errCrashed is what every call of a crashed actor gets: it has no effects any more.
+// errCrashed is the error of every call that an actor makes after it has crashed. Such a call has no effect.
 var errCrashed = errors.New("crashed")
 
-// actor is one invocation of a function: a coroutine that gives way at each call.
+// actor is one invocation of a function, or one command of a client: a coroutine that gives way before and after each
+// call.
 type actor struct {
 	world   *world
 	name    string
-	at      time.Time // when it goes on
+	at      time.Time // the time at which it continues
 	crashed bool
 	routine *coroutine
-	claim   run.Run // the run as it was when the actor claimed it
-	catalog model.Catalog
+	claim   run.Run        // the run, as the actor claimed it
+	catalog model.Catalog  // the catalog that was deployed when the actor started
 	read    store.Key      // the document that it read last
-	began   int            // after how many commits
-	looked  map[string]int // at which lines, and after how many commits
+	began   int            // the number of commits before it started
+	listed  map[string]int // by partition that it has listed, such as a group: the number of commits before that
 }
 
-// spawn starts an invocation. f reports whether the function's answer acknowledges its work.
+// spawn starts an actor with a dispatcher of its own. f reports whether the function acknowledges its work. done gets
+// true if it does, and if the actor has not crashed.
 func (w *world) spawn(name string, f func(*dispatch.Dispatcher) bool, done func(ok bool)) {
 	acknowledged := false
 	d := w.dispatcher()
 	w.start(name, func() { acknowledged = f(d) }, func(ok bool) { done(ok && acknowledged) })
 }
 
-// start starts an actor. done is told whether it came to its end.
+// start starts an actor that calls f. done then gets whether the actor has reached its end without a crash.
 func (w *world) start(name string, f func(), done func(ok bool)) {
-	a := &actor{world: w, name: name, at: w.now, catalog: w.catalog, began: w.checks.commits, looked: map[string]int{}}
+	a := &actor{world: w, name: name, at: w.now, catalog: w.catalog, began: w.checks.commits, listed: map[string]int{}}
 	a.routine = takeCoroutine(func() {
 		f()
 		done(!a.crashed)
@@ -48,21 +50,23 @@ func (w *world) start(name string, f func(), done func(ok bool)) {
 	w.actors = append(w.actors, a)
 }
 
-// resume lets the actor go on until it gives way, and says whether it has come to its end.
+// resume continues the actor until it gives way. It reports whether the actor has ended.
 func (a *actor) resume() bool {
 	a.world.actor = a
 	return a.routine.resume()
 }
 
-// end ends an actor that the world no longer waits for.
+// end crashes an actor that still waits when the world has ended.
 func (a *actor) end() {
 	a.crashed = true
 	a.resume()
 }
 
-// pause gives way before or after a call. The actor goes on some time later, or crashes here.
+// pause gives way before or after a call, for the time that the world draws. It returns errCrashed if the actor crashes
+// there.
 func (a *actor) pause(point string) error { return a.hold(point, a.world.latency(point)) }
 
+// hold gives way for a time. It returns errCrashed if the actor crashes there, or has crashed before.
 func (a *actor) hold(point string, latency time.Duration) error {
 	if a.crashed {
 		return errCrashed
@@ -71,7 +75,7 @@ func (a *actor) hold(point string, latency time.Duration) error {
 	a.at = w.now.Add(latency)
 	if w.chance(w.faults.crash) {
 		a.crashed = true
-		w.trace("%s crashes at %s", a.name, point)
+		w.trace("%s crashes (%s)", a.name, point)
 		return errCrashed
 	}
 	a.routine.yield(struct{}{})
@@ -81,11 +85,11 @@ func (a *actor) hold(point string, latency time.Duration) error {
 	return nil
 }
 
-// errFailed is what a call gets that fails.
+// errFailed is the error of a call that fails.
 var errFailed = errors.New("failed")
 
-// call makes a call with a pause before and after it. One that is crashed in between never learns the answer, and
-// neither does one whose call fails: it may have had its effect.
+// call makes a call with a pause before and after it. An actor that crashes after the call never gets the answer. A
+// call that fails has its effect in half of the cases, and the actor cannot know.
 func call[T any](a *actor, point string, f func() (T, error)) (T, error) {
 	var none T
 	fails := a.world.chance(a.world.faults.fails) && point != "RunTask"
@@ -93,7 +97,7 @@ func call[T any](a *actor, point string, f func() (T, error)) (T, error) {
 		return none, err
 	}
 	if fails && a.world.chance(0.5) {
-		a.world.trace("%s fails at %s", a.name, point)
+		a.world.trace("%s: %s fails without effect", a.name, point)
 		return none, errFailed
 	}
 	answer, err := f()
@@ -101,18 +105,19 @@ func call[T any](a *actor, point string, f func() (T, error)) (T, error) {
 		return none, crash
 	}
 	if fails {
-		a.world.trace("%s fails after %s", a.name, point)
+		a.world.trace("%s: %s fails after its effect", a.name, point)
 		return none, errFailed
 	}
 	return answer, err
 }
 
+// do makes a call that returns only an error.
 func do(a *actor, point string, f func() error) error {
 	_, err := call(a, point, func() (struct{}, error) { return struct{}{}, f() })
 	return err
 }
 
-// actorStore is the store as the actor reaches it that runs.
+// actorStore is the store as actors reach it. Its calls belong to the actor that is running, world.actor.
 type actorStore struct {
 	store.Store
 	*world
@@ -124,21 +129,21 @@ func (s actorStore) Get(ctx context.Context, key store.Key) (store.Doc, error) {
 		return doc, err
 	}
 	a := s.actor
-	doc = s.broken.reads(a, doc)
+	doc = s.broken.changeRead(a, doc)
 	a.read = key
 	return doc, nil
 }
 
 func (s actorStore) Commit(ctx context.Context, writes ...store.Write) error {
 	a := s.actor
-	writes = s.broken.commits(a, writes)
+	writes = s.broken.changeCommit(a, writes)
 	point := "Commit"
 	for _, one := range writes {
 		point += " " + one.Doc.Key.String()
 	}
 	commit := func(some ...store.Write) error {
 		return do(a, point, func() error {
-			some = s.current(ctx, some)
+			some = s.withoutCheck(ctx, some)
 			err := s.Store.Commit(ctx, some...)
 			if err == nil {
 				s.checkCommit(a, some)
@@ -157,14 +162,15 @@ func (s actorStore) Commit(ctx context.Context, writes ...store.Write) error {
 	return nil
 }
 
-// current gives updates the versions of what they replace, whatever was read, where the variant does not look.
-func (s actorStore) current(ctx context.Context, writes []store.Write) []store.Write {
-	if s.broken.blind == nil {
+// withoutCheck removes the version check from the writes that the variant leaves unchecked: each becomes an update of
+// the version that the store has now. Other writes stay the same.
+func (s actorStore) withoutCheck(ctx context.Context, writes []store.Write) []store.Write {
+	if s.broken.unchecked == nil {
 		return writes
 	}
 	var all []store.Write
 	for _, one := range writes {
-		if doc, err := s.Store.Get(ctx, one.Doc.Key); err == nil && s.broken.blind(s.actor, one.Doc.Key) && !one.Delete {
+		if doc, err := s.Store.Get(ctx, one.Doc.Key); err == nil && s.broken.unchecked(s.actor, one.Doc.Key) && !one.Delete {
 			one.Doc.Version = doc.Version
 			one = store.Update(one.Doc)
 		}
@@ -177,9 +183,9 @@ func (s actorStore) Partition(ctx context.Context, pk, prefix string, limit int)
 	a := s.actor
 	return call(a, "Partition "+pk, func() ([]store.Doc, error) {
 		docs, err := s.Store.Partition(ctx, pk, prefix, limit)
-		a.looked[pk] = s.checks.commits
-		if s.broken.order != nil && prefix == "w/" {
-			s.broken.order(docs)
+		a.listed[pk] = s.checks.commits
+		if s.broken.waiters != nil && prefix == "w/" {
+			s.broken.waiters(docs)
 		}
 		return docs, err
 	})
@@ -189,49 +195,51 @@ func (s actorStore) Due(ctx context.Context, shard int, before time.Time, limit 
 	return call(s.actor, "Due", func() ([]store.Key, error) { return s.Store.Due(ctx, shard, before, limit) })
 }
 
-// actorAWS is AWS as the actor reaches it that runs, with its faults.
+// actorAWS is AWS as actors reach it, with the faults of the world. Its calls belong to the actor that is running.
 type actorAWS struct{ *world }
 
 func (a actorAWS) RunTask(ctx context.Context, request json.RawMessage, deadline time.Time) (fargate.Answer, error) {
 	w := a.world
 	if w.chance(w.faults.slow) {
-		if err := a.actor.hold("a slow RunTask", w.between(0, run.CallTime)); err != nil {
+		if err := a.actor.hold("a slow RunTask", w.between(0, run.CallTimeout)); err != nil {
 			return fargate.Answer{}, err
 		}
 	}
 	return call(a.actor, "RunTask", func() (fargate.Answer, error) {
-		refused := w.checkToken(request)
+		noteAnswer := w.checkToken(request)
 		if w.chance(w.faults.throttle) {
-			return w.broken.answers(fargate.Answer{Refusal: &run.Outcome{Class: run.Throttled, Detail: "Rate exceeded"}})
+			return w.broken.changeAnswer(fargate.Answer{Refusal: &run.Outcome{Class: run.ClassThrottled, Detail: "Rate exceeded"}})
 		}
-		if w.broken.late {
+		if w.broken.noDeadline {
 			deadline = w.now.Add(time.Minute)
 		}
-		noAnswer := fargate.Answer{Refusal: &run.Outcome{Class: run.Throttled, Detail: "ServerException"}, Indefinite: true}
-		if w.now.Before(deadline) && w.chance(w.faults.gatewayError) { // and ECS goes on with the request
+		noAnswer := fargate.Answer{Refusal: &run.Outcome{Class: run.ClassThrottled, Detail: "ServerException"}, Indefinite: true}
+		if w.now.Before(deadline) && w.chance(w.faults.gatewayError) { // ECS continues with the request later
 			w.after(w.between(0, 25*time.Second), func() {
-				_, _ = w.aws.ECS.RunTask(ctx, request, w.now.Add(time.Second)) // nobody hears the answer
+				_, _ = w.aws.ECS.RunTask(ctx, request, w.now.Add(time.Second)) // no actor gets the answer
 				w.checkLive()
 			})
-			return w.broken.answers(noAnswer)
+			return w.broken.changeAnswer(noAnswer)
 		}
 		answer, err := w.aws.ECS.RunTask(ctx, request, deadline)
 		w.checkLive()
 		switch {
 		case err != nil:
 			return answer, err
-		case w.chance(w.faults.serverError): // the task may have been started all the same
-			return w.broken.answers(noAnswer)
+		case w.chance(w.faults.serverError): // ECS may have started a task all the same
+			return w.broken.changeAnswer(noAnswer)
 		case answer.Task != nil && w.chance(w.faults.conflict):
 			answer.Task = &event.Task{ARN: answer.Task.ARN}
 		}
-		refused(answer)
-		return w.broken.answers(answer)
+		noteAnswer(answer)
+		return w.broken.changeAnswer(answer)
 	})
 }
 
 func (a actorAWS) Definition(ctx context.Context, family, container string) (fargate.Definition, error) {
-	return call(a.actor, "Definition", func() (fargate.Definition, error) { return a.world.aws.ECS.Definition(ctx, family, container) })
+	return call(a.actor, "Definition", func() (fargate.Definition, error) {
+		return a.world.aws.ECS.Definition(ctx, family, container)
+	})
 }
 
 func (a actorAWS) DescribeTasks(ctx context.Context, arns ...string) map[string]fargate.Described {
@@ -243,7 +251,7 @@ func (a actorAWS) DescribeTasks(ctx context.Context, arns ...string) map[string]
 		all := w.aws.ECS.DescribeTasks(ctx, arns...)
 		for _, arn := range arns {
 			one := all[arn]
-			w.says(&one.Task)
+			w.changeTask(&one.Task)
 			if w.hides(arn) {
 				one = fargate.Described{Err: fargate.ErrMissing}
 			}
@@ -277,7 +285,7 @@ func (a actorAWS) StopTask(ctx context.Context, arn, reason string) error {
 		if w.chance(w.faults.throttle) {
 			return errors.New("throttled")
 		}
-		if w.hides(arn) && w.broken.gone {
+		if w.hides(arn) && w.broken.hiddenIsStopped {
 			return nil
 		}
 		if w.hides(arn) {
@@ -303,9 +311,9 @@ func (a actorAWS) Wake(_ context.Context, id string, delay time.Duration) error 
 	})
 }
 
-func (a actorAWS) Find(ctx context.Context, uri string) (modified time.Time, there bool, err error) {
-	err = do(a.actor, "Find", func() (err error) {
-		modified, there, err = a.world.aws.Find(ctx, uri)
+func (a actorAWS) Stat(ctx context.Context, uri string) (modified time.Time, there bool, err error) {
+	err = do(a.actor, "Stat", func() (err error) {
+		modified, there, err = a.world.aws.Stat(ctx, uri)
 		return err
 	})
 	return modified, there, err

@@ -11,35 +11,38 @@ import (
 	"github.com/rs/zerolog"
 
 	"modeldispatch/internal/dispatch"
-	"modeldispatch/internal/dispatch/awsio"
+	"modeldispatch/internal/dispatch/awsadapters"
 	"modeldispatch/internal/handler"
 	"modeldispatch/internal/run"
 )
 
-// burst is what limits thousands of launches at once: the launch queue as Lambda reads it, and ECS's quotas.
+// burst simulates the limits of thousands of launches at once: the launch queue, as Lambda polls it, and the quotas of
+// ECS.
 type burst struct {
 	w     *world
-	queue []string // runs on the launch queue
-	busy  int      // invocations of the launch function
+	queue []string // the ids of the runs on the launch queue
+	busy  int      // the number of invocations of the launch function
 
-	calls, tasks bucket // RunTask calls, and tasks launched
-	places       int    // tasks that the vCPU quota has place for; 0 is no limit
-	live         int
-	launched     int
-	last         time.Time // of the last launch
+	calls, tasks bucket    // the quotas of RunTask calls and of launched tasks
+	maxLive      int       // the number of live tasks that the vCPU quota allows; 0 means no limit
+	live         int       // the number of live tasks
+	launched     int       // the number of tasks so far
+	last         time.Time // the time of the last launch
 }
 
-// The launch function's event source mapping.
+// The settings of the launch function's event source mapping.
 const (
 	batchSize   = 10
 	concurrency = 10
 )
 
-// bucket is a token bucket: so much at once, and so much a second.
+// bucket is a token bucket. It holds at most size tokens, and gets rate tokens a second.
 type bucket struct {
 	size, rate, tokens float64
-	at                 time.Time
+	at                 time.Time // the time to which tokens applies
 }
+
+// take takes a token. It returns false if there is none.
 
 func (b *bucket) take(now time.Time) bool {
 	b.tokens, b.at = min(b.size, b.tokens+b.rate*now.Sub(b.at).Seconds()), now
@@ -56,13 +59,13 @@ func (b *burst) push(id string) {
 	b.w.after(10*time.Millisecond, b.pump)
 }
 
-// pump invokes the launch function with batches, as many at once as its mapping allows.
+// pump invokes the launch function with batches of the queue, as many at the same time as its mapping allows.
 func (b *burst) pump() {
 	for len(b.queue) > 0 && b.busy < concurrency {
 		n := min(batchSize, len(b.queue))
 		var batch events.SQSEvent
 		for i, id := range b.queue[:n] {
-			body, err := json.Marshal(awsio.RunMessage{Run: id})
+			body, err := json.Marshal(awsadapters.RunMessage{Run: id})
 			if err != nil {
 				panic(err)
 			}
@@ -83,7 +86,7 @@ func (b *burst) pump() {
 	}
 }
 
-// each does the work for all messages of a batch at the same time, as actors of their own.
+// each does the work for all messages of a batch at the same time, with one actor for each message.
 func (b *burst) each(n int, work func(i int)) {
 	batch := b.w.actor
 	left := n
@@ -97,7 +100,7 @@ func (b *burst) each(n int, work func(i int)) {
 	}
 }
 
-// latency is that of one way of a call.
+// latency returns how long an actor waits before or after a call.
 func (b *burst) latency(point string) time.Duration {
 	if strings.HasSuffix(point, "RunTask") {
 		return b.w.between(100*time.Millisecond, 500*time.Millisecond)
@@ -105,20 +108,22 @@ func (b *burst) latency(point string) time.Duration {
 	return b.w.between(time.Millisecond, 10*time.Millisecond)
 }
 
-// refuse is how RunTask refuses: too many calls, too many launches, too many vCPUs.
+// refuse returns the refusal of a RunTask call that exceeds a quota: of calls, of vCPUs or of launches. It returns nil
+// if ECS starts the task.
 func (b *burst) refuse() *run.Outcome {
 	switch now := b.w.now; {
 	case !b.calls.take(now):
-		return &run.Outcome{Class: run.Throttled, Detail: "Rate exceeded"}
-	case b.places > 0 && b.live >= b.places:
-		return &run.Outcome{Class: run.Quota, Detail: "You've reached the limit on the number of vCPUs you can run concurrently"}
+		return &run.Outcome{Class: run.ClassThrottled, Detail: "Rate exceeded"}
+	case b.maxLive > 0 && b.live >= b.maxLive:
+		const detail = "You've reached the limit on the number of vCPUs you can run concurrently"
+		return &run.Outcome{Class: run.ClassQuota, Detail: detail}
 	case !b.tasks.take(now):
-		return &run.Outcome{Class: run.Throttled, Detail: "Rate exceeded"}
+		return &run.Outcome{Class: run.ClassThrottled, Detail: "Rate exceeded"}
 	}
 	return nil
 }
 
-// began is the life of a task that goes well.
+// began schedules the life of a task that starts, and exits with 0 after 30 seconds to a minute.
 func (b *burst) began(arn string) {
 	b.live++
 	b.launched++
@@ -130,21 +135,27 @@ func (b *burst) began(arn string) {
 	})
 }
 
-// drained is what a burst came to.
-type drained struct {
-	succeeded, tasks, calls int
-	after                   time.Duration
+// burstResult holds the counts at the end of a burst.
+type burstResult struct {
+	succeeded, tasks, calls int           // the numbers of runs that succeeded, of tasks, and of RunTask calls
+	after                   time.Duration // the time from the start of the world to the last launch
 }
 
-func (d drained) String() string {
-	return fmt.Sprintf("%d runs succeeded of %d tasks after %d calls; the last was launched after %s", d.succeeded, d.tasks, d.calls, d.after)
+func (d burstResult) String() string {
+	return fmt.Sprintf("%d runs succeeded, with %d tasks and %d RunTask calls; the last launch was after %s",
+		d.succeeded, d.tasks, d.calls, d.after)
 }
 
-// simulateBurst has so many objects arrive within 20 seconds, and returns when all of their runs have ended.
-func simulateBurst(t *testing.T, arrivals, places int, broken variant) drained {
+// simulateBurst lets objects arrive within 20 seconds, and returns when all of their runs have ended. It fails the test
+// unless each object led to one task and one run that succeeded.
+func simulateBurst(t *testing.T, arrivals, maxLive int, broken variant) burstResult {
 	t.Helper()
 	w := newWorld(t, 1, faults{}, broken)
-	b := &burst{w: w, places: places, calls: bucket{size: 20, rate: 20, tokens: 20, at: w.now}, tasks: bucket{size: 100, rate: 20, tokens: 100, at: w.now}}
+	b := &burst{
+		w: w, maxLive: maxLive,
+		calls: bucket{size: 20, rate: 20, tokens: 20, at: w.now},
+		tasks: bucket{size: 100, rate: 20, tokens: 100, at: w.now},
+	}
 	w.burst = b
 	for n := range arrivals {
 		w.after(w.between(0, 20*time.Second), func() { w.arrive("fragile", n) })
@@ -152,7 +163,7 @@ func simulateBurst(t *testing.T, arrivals, places int, broken variant) drained {
 	w.sweep(func() bool { return b.launched >= arrivals && w.settled() })
 	for w.failure == "" && w.step() {
 	}
-	d := drained{tasks: len(w.aws.ECS.Tasks()), calls: w.aws.ECS.Calls, after: b.last.Sub(w.begin)}
+	d := burstResult{tasks: len(w.aws.ECS.Tasks()), calls: w.aws.ECS.Calls, after: b.last.Sub(w.begin)}
 	for _, r := range w.runs() {
 		if r.State == run.Succeeded {
 			d.succeeded++
@@ -160,60 +171,67 @@ func simulateBurst(t *testing.T, arrivals, places int, broken variant) drained {
 	}
 	t.Log(d)
 	if d.succeeded != arrivals || d.tasks != arrivals || w.failure != "" {
-		t.Errorf("%s, want %d of as many: %s", d, arrivals, w.failure)
+		t.Errorf("%s; want %d runs and as many tasks; finding: %q", d, arrivals, w.failure)
 	}
 	return d
 }
 
-// The quotas of a burst, in tasks at once.
+// The vCPU quotas of a burst, as the number of live tasks that they allow.
 const (
 	unlimited = 0
-	sixVCPUs  = 24 // tasks of a quarter of a vCPU
+	sixVCPUs  = 24 // each task has a quarter of a vCPU
 )
 
-// TestBurst: thousands of objects arrive at once. All are launched, each once, at the speed of the account's quotas, and
-// hardly a call is made in vain.
+// TestBurst checks that when 10,000 objects arrive at once, each is launched exactly once, as fast as the quotas of the
+// account allow, and that at most one call in ten is refused.
 func TestBurst(t *testing.T) {
 	t.Parallel()
 	arrivals := 10_000
 	if raceDetector { // ten times slower
 		arrivals = 1000
 	}
-	for name, places := range map[string]int{"the default quotas": unlimited, "6 vCPUs": sixVCPUs} {
+	for name, maxLive := range map[string]int{"the default quotas": unlimited, "6 vCPUs": sixVCPUs} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := simulateBurst(t, arrivals, places, variant{})
+			d := simulateBurst(t, arrivals, maxLive, variant{})
 			if most := arrivals * 11 / 10; d.calls > most {
-				t.Errorf("%d RunTask calls, want at most %d", d.calls, most)
+				t.Errorf("RunTask was called %d times, want at most %d", d.calls, most)
 			}
-			// The quota's own time is 20 calls at once, and 20 each second.
+			// The quota allows 20 calls at once, and 20 each second. The launches may take 5% longer.
 			most := time.Duration(arrivals-20) * time.Second / 20 * 105 / 100
 			if arrivals < 10_000 {
-				most += 5 * time.Second // what it takes to begin and to end does not grow with the burst
+				most += 5 * time.Second // the start and the end of a burst take the same time for every size
 			}
-			if places == unlimited && d.after > most {
-				t.Errorf("the last launch was after %s of simulated time, want %s at most", d.after, most)
+			if maxLive == unlimited && d.after > most {
+				t.Errorf("the last launch was after %s of simulated time, want at most %s", d.after, most)
 			}
 		})
 	}
 }
 
-// TestBrokenBurst: without the pace, or without the gates, the test above would fail.
+// TestBrokenBurst checks that TestBurst fails without the launch rate limiter, and without the capacity breaker.
 func TestBrokenBurst(t *testing.T) {
 	t.Parallel()
 	for _, one := range []struct {
 		rule     string
 		arrivals int
-		places   int
+		maxLive  int
 		broken   variant
 	}{
-		{"launchers keep one pace", 1000, unlimited, variant{pace: func(p map[string]any) { p["next"] = time.Time{} }}},
-		{"a refusal closes a gate", 200, sixVCPUs, variant{pace: func(p map[string]any) { delete(p, "gates") }}},
+		{
+			"all launchers share one launch rate limiter", 1000, unlimited,
+			variant{limiter: func(l map[string]any) { l["next"] = time.Time{} }},
+		},
+		{
+			"a refusal for lack of quota opens a capacity breaker", 200, sixVCPUs,
+			variant{limiter: func(l map[string]any) { delete(l, "breakers") }},
+		},
 	} {
 		t.Run(one.rule, func(t *testing.T) {
 			t.Parallel()
-			if d := simulateBurst(t, one.arrivals, one.places, one.broken); d.calls <= one.arrivals*11/10 {
-				t.Errorf("without the rule there were %d RunTask calls for %d runs: nothing was noticed", d.calls, one.arrivals)
+			if d := simulateBurst(t, one.arrivals, one.maxLive, one.broken); d.calls <= one.arrivals*11/10 {
+				t.Errorf("with this rule broken, RunTask was called %d times for %d runs; want more calls than TestBurst allows",
+					d.calls, one.arrivals)
 			}
 		})
 	}

@@ -17,34 +17,36 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// checks are what is remembered of what happened, to check what happens next. Commits are counted, so that it can be
-// said what had been stored when somebody looked.
+// checks remembers what has happened in a world, to check what happens next. It numbers the commits, and thus knows
+// what had been stored when an actor started or read something.
 type checks struct {
-	gentle    bool                // what is done in time is done in time
-	commits   int                 // so far
-	runs      map[string]run.Run  // as committed last
-	holders   map[string][]string // of lines, likewise
-	started   map[string]int      // runs that were accepted, and how often
-	decided   map[string]bool     // identities that were decided about
-	cancelled map[string]bool     // runs that somebody has cancelled
-	joined    map[store.Key]int   // who stands in line, and the commit by which
-	paused    map[string]int      // models that are paused, and the commit by which
-	resumed   map[string]int      // models that are not any more, likewise
-	refused   map[string]bool     // clientTokens of which ECS has said that they start nothing
-	forgotten map[string]bool     // tasks that were not shown for so long that they may have been taken for lost
+	gentle    bool                // whether the world is gentle: work that is due happens on time
+	commits   int                 // the number of commits so far
+	runs      map[string]run.Run  // by id: each run, as it was committed last
+	holders   map[string][]string // by concurrency group: the runs that hold a slot, as committed last
+	started   map[string]int      // by run: the number of events that have started it
+	decided   map[string]bool     // the identities of the events that got a decision
+	cancelled map[string]bool     // the ids of the runs that a client has cancelled
+	joined    map[store.Key]int   // by waiter of a group or breaker: the number of the commit that added it
+	paused    map[string]int      // by paused model: the number of the commit that paused it
+	resumed   map[string]int      // by model: the number of the commit that resumed it
+	refused   map[string]bool     // the client tokens that ECS has refused for good
+	forgotten map[string]bool     // the ARNs of the tasks that ECS hides for so long that they may count as lost
 }
 
 func newChecks() checks {
 	return checks{
-		runs: map[string]run.Run{}, holders: map[string][]string{}, started: map[string]int{}, decided: map[string]bool{}, cancelled: map[string]bool{},
-		joined: map[store.Key]int{}, paused: map[string]int{}, resumed: map[string]int{}, refused: map[string]bool{}, forgotten: map[string]bool{},
+		runs: map[string]run.Run{}, holders: map[string][]string{},
+		started: map[string]int{}, decided: map[string]bool{}, cancelled: map[string]bool{},
+		joined: map[store.Key]int{}, paused: map[string]int{}, resumed: map[string]int{},
+		refused: map[string]bool{}, forgotten: map[string]bool{},
 	}
 }
 
-// checkDecided checks that an event is accepted once.
+// checkDecided checks that no event starts the same run twice.
 func (w *world) checkDecided(e event.Event, d dispatch.Decision) {
 	w.checks.decided[e.Identity] = true
-	if d.Verdict == dispatch.Started {
+	if d.Kind == dispatch.Started {
 		w.checks.started[d.Run]++
 		if w.checks.started[d.Run] > 1 {
 			w.fail("event %s was accepted twice", e.Identity)
@@ -52,14 +54,15 @@ func (w *world) checkDecided(e event.Event, d dispatch.Decision) {
 	}
 }
 
-// checkDead checks that no launch ends as a dead letter because RunTask was throttled or refused: that is no failure.
+// checkDead checks that no launch message becomes a dead letter in a gentle world. A throttled or refused launch is not
+// an error of the function.
 func (w *world) checkDead(queue string) {
 	if w.checks.gentle && queue == queueLaunch {
-		w.fail("a message of the launch queue is a dead letter")
+		w.fail("a launch message became a dead letter")
 	}
 }
 
-// checkCommit checks what a commit does to runs and lines, by who made it.
+// checkCommit checks what an actor's commit changes in runs, concurrency groups and control documents.
 func (w *world) checkCommit(a *actor, writes []store.Write) {
 	c := &w.checks
 	c.commits++
@@ -68,11 +71,11 @@ func (w *world) checkCommit(a *actor, writes []store.Write) {
 		switch {
 		case key.SK == "run":
 			after := decoded[run.Run](one.Doc)
-			w.checkMove(a, c.runs[after.ID], after)
+			w.checkUpdate(a, c.runs[after.ID], after)
 			c.runs[after.ID] = after
-		case key.SK == "line" && !one.Delete:
+		case key.SK == "holders" && !one.Delete:
 			after := decoded[holders](one.Doc).Holders
-			w.checkLine(a, c.holders[key.PK], after, key.PK)
+			w.checkSlots(a, c.holders[key.PK], after, key.PK)
 			c.holders[key.PK] = after
 		case strings.HasPrefix(key.SK, "w/") && !one.Delete:
 			c.joined[key] = c.commits
@@ -82,7 +85,7 @@ func (w *world) checkCommit(a *actor, writes []store.Write) {
 	}
 }
 
-// decoded is what a document holds; nothing, where there is none.
+// decoded returns the content of a document, or the zero value if the document has no body.
 func decoded[T any](doc store.Doc) T {
 	var v T
 	if len(doc.Body) > 0 {
@@ -93,6 +96,7 @@ func decoded[T any](doc store.Doc) T {
 	return v
 }
 
+// noteControl remembers that a model was paused or resumed.
 func (w *world) noteControl(control dispatch.Control) {
 	c := &w.checks
 	_, paused := c.paused[control.Model]
@@ -105,87 +109,91 @@ func (w *world) noteControl(control dispatch.Control) {
 	}
 }
 
-// checkMove checks that a run moves as runs may.
-func (w *world) checkMove(a *actor, before, after run.Run) {
+// checkUpdate checks that a run changes only as the protocol allows.
+func (w *world) checkUpdate(a *actor, before, after run.Run) {
 	c := &w.checks
 	calls := after.Attempt > before.Attempt || after.Attempt == before.Attempt && after.Call > before.Call
-	ready := after.State == run.Waiting && after.For == run.Queued
+	ready := after.State == run.Waiting && after.WaitingFor == run.ForLaunch
 	switch {
 	case before.State.Ended() && after.State != before.State:
-		w.fail("run %s was %s, and is %s", after.ID, before.State, after.State)
+		w.fail("run %s changed from %s to %s", after.ID, before.State, after.State)
 	case c.cancelled[after.ID] && calls:
-		w.fail("run %s was cancelled, and RunTask is called for it", after.ID)
-	case calls && len(before.Strays) > 0:
-		w.fail("RunTask is called for run %s beside its live task %v", after.ID, before.Strays)
+		w.fail("RunTask is called for run %s, which was cancelled", after.ID)
+	case calls && len(before.OrphanTasks) > 0:
+		w.fail("RunTask is called for run %s beside its orphan task %v", after.ID, before.OrphanTasks)
 	case before.Task.ARN == after.Task.ARN && before.Task.Status == "RUNNING" && after.Task.Status == "PROVISIONING":
-		w.fail("the task of run %s was %s, and is %s", after.ID, before.Task.Status, after.Task.Status)
-	case before.For == run.Line && ready:
-		w.checkTurn(a, before)
-	case before.Queued.IsZero() && ready && after.Line == "":
+		w.fail("the task of run %s changed back from %s to %s", after.ID, before.Task.Status, after.Task.Status)
+	case before.WaitingFor == run.ForSlot && ready:
+		w.checkSlotOrder(a, before)
+	case before.ReadySince.IsZero() && ready && after.Group == "":
 		w.checkPaused(a, after.Model, after.ID)
-	case before.For == run.Objects && after.For != run.Objects:
+	case before.WaitingFor == run.ForObjects && after.WaitingFor != run.ForObjects:
 		w.checkPrompt(before)
 	}
-	if after.Cancel != nil && after.Cancel.Class == run.Stopped {
+	if after.Cancel != nil && after.Cancel.Class == run.ClassCancelled {
 		c.cancelled[after.ID] = true
 	}
 }
 
-// checkStray checks that a task that nobody knows does not live on: once it was seen, it is told to stop.
-func (w *world) checkStray(t event.Task) {
+// checkOrphan checks, when a task is about to end, that it was told to stop if its run knows it as an orphan.
+func (w *world) checkOrphan(t event.Task) {
 	_, id, _ := strings.Cut(runOf(t), "/")
-	if slices.Contains(w.checks.runs[id].Strays, t.ARN) && t.DesiredStatus == "RUNNING" {
-		w.fail("task %s of run %s was left to run, and the run knows nothing of it", t.StartedBy, id)
+	if slices.Contains(w.checks.runs[id].OrphanTasks, t.ARN) && t.DesiredStatus == "RUNNING" {
+		w.fail("orphan task %s of run %s was not told to stop", t.StartedBy, id)
 	}
 }
 
-// checkPaused checks that the run of a paused model is not let go by who came after the pause.
+// checkPaused checks that no actor that started after a pause sends a run of the paused model to be launched.
 func (w *world) checkPaused(a *actor, name, id string) {
 	if at, paused := w.checks.paused[name]; paused && at <= a.began {
-		w.fail("run %s is let go, and its model is paused", id)
+		w.fail("run %s is sent to be launched although its model is paused", id)
 	}
 }
 
-// checkPrompt checks that who waits for an object goes on soon after it has arrived.
+// checkPrompt checks that in a gentle world a run that waits for objects continues within two minutes of their arrival.
 func (w *world) checkPrompt(r run.Run) {
 	spec, err := w.store.Get(w.t.Context(), dispatch.SpecKey(r.ID))
 	if err != nil {
 		panic(err)
 	}
 	for _, uri := range decoded[run.Spec](spec).Objects {
-		at, there, _ := w.aws.Find(w.t.Context(), uri)
-		if waited := w.now.Sub(later(at, r.Since)); w.checks.gentle && there && waited > 2*time.Minute {
-			w.fail("run %s goes on %s after %s was there", r.ID, waited.Round(time.Second), uri)
+		at, there, _ := w.aws.Stat(w.t.Context(), uri)
+		if waited := w.now.Sub(later(at, r.WaitingSince)); w.checks.gentle && there && waited > 2*time.Minute {
+			w.fail("run %s continues only %s after %s has arrived", r.ID, waited.Round(time.Second), uri)
 		}
 	}
 }
 
-// checkTurn checks that a place in a line is given to the first who could be seen to stand in it.
-func (w *world) checkTurn(a *actor, r run.Run) {
+// checkSlotOrder checks that a slot is granted to the first waiter that the actor has listed. Waiters of paused models
+// do not count.
+func (w *world) checkSlotOrder(a *actor, r run.Run) {
 	c := &w.checks
 	w.checkPaused(a, r.Model, r.ID)
-	place := standing(r)
-	for _, key := range slices.SortedFunc(maps.Keys(c.joined), func(a, b store.Key) int { return strings.Compare(a.String(), b.String()) }) {
-		ahead := key.PK == r.Line && key.SK < place && c.joined[key] <= a.looked[r.Line]
+	own := waiterSortKey(r)
+	byName := func(a, b store.Key) int { return strings.Compare(a.String(), b.String()) }
+	for _, key := range slices.SortedFunc(maps.Keys(c.joined), byName) {
+		ahead := key.PK == r.Group && key.SK < own && c.joined[key] <= a.listed[r.Group]
 		if !ahead {
 			continue
 		}
 		other := c.runs[key.SK[strings.LastIndexByte(key.SK, '/')+1:]]
 		_, paused := c.paused[other.Model]
-		if other.For == run.Line && other.Line == r.Line && !paused && c.resumed[other.Model] <= a.began {
-			w.fail("run %s gets a place in %s before run %s, which was there first", r.ID, r.Line, other.ID)
+		if other.WaitingFor == run.ForSlot && other.Group == r.Group && !paused && c.resumed[other.Model] <= a.began {
+			w.fail("run %s gets a slot in %s before run %s, which waits longer", r.ID, r.Group, other.ID)
 		}
 	}
 }
 
-// standing is the sort key of a run that stands in line: by when it was accepted.
-func standing(r run.Run) string { return fmt.Sprintf("w/%015d/%s", r.Accepted.UnixMilli(), r.ID) }
+// waiterSortKey returns the sort key of a waiter in its concurrency group. Waiters are sorted by their time of
+// acceptance.
+func waiterSortKey(r run.Run) string { return fmt.Sprintf("w/%015d/%s", r.Accepted.UnixMilli(), r.ID) }
 
-// holders are those who hold a place in a line.
+// holders is the content of a concurrency group's document: the ids of the runs that hold a slot.
 type holders struct{ Holders []string }
 
-// checkLine checks that nobody is given a place in a line beyond the limit that is in force for who gives it.
-func (w *world) checkLine(a *actor, before, after []string, name string) {
+// checkSlots checks that no slot is granted at or over the limit in force: the limit in the catalog of the actor that
+// grants it.
+func (w *world) checkSlots(a *actor, before, after []string, name string) {
 	granted := slices.ContainsFunc(after, func(id string) bool { return !slices.Contains(before, id) })
 	limit := a.limit(name)
 	if !granted || limit == 0 {
@@ -193,18 +201,26 @@ func (w *world) checkLine(a *actor, before, after []string, name string) {
 	}
 	holding := 0
 	for _, r := range w.runs() {
-		if holds := r.State != run.Waiting || r.For == run.Queued || r.For == run.Place || r.For == run.Backoff; r.Line == name && holds && !r.State.Ended() {
+		if r.Group == name && holdsSlot(r) {
 			holding++
 		}
 	}
 	if holding > limit || len(after) > limit {
-		w.fail("%d runs hold a place in %s, %d of them by its document; its limit is %d", holding, name, len(after), limit)
+		w.fail("%d runs hold a slot in %s (%d in its document), want at most %d", holding, name, len(after), limit)
 	}
 }
 
-// limit is how many places a line has by the catalog that an actor knows; 0 is any number.
-func (a *actor) limit(line string) int {
-	name, _, _ := strings.Cut(strings.TrimPrefix(line, "line/"), "/")
+// holdsSlot reports whether a run in a concurrency group holds a slot: it has left the queue and has not ended.
+func holdsSlot(r run.Run) bool {
+	if r.State != run.Waiting {
+		return !r.State.Ended()
+	}
+	return r.WaitingFor == run.ForLaunch || r.WaitingFor == run.ForCapacity || r.WaitingFor == run.ForBackoff
+}
+
+// limit returns the number of slots of a concurrency group in the actor's catalog; 0 means no limit.
+func (a *actor) limit(group string) int {
+	name, _, _ := strings.Cut(strings.TrimPrefix(group, "group/"), "/")
 	if pool, is := strings.CutPrefix(name, "pool:"); is {
 		return a.catalog.Pools[pool]
 	}
@@ -214,36 +230,37 @@ func (a *actor) limit(line string) int {
 	return 0
 }
 
-// checkToken checks that a token is not sent again once ECS has said that it starts nothing.
-func (w *world) checkToken(request json.RawMessage) (refused func(fargate.Answer)) {
+// checkToken checks in a gentle world that RunTask is not called with a token that ECS has refused for good. The
+// function that it returns notes the answer to this call.
+func (w *world) checkToken(request json.RawMessage) (noteAnswer func(fargate.Answer)) {
 	var sent fargate.Request
 	if err := json.Unmarshal(request, &sent); err != nil {
 		panic(err)
 	}
 	if w.checks.gentle && w.checks.refused[sent.ClientToken] {
-		w.fail("the token of attempt %s is sent again, and it was refused", sent.StartedBy)
+		w.fail("the token of attempt %s is sent again after a refusal", sent.StartedBy)
 	}
 	return func(answer fargate.Answer) {
-		if r := answer.Refusal; r != nil && !r.Class.SameToken() {
+		if r := answer.Refusal; r != nil && !r.Class.KeepsToken() {
 			w.checks.refused[sent.ClientToken] = true
 		}
 	}
 }
 
-// checkEvents checks that no event was lost: each is a dead letter, or recorded with what became of it; what was rejected
-// with its reason and its payload, and announced.
+// checkEvents checks that no event was lost: each is a dead letter or has a record with its decision. The record of a
+// rejected event must have a reason and the payload, and the rejection must have been announced.
 func (w *world) checkEvents(announced map[string]map[string]bool) {
 	recorded := map[string]bool{}
-	for _, r := range listed[dispatch.Record](w, dispatch.KindEvent) {
+	for _, r := range listed[dispatch.EventRecord](w, dispatch.KindEvent) {
 		recorded[r.Identity] = true
 		_, err := w.store.Get(w.t.Context(), dispatch.RunKey(r.Run))
-		switch rejected := r.Verdict == dispatch.Rejected; {
+		switch rejected := r.Kind == dispatch.Rejected; {
 		case !rejected && errors.Is(err, store.ErrNotFound):
-			w.fail("event %s has run %s, which is not there", r.Identity, r.Run)
+			w.fail("event %s has run %s, which does not exist", r.Identity, r.Run)
 		case rejected && (r.Reason == "" || len(r.Payload) == 0):
-			w.fail("event %s was rejected because of %q, and of its payload %d bytes are kept", r.Identity, r.Reason, len(r.Payload))
+			w.fail("event %s was rejected with the reason %q, and its record keeps %d bytes of payload", r.Identity, r.Reason, len(r.Payload))
 		case rejected && announced[fmt.Sprint(r.Identity, " ", dispatch.AnnounceRejected, " ", 0)] == nil:
-			w.fail("that event %s was rejected was not announced", r.Identity)
+			w.fail("the rejection of event %s was not announced", r.Identity)
 		case len(r.Outbox.Effects) > 0:
 			w.fail("event %s has effects left: %+v", r.Identity, r.Outbox.Effects)
 		}
@@ -252,9 +269,9 @@ func (w *world) checkEvents(announced map[string]map[string]bool) {
 		switch flag := strings.Contains(identity, "/flags/"); {
 		case w.undone[identity]:
 		case !w.checks.decided[identity]:
-			w.fail("event %s was lost: it was neither decided about, nor is it a dead letter", identity)
-		case !recorded[identity] && !flag: // which no model takes
-			w.fail("event %s was decided about, and there is no record of it", identity)
+			w.fail("event %s was lost: it got no decision and is no dead letter", identity)
+		case !recorded[identity] && !flag: // no model takes a flag
+			w.fail("event %s got a decision but has no record", identity)
 		}
 	}
 }
@@ -262,13 +279,13 @@ func (w *world) checkEvents(announced map[string]map[string]bool) {
 // checkLive checks that no run has two live tasks.
 func (w *world) checkLive() {
 	if w.burst != nil {
-		return // it is checked in the end
+		return // simulateBurst compares the number of tasks at the end
 	}
 	tasks := map[string]string{}
 	for _, arn := range w.aws.ECS.Tasks() {
 		t := w.aws.ECS.Task(arn)
 		if t.LastStatus == "STOPPED" || w.checks.forgotten[arn] {
-			continue // what ECS says of a task that it forgets cannot be kept
+			continue // a run cannot know about a task that ECS denies
 		}
 		id := runOf(t)
 		if other, two := tasks[id]; two {
@@ -278,33 +295,36 @@ func (w *world) checkLive() {
 	}
 }
 
-// checkNeeded checks that a run whose task has succeeded has no other. Only one that was lost may have succeeded; what exits
-// with 0 once it was told to stop has not.
+// checkNeeded checks that no new task is started for a run that already has a successful task. A task counts as
+// successful if it exited with 0 before a StopTask call. Forgotten tasks do not count, because the run may have given
+// them up as lost. The check leaves out the model long, because it retries lost attempts.
 func (w *world) checkNeeded(arn string) {
 	id := runOf(w.aws.ECS.Task(arn))
 	for _, other := range w.aws.ECS.Tasks() {
 		t := w.aws.ECS.Task(other)
-		succeeded := t.LastStatus == "STOPPED" && t.StopCode != "UserInitiated" && len(t.Containers) > 0 && t.Containers[0].ExitCode != nil && *t.Containers[0].ExitCode == 0
+		exitedWithZero := len(t.Containers) > 0 && t.Containers[0].ExitCode != nil && *t.Containers[0].ExitCode == 0
+		succeeded := exitedWithZero && t.LastStatus == "STOPPED" && t.StopCode != "UserInitiated"
 		if succeeded && runOf(t) == id && !w.checks.forgotten[other] && !strings.HasPrefix(id, "sim/long-") {
 			w.fail("run %s is launched again as %s, after its task of %s has succeeded", id, w.aws.ECS.Task(arn).StartedBy, t.StartedBy)
 		}
 	}
 }
 
-// checkEnd checks what must hold in the end.
+// checkEnd checks what must hold when the world has ended: each run has ended and was announced with one id, no effects
+// are left, and events, downstream runs and tasks are complete.
 func (w *world) checkEnd() {
 	if w.failure != "" {
 		return
 	}
-	ids := map[string]map[string]bool{} // run or event, what, and attempt -> ids of its announcements
+	ids := map[string]map[string]bool{} // by run or event, announcement type and attempt: the announcement ids
 	for _, a := range w.aws.Announcements {
-		var detail dispatch.RunDetail // as far as there is one: of an event, its identity
+		var detail dispatch.RunDetail // for a rejected event, Run is empty and Event is its identity
 		if err := json.Unmarshal(a.Detail, &detail); err != nil {
 			w.fail("announcement %s: %v", a.Detail, err)
 		}
 		key := fmt.Sprint(cmp.Or(detail.Run, detail.Event), " ", a.DetailType, " ", detail.Attempt)
 		if a.DetailType == run.AnnounceWaiting {
-			key += " for " + string(detail.For)
+			key += " for " + string(detail.WaitingFor)
 		}
 		if ids[key] == nil {
 			ids[key] = map[string]bool{}
@@ -321,13 +341,13 @@ func (w *world) checkEnd() {
 		end := fmt.Sprint(r.ID, " Model Run ", strings.ToUpper(string(r.State[:1])), string(r.State[1:]), " ", r.Attempt)
 		switch {
 		case !r.State.Ended():
-			w.fail("run %s has no end: it is %s", r.ID, strings.TrimSpace(string(r.State)+" "+string(r.For)))
+			w.fail("run %s did not end: it is %s", r.ID, strings.TrimSpace(string(r.State)+" "+string(r.WaitingFor)))
 		case ids[end] == nil:
 			w.fail("the end of run %s was not announced: %s", r.ID, r.State)
 		case len(r.Outbox.Effects) > 0:
 			w.fail("run %s has effects left: %+v", r.ID, r.Outbox.Effects)
 		case w.checks.cancelled[r.ID] && r.State == run.Failed:
-			w.fail("run %s was cancelled, and failed: %+v", r.ID, r.Outcome)
+			w.fail("run %s was cancelled but failed: %+v", r.ID, r.Outcome)
 		}
 	}
 	w.checkEvents(ids)
@@ -335,7 +355,8 @@ func (w *world) checkEnd() {
 	w.checkTasks(runs)
 }
 
-// checkFollowed checks that each run that was started is there, and that one that has succeeded was followed once.
+// checkFollowed checks that each run that an event has started exists, and that a run of the model first has a
+// downstream run exactly if it succeeded.
 func (w *world) checkFollowed(runs []run.Run) {
 	there := map[string]bool{}
 	for _, r := range runs {
@@ -343,21 +364,21 @@ func (w *world) checkFollowed(runs []run.Run) {
 	}
 	for _, id := range slices.Sorted(maps.Keys(w.checks.started)) {
 		if !there[id] {
-			w.fail("run %s was started, and is not there", id)
+			w.fail("run %s was started but does not exist", id)
 		}
 	}
 	for _, r := range runs {
 		next := dispatch.RunID("second", "after/"+r.ID, "")
 		if r.Model == "first" && (r.State == run.Succeeded) != there[next] {
-			w.fail("run %s is %s; that a run follows it is %t", r.ID, r.State, there[next])
+			w.fail("run %s is %s; its downstream run exists: %t", r.ID, r.State, there[next])
 		}
 	}
 }
 
-// checkTasks checks that no task is left, and that success is what the last task said.
+// checkTasks checks that no task still runs, and that each run's end agrees with the exit code of its last task.
 func (w *world) checkTasks(runs []run.Run) {
 	exits := map[string]*int{}   // by ARN
-	stopped := map[string]bool{} // tasks that were told to, or that ECS did not show when they ended
+	stopped := map[string]bool{} // by ARN: whether a StopTask call stopped the task, or ECS may have hidden its end
 	for _, arn := range w.aws.ECS.Tasks() {
 		t := w.aws.ECS.Task(arn)
 		if t.LastStatus != "STOPPED" && !w.checks.forgotten[arn] {
@@ -369,21 +390,25 @@ func (w *world) checkTasks(runs []run.Run) {
 		stopped[arn] = t.StopCode == "UserInitiated" || w.checks.forgotten[arn]
 	}
 	for _, r := range runs {
-		if code := exits[r.Task.ARN]; r.State == run.Succeeded && (code == nil || *code != 0) {
-			w.fail("run %s succeeded, and its task's exit code is %v", r.ID, code)
-		} else if code != nil && *code == 0 && !stopped[r.Task.ARN] && r.State.Ended() && r.State != run.Succeeded && r.Outcome.Class != run.Lost {
-			w.fail("run %s is %s, and its task has exited with 0 before it was told to stop", r.ID, r.State)
+		code := exits[r.Task.ARN]
+		if r.State == run.Succeeded && (code == nil || *code != 0) {
+			w.fail("run %s succeeded, but the exit code of its task is %v", r.ID, code)
+			continue
+		}
+		exitedWithZero := code != nil && *code == 0 && !stopped[r.Task.ARN]
+		if exitedWithZero && r.State.Ended() && r.State != run.Succeeded && r.Outcome.Class != run.ClassLost {
+			w.fail("run %s is %s, but its task exited with 0 before it was told to stop", r.ID, r.State)
 		}
 	}
 }
 
-// runOf is the mark of a task's run: what startedBy begins with.
+// runOf returns the deployment and the run of a task: its startedBy without the attempt.
 func runOf(t event.Task) string { return t.StartedBy[:strings.LastIndexByte(t.StartedBy, '/')] }
 
-// runs are all runs as they are stored.
+// runs returns all runs in the store.
 func (w *world) runs() []run.Run { return listed[run.Run](w, dispatch.KindRun) }
 
-// listed are all documents of a kind.
+// listed returns the content of all documents of a kind.
 func listed[T any](w *world, kind string) []T {
 	var all []T
 	for q := (store.Query{Kind: kind}); ; {

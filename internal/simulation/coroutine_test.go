@@ -5,11 +5,11 @@ import (
 	"sync"
 )
 
-// coroutine runs the work of one actor after another. They are kept for later worlds: the race
-// detector never gives back what it keeps of one, and each world has thousands of actors.
+// coroutine runs the work of one actor after another. Later worlds use idle coroutines again, because the race detector
+// never frees its memory of a coroutine, and each world has thousands of actors.
 type coroutine struct {
 	next  func() (struct{}, bool)
-	yield func(struct{}) bool // gives way, within the work
+	yield func(struct{}) bool // called by the work, to give way
 	work  func()
 	idle  bool // the work is done
 }
@@ -19,7 +19,7 @@ var (
 	idle      []*coroutine
 )
 
-// takeCoroutine gives a coroutine that begins the work when it is resumed for the first time.
+// takeCoroutine returns a coroutine that begins the work when it is resumed for the first time.
 func takeCoroutine(work func()) *coroutine {
 	idleMutex.Lock()
 	defer idleMutex.Unlock()
@@ -38,7 +38,7 @@ func takeCoroutine(work func()) *coroutine {
 	return c
 }
 
-// resume lets the work go on until it gives way, and says whether it is done.
+// resume continues the work until it gives way. It reports whether the work is done.
 func (c *coroutine) resume() (done bool) {
 	c.next()
 	if !c.idle {

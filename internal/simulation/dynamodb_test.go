@@ -18,8 +18,8 @@ import (
 	"modeldispatch/internal/store/dynamodb/dynamodbtest"
 )
 
-// lossy carries the calls of a world's actors to DynamoDB, and loses answers: others go on before the SDK sends the
-// call again.
+// lossy sends the HTTP requests of a world's actors to DynamoDB, and loses some answers. Other actors continue before
+// the SDK repeats such a request.
 type lossy struct{ *world }
 
 func (l lossy) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -34,15 +34,16 @@ func (l lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 	_ = response.Body.Close()
 	l.unanswered++
 	operation := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "DynamoDB_20120810.")
-	l.trace("%s does not get the answer of %s", a.name, operation)
+	l.trace("%s loses the answer of %s", a.name, operation)
 	if err := a.pause("the lost answer of " + operation); err != nil {
 		return nil, err
 	}
 	return nil, io.ErrUnexpectedEOF
 }
 
-// onDynamoDB makes a world whose store is a table of its own. No clock but the world's matters: between two attempts the
-// SDK hardly pauses, and the table has no TTL, by which DynamoDB would delete what has long expired by its own clock.
+// onDynamoDB returns a world whose store is a new table. Real time has no effect on it: the SDK waits at most 1 ms
+// between two attempts, and the table has no TTL. With a TTL, DynamoDB would delete items that have expired by its own
+// clock.
 func onDynamoDB(t *testing.T, endpoint string, seed uint64, broken variant) *world {
 	w := newWorld(t, seed, faults{}, broken)
 	plain := dynamodbtest.Connect(endpoint)
@@ -55,8 +56,8 @@ func onDynamoDB(t *testing.T, endpoint string, seed uint64, broken variant) *wor
 	return w
 }
 
-// TestSimulationOnDynamoDB has worlds live on AWS's own DynamoDB Local. As long as no answer is lost they live as they do
-// in memory. One of them with its story:
+// TestSimulationOnDynamoDB checks that no world on DynamoDB Local has a finding. Without lost answers, such a world
+// must be equal to the world of the same seed in memory. This prints the story of seed 7:
 //
 //	go test ./internal/simulation -run 'SimulationOnDynamoDB//seed_7$' -v
 func TestSimulationOnDynamoDB(t *testing.T) {
@@ -78,31 +79,32 @@ func TestSimulationOnDynamoDB(t *testing.T) {
 		w.survive(t)
 		want, _ := simulate(t, number, variant{})
 		if got, want := w.lived(), want.lived(); !reflect.DeepEqual(got, want) {
-			t.Errorf("on DynamoDB it came to\n%+v, in memory to\n%+v", got, want)
+			t.Errorf("on DynamoDB the world ended with\n%+v, want the same as in memory\n%+v", got, want)
 		}
 	})
 	seeds("with lost answers", 16, func(t *testing.T, number uint64) {
 		w := onDynamoDB(t, endpoint, number, variant{harsh: func(f *faults) { f.lost = 0.2 }})
 		w.survive(t)
 		if w.unanswered == 0 {
-			t.Error("no answer was lost: nothing was tested")
+			t.Error("no answer was lost, so this seed tests nothing; want at least one")
 		}
 	})
 	t.Run("with a rule broken", func(t *testing.T) {
 		t.Parallel()
 		if failure := onDynamoDB(t, endpoint, 1, unconditional).live(); failure == "" {
-			t.Errorf("%s: without it nothing was noticed", unconditional.rule)
+			t.Errorf("with this rule broken the world has no finding, want one: %s", unconditional.rule)
 		}
 	})
 }
 
-// life is what a world's life came to. Two of one seed that have come as far have thrown the same dice.
+// life holds the result of a world, to compare two worlds of one seed.
 type life struct {
-	took time.Duration
-	dice uint64
+	took time.Duration // the simulated time until its end
+	dice uint64        // the next random number: it is equal if both worlds have drawn equally often
 	runs []run.Run
 }
 
+// lived returns the result of a world that has ended.
 func (w *world) lived() life {
 	runs := w.runs()
 	slices.SortFunc(runs, func(a, b run.Run) int { return strings.Compare(a.ID, b.ID) })

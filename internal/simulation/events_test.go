@@ -12,23 +12,29 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// triggers are the ways in which each simulated model is started, if it has none of its own.
+// triggers returns one trigger of each kind that starts the model. A simulated model has these if it declares none.
 func triggers(name string) []model.Trigger {
 	return []model.Trigger{
 		{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/" + name + "/{n}"}},
 		{Name: "message", Kind: model.Message, Queue: name, Fields: "body"},
-		{Name: "event", Kind: model.Event, Pattern: json.RawMessage(`{"source":["upstream"],"detail-type":["` + name + `"]}`), Fields: "detail"},
-		{Name: "schedule", Kind: model.Schedule, Schedule: "rate(1 minute)", Inputs: []model.Assignment{{Input: "n", Value: text("{scheduled.hour}")}}},
+		{
+			Name: "event", Kind: model.Event, Fields: "detail",
+			Pattern: json.RawMessage(`{"source":["upstream"],"detail-type":["` + name + `"]}`),
+		},
+		{
+			Name: "schedule", Kind: model.Schedule, Schedule: "rate(1 minute)",
+			Inputs: []model.Assignment{{Input: "n", Value: text("{scheduled.hour}")}},
+		},
 	}
 }
 
-// happened is an event, as a function is given it.
+// happened is an event, with the invocation that delivers it.
 type happened struct {
 	event event.Event
 	take  func(handler.Handlers) error
 }
 
-// happen has something happen that starts a model; now and then it says too little to be of use.
+// happen delivers a random event that starts a model. A bad event lacks the field that the model needs.
 func (w *world) happen(name string, n int) {
 	field := "n"
 	if w.chance(w.faults.bad) {
@@ -51,7 +57,7 @@ func (w *world) happen(name string, n int) {
 	}
 }
 
-// arrive has an object arrive.
+// arrive puts an object into the bucket landing, and delivers its event.
 func (w *world) arrive(folder string, n any) {
 	key := fmt.Sprintf("%s/%v", folder, n)
 	if err := w.aws.Put(w.t.Context(), "s3://landing/"+key, nil); err != nil {
@@ -68,6 +74,7 @@ func (w *world) arrive(folder string, n any) {
 	w.deliver(happened{arrived[0], func(h handler.Handlers) error { return h.Arrival(w.t.Context(), payload) }})
 }
 
+// messageOf returns an SQS message for a model, with one field.
 func (w *world) messageOf(name string, n int, field string) happened {
 	batch := events.SQSEvent{Records: []events.SQSMessage{{
 		MessageId: fmt.Sprint(n), EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:us-east-1:000000000000:" + name,
@@ -84,16 +91,18 @@ func (w *world) messageOf(name string, n int, field string) happened {
 	return happened{sent[0].Events[0], func(h handler.Handlers) error { return batchError(h.Message(w.t.Context(), payload)) }}
 }
 
+// eventOf returns an EventBridge event for a model, with one field.
 func (w *world) eventOf(name string, n int, field string) happened {
 	payload := json.RawMessage(fmt.Sprintf(`{"version":"0","id":"%d","detail-type":%q,"source":"upstream","time":%q,"detail":{%q:"%[1]d"}}`,
 		n, name, w.now.Format(time.RFC3339), field))
-	e, err := event.DecodeBridge(payload)
+	e, err := event.DecodeEventBridge(payload)
 	if err != nil {
 		panic(err)
 	}
 	return happened{e, func(h handler.Handlers) error { return h.Event(w.t.Context(), payload) }}
 }
 
+// scheduleOf returns the event of a model's schedule for the current minute.
 func (w *world) scheduleOf(name string) happened {
 	payload := event.SchedulePayload(event.Scheduled{Model: name, Trigger: "schedule", Time: w.now.Truncate(time.Minute)})
 	e, err := event.DecodeSchedule(payload)
@@ -103,7 +112,8 @@ func (w *world) scheduleOf(name string) happened {
 	return happened{e, func(h handler.Handlers) error { return h.Schedule(w.t.Context(), payload) }}
 }
 
-// deliver has a function take an event: once, twice, late. What it fails with again and again ends as a dead letter.
+// deliver invokes a function with an event, once or up to four times, and possibly late. If each of these deliveries
+// fails three times, the event is a dead letter.
 func (w *world) deliver(one happened) {
 	w.injected = append(w.injected, one.event.Identity)
 	deliveries := 1

@@ -1,13 +1,71 @@
-// Package simulation proves the protocol by which runs are stored and moved. It has tests only.
+// Package simulation tests that the run protocol keeps its promises when calls fail and processes die. Nothing else
+// imports it, and all of its code is in tests.
 //
-// One seeded scheduler runs the functions' real handlers over the real dispatcher and run package
-// as coroutines, one at a time: each gives way before and after every call of the store and of AWS,
-// and there it may be delayed, crash, or lose the answer. The store is in memory, AWS is faked true
-// to its contracts, and time is simulated: a seed replays exactly. A few seeds also run on DynamoDB
-// Local, where MODELDISPATCH_DYNAMODB_LOCAL says where that is.
+// The rest of the program follows one flow: event -> binding -> run -> launch -> task -> outcome -> store ->
+// announcement. Every step of that flow can be interrupted, delayed or repeated. An ordinary test chooses a few such
+// moments by hand. The simulation draws them at random, thousands of times, and always the same way for the same seed.
+// The code under test is the real one: packages handler, dispatch, route and run. Only what surrounds it is simulated.
 //
-//	go test ./internal/simulation                    # a hundred seeds
-//	go test ./internal/simulation -seeds 10000
-//	go test ./internal/simulation -break             # breaks each rule, and must notice
-//	go test ./internal/simulation -run Simulation -seed 4711 -v
+// # Terms
+//
+//   - A world (type world) is one simulated AWS account: a store in memory, a fake of AWS (package dispatchtest), a
+//     clock, and one schedule of actors and timers. world.step advances the clock to the next one. A world starts on
+//     2026-03-14 at 09:00 UTC. Within its first hour, four events happen that can start runs of one small set of models
+//     (see themes). It ends when every run has ended and no work is left, or after 100 hours.
+//   - An actor (type actor) is one invocation of a Lambda function, or one command of an operator. It is a coroutine:
+//     it gives way before and after every call of the store and of AWS. There it can be delayed by up to three hours,
+//     crash, or lose the answer. Only one actor executes at a time, so a world needs no locks and replays exactly.
+//   - A fault is something that goes wrong in a world. The type faults holds the probability of each kind, and roll
+//     draws these probabilities for each world. After 60 hours all faults stop, so that every run can end.
+//   - A seed is the number that decides everything in a world: its models, its faults, and every random draw. The same
+//     seed and the same code always give the same world. A change in the order of store or AWS calls changes the world
+//     of every seed.
+//   - A check (the functions check... in checks_test.go) compares what has just happened with what must always hold:
+//     checkCommit after each commit, checkToken, checkLive and checkNeeded at RunTask calls, checkEnd at the end.
+//   - A finding is the text of the first failed check, with the simulated time. It ends the world, and the test fails.
+//   - A variant (type variant) breaks one rule of the protocol, to prove that the checks notice it. It does not change
+//     the code under test. It changes what an actor reads, what it writes, or which answer it gets.
+//
+// # How to run it
+//
+//	go test ./internal/simulation                                          # 100 seeds, and the bursts
+//	go test ./internal/simulation -run 'TestSimulation$' -seeds 10000      # seeds 1 to 10000
+//	go test ./internal/simulation -run 'TestSimulation$' -seed 4711 -v     # one seed, with its story
+//	go test ./internal/simulation -run BrokenVariants -break -v            # breaks each rule; takes minutes
+//	go test ./internal/simulation -run 'BrokenVariants/rules/RULE' -break -v
+//
+// When TestSimulation has a finding, it prints the seed. Run that seed with -seed and -v: the test then logs the faults
+// of the world, and one line with the simulated time for each crash, failed call, task status, cancellation and
+// finding. Without -v no story is recorded. To see more, add calls of world.trace. They draw no random numbers, so they
+// do not change the world.
+//
+// TestSimulationOnDynamoDB runs a few seeds on DynamoDB Local instead of the store in memory, and loses answers below
+// the AWS SDK. It needs the environment variable MODELDISPATCH_DYNAMODB_LOCAL (see package dynamodbtest). TestBurst
+// measures the launch rate limiter and the capacity breaker: 10,000 objects arrive within 20 seconds of simulated time,
+// and nothing goes wrong except that the quotas of ECS refuse calls.
+//
+// # How to add a broken variant
+//
+//  1. Add an entry to variants in variants_test.go. Its rule says in plain words what the protocol does. The rule is
+//     also the name of the subtest, so it contains neither a slash nor a bar.
+//  2. Set the one field that breaks the rule, such as read, write, answer or unchecked. If a type of a document has to
+//     change, use change. If the rule matters only in rare cases, make them frequent with harsh, and choose the models
+//     with models.
+//  3. Run its subtest with -break. It fails if no seed up to 3,000 leads to a finding. Read the finding: it must follow
+//     from the broken rule.
+//  4. Run `go test ./internal/simulation -run BrokenVariants -break -update`. It writes the table of
+//     docs/simulation.md. TestPage fails until the table names the same rules in the same order.
+//
+// # What it does not cover
+//
+//   - Real AWS services. The fakes keep the contracts that AWS documents, and a wrong fake hides a wrong assumption.
+//   - Lambda's runtime, the environment of a function and its IAM role: package app tests these. The SQLite store, the
+//     local stack and the command line have tests of their own.
+//   - Parallel execution within one process. Actors interleave only at calls, so a data race between two goroutines of
+//     one function stays hidden.
+//   - Parts of the program that no simulated model uses: inputs that lie in S3, declared outputs, `for-each`,
+//     `after: { all: ... }`, `expect`, and the loop guard.
+//   - An upgrade: every function of a world runs the same code, so no document comes from an older or newer version. A
+//     deployment in a world only changes the catalog and the cluster.
+//   - Long backlogs. A world has a handful of runs, and a burst only has runs that succeed.
 package simulation

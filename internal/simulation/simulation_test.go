@@ -15,41 +15,43 @@ import (
 )
 
 var (
-	seeds = flag.Int("seeds", 100, "how many seeds TestSimulation runs")
-	seed  = flag.Uint64("seed", 0, "the one seed that TestSimulation runs; with -v it tells what happens")
+	seeds = flag.Int("seeds", 100, "number of seeds that TestSimulation runs, from 1")
+	seed  = flag.Uint64("seed", 0, "the only seed that TestSimulation runs; with -v it prints the story of that world")
 )
 
-// faults are the chances of what goes wrong, each for each time that it could.
+// faults holds the probability of each fault, from 0 to 1, for each occasion on which it can happen. The times at the
+// end apply to the whole world.
 type faults struct {
-	crash        float64 // of whoever makes a call, before and after it
-	zombie       float64 // a call takes longer than it should, up to hours
-	slow         float64 // RunTask takes half a minute
-	throttle     float64
+	crash        float64 // an actor crashes before or after a call
+	zombie       float64 // a call takes up to three hours
+	slow         float64 // RunTask takes up to half a minute
+	throttle     float64 // AWS throttles a call
 	serverError  float64 // RunTask answers 5xx, and may have started the task
-	gatewayError float64 // RunTask answers 5xx, and starts the task later
+	gatewayError float64 // RunTask answers 5xx, and starts the task up to 25 seconds later
 	refuse       float64 // RunTask starts nothing
-	conflict     float64 // RunTask's answer names the task, and no more: a ConflictException
-	fails        float64 // any other call fails: without effect, or with
-	bad          float64 // an event says too little to be of use
-	lose         float64 // a state change, or a wake message
-	duplicate    float64
-	late         float64
-	hang         float64 // a task that does not end by itself
-	stuck        float64 // one that does not even start
-	interrupt    float64
-	startFails   float64
-	cancel       float64       // somebody cancels a run
-	pause        float64       // somebody pauses a model for a while
-	blink        float64       // a task is not shown
-	forget       float64       // a task is not shown for so long that it is taken for lost, and lives
-	lost         float64       // DynamoDB's answer, so that the SDK sends the call again
-	invisible    time.Duration // a new task is not shown
-	skew         time.Duration // between clocks
-	outageFrom   time.Duration // of the sweep
-	outageTo     time.Duration
+	conflict     float64 // RunTask answers with a ConflictException, which names the task and nothing else
+	fails        float64 // any call except RunTask fails; in half of the cases it still has its effect
+	bad          float64 // an event lacks the field that the model needs
+	lose         float64 // a task state change or a wake message is lost; a launch message 20 times less often
+	duplicate    float64 // a message, an event, a state change or a sweep comes twice
+	late         float64 // a delivery takes up to two hours
+	hang         float64 // a task does not end by itself
+	stuck        float64 // a task does not start
+	interrupt    float64 // a Spot interruption stops a task
+	startFails   float64 // ECS cannot start the containers of a task
+	cancel       float64 // a client cancels a run
+	pause        float64 // a client pauses a model for a while
+	blink        float64 // ECS does not show a task for some minutes
+	forget       float64 // ECS does not show a live task for so long that it counts as lost
+	lost         float64 // DynamoDB's answer is lost, so that the SDK sends the call again
+
+	invisible  time.Duration // the time for which ECS does not show a new task
+	skew       time.Duration // the largest difference between an actor's clock and the world's
+	outageFrom time.Duration // the start of an outage of the sweep, since the world began
+	outageTo   time.Duration // the end of that outage; 0 means that there is none
 }
 
-// roll rolls how bad a seed's world is.
+// roll draws the faults of a world. Each probability is 0 in four of ten worlds.
 func roll(w *world) faults {
 	some := func(most float64) float64 {
 		if w.chance(0.4) {
@@ -58,8 +60,10 @@ func roll(w *world) faults {
 		return most * w.random.Float64()
 	}
 	f := faults{
-		crash: some(0.03), zombie: some(0.01), slow: some(0.1), throttle: some(0.3), serverError: some(0.3), gatewayError: some(0.2), refuse: some(0.5), lose: some(0.3),
-		duplicate: some(0.4), late: some(0.2), hang: some(0.3), interrupt: some(0.4), startFails: some(0.2), cancel: some(0.3), pause: some(0.6), blink: some(0.5),
+		crash: some(0.03), zombie: some(0.01), slow: some(0.1), throttle: some(0.3),
+		serverError: some(0.3), gatewayError: some(0.2), refuse: some(0.5), lose: some(0.3),
+		duplicate: some(0.4), late: some(0.2), hang: some(0.3), interrupt: some(0.4),
+		startFails: some(0.2), cancel: some(0.3), pause: some(0.6), blink: some(0.5),
 		forget: some(0.05), conflict: some(0.3), fails: some(0.05), bad: some(0.3), stuck: some(0.1),
 		invisible: w.between(0, 3*time.Second), skew: w.between(0, 2*time.Second),
 	}
@@ -70,18 +74,19 @@ func roll(w *world) faults {
 	return f
 }
 
-// gentle says that nobody crashes, is held up, or works in vain: what is done in time then is done in time.
+// gentle reports whether no actor crashes, is delayed or fails. In a gentle world, work that is due happens on time.
 func (f faults) gentle() bool {
 	return f.crash+f.zombie+f.slow+f.fails+f.lose+f.late == 0 && f.outageTo == 0
 }
 
-// simulate runs the world of a seed to its end, and says what was wrong with it.
+// simulate runs the world of a seed, with one rule broken if the variant breaks one. It returns the world and its
+// finding, or "" if every check passed.
 func simulate(t testing.TB, number uint64, broken variant) (*world, string) {
 	w := newWorld(t, number, faults{}, broken)
 	return w, w.live()
 }
 
-// live lets the world live to its end, and says what was wrong with it.
+// live runs the world to its end. It returns the finding, or "" if every check passed.
 func (w *world) live() string {
 	w.faults = roll(w)
 	if w.broken.harsh != nil {
@@ -102,11 +107,11 @@ func (w *world) live() string {
 	w.sweep(func() bool { return w.now.Sub(w.begin) > 100*time.Hour || w.settled() })
 	calm := w.begin.Add(60 * time.Hour)
 	for steps := 0; w.failure == "" && w.step(); steps++ {
-		if w.now.After(calm) { // from here on nothing goes wrong any more
+		if w.now.After(calm) { // no more faults from here on, so that every run can end
 			w.faults = faults{}
 		}
 		if steps > 300_000 {
-			w.fail("it does not come to an end")
+			w.fail("the world did not end within 300,000 steps")
 		}
 	}
 	w.checkEnd()
@@ -116,22 +121,25 @@ func (w *world) live() string {
 	return w.failure
 }
 
-// settled says that nothing is left to happen but sweeps that find nothing.
+// settled reports whether only sweeps that find nothing would follow.
 func (w *world) settled() bool {
 	return w.now.Sub(w.begin) > 3*time.Hour && len(w.actors) == 0 && len(w.timers) == 0 && !w.due(1000*time.Hour) &&
 		!slices.ContainsFunc(w.runs(), func(r run.Run) bool { return !r.State.Ended() })
 }
 
+// cancelSome cancels some of the runs that have not ended.
 func (w *world) cancelSome() {
 	for _, r := range w.runs() {
 		if !r.State.Ended() && w.chance(w.faults.cancel) {
 			w.trace("cancel %s", r.ID)
-			w.spawn("cancel", func(d *dispatch.Dispatcher) bool { return d.Cancel(w.t.Context(), r.ID, "enough", "somebody") == nil }, func(bool) {})
+			w.spawn("cancel", func(d *dispatch.Dispatcher) bool {
+				return d.Cancel(w.t.Context(), r.ID, "enough", "somebody") == nil
+			}, func(bool) {})
 		}
 	}
 }
 
-// survive lets the world live to its end, tells what happened, and has the test fail if anything was wrong.
+// survive runs the world to its end and logs its faults and its story. It fails the test if there is a finding.
 func (w *world) survive(t *testing.T) {
 	failure := w.live()
 	t.Logf("seed %d: %+v\n%s", w.seed, w.faults, strings.Join(w.log, "\n"))
@@ -140,13 +148,14 @@ func (w *world) survive(t *testing.T) {
 	}
 }
 
+// TestSimulation checks that no world has a finding: seeds 1 to -seeds, or only the seed given with -seed.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
 	if *seed != 0 {
 		newWorld(t, *seed, faults{}, variant{}).survive(t)
 		return
 	}
-	each(*seeds, func(number uint64) bool {
+	forEachSeed(*seeds, func(number uint64) bool {
 		if _, failure := simulate(t, number, variant{}); failure != "" {
 			t.Errorf("seed %d: %s", number, failure)
 		}
@@ -154,8 +163,9 @@ func TestSimulation(t *testing.T) {
 	})
 }
 
-// each runs seeds 1, 2, … on all processors until one of them says stop. It gives how many it began.
-func each(n int, f func(uint64) bool) int {
+// forEachSeed calls f with the seeds 1 to n, on all processors, until f returns false. It returns how many seeds it has
+// begun.
+func forEachSeed(n int, f func(uint64) bool) int {
 	var next atomic.Int64
 	var stop atomic.Bool
 	var workers sync.WaitGroup

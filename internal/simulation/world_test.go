@@ -15,8 +15,8 @@ import (
 	"github.com/rs/zerolog"
 
 	"modeldispatch/internal/dispatch"
-	"modeldispatch/internal/dispatch/awsio"
-	"modeldispatch/internal/dispatch/fakeaws"
+	"modeldispatch/internal/dispatch/awsadapters"
+	"modeldispatch/internal/dispatch/dispatchtest"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/handler"
@@ -27,85 +27,88 @@ import (
 	"modeldispatch/internal/store/memory"
 )
 
-// world is an account in which everything that can go wrong does, by the dice of one seed.
+// world is a simulated AWS account with the functions of one deployment. The random numbers of one seed decide all that
+// happens in it.
 type world struct {
 	t       testing.TB
 	seed    uint64
 	random  *rand.Rand
 	begin   time.Time
 	now     time.Time
-	store   store.Store // as it is
-	reached store.Store // the same, as actors reach it
-	aws     *fakeaws.AWS
+	store   store.Store // for the world and its checks
+	reached store.Store // the same documents, for actors
+	aws     *dispatchtest.AWS
 	faults  faults
-	broken  variant
+	broken  variant // the rule that is broken; the zero value breaks none
 
 	deployed
 	placement fargate.Placement
 
-	actors []*actor
-	actor  *actor // that runs
-	timers []timer
-	serial int // of timers, so that those of one moment have an order
+	actors []*actor // the actors that have not ended
+	actor  *actor   // the actor that is running, or ran last
+	timers []timer  // in the order in which they are due
+	serial int      // the serial number of the last timer or object
 
-	hidden     map[string]time.Time // tasks that are not shown for a while, and until when
-	unanswered int                  // calls of which DynamoDB's answer was lost
-	injected   []string             // identities of events that happened
-	undone     map[string]bool      // identities that ended as dead letters
+	hidden     map[string]time.Time // by ARN: the time until which ECS does not show the task
+	unanswered int                  // the number of calls whose answer from DynamoDB was lost
+	injected   []string             // the identities of the events that happened
+	undone     map[string]bool      // the identities of the events that ended as dead letters
 	checks     checks
-	burst      *burst // where thousands of runs are simulated, and nothing goes wrong
-	failure    string
-	log        []string
+	burst      *burst   // set for a burst, which has thousands of runs and no faults
+	failure    string   // the finding; "" as long as every check has passed
+	log        []string // the story, if the test runs with -v
 }
 
-// timer is something that happens at its time.
+// timer calls a function at its time. Timers that are due at the same time run by serial number.
 type timer struct {
 	at     time.Time
 	serial int
 	what   func()
 }
 
-// The queues.
+// The names of the queues.
 const (
 	queueLaunch = "launch"
 	queueWake   = "wake"
 )
 
-// newWorld makes a world whose store is in memory.
+// newWorld returns a world whose store is in memory, before anything has happened.
 func newWorld(t testing.TB, seed uint64, f faults, broken variant) *world {
 	begin := time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)
 	w := &world{
-		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)), begin: begin, now: begin, faults: f, broken: broken,
+		t: t, seed: seed, random: rand.New(rand.NewPCG(seed, 1)),
+		begin: begin, now: begin, faults: f, broken: broken,
 		hidden: map[string]time.Time{}, undone: map[string]bool{}, checks: newChecks(),
 	}
 	w.store = memory.New()
 	w.reached = w.store
-	w.aws = fakeaws.New(func() time.Time { return w.now })
-	w.aws.ECS.Remembers = w.chance(0.5)
+	w.aws = dispatchtest.New(func() time.Time { return w.now })
+	w.aws.ECS.RemembersRefusals = w.chance(0.5)
 	w.aws.ECS.Size = model.Size{CPU: 256, Memory: 1024}
-	w.aws.ECS.Refuse, w.aws.ECS.Began = w.refuse, w.began
-	w.aws.ECS.Told = func(arn string) {
+	w.aws.ECS.Refuse, w.aws.ECS.CallStarted = w.refuse, w.began
+	w.aws.ECS.StopRequested = func(arn string) {
 		w.after(w.between(time.Second, 2*time.Minute), func() { w.exit(arn, 137) })
 	}
 	w.deploy(deployments[0])
 	return w
 }
 
-// deployment is what the functions know, until somebody deploys again.
+// deployment is the configuration of the functions, until the next deployment.
 type deployment struct {
 	cluster string
 	models  func() []model.Model
 	pools   map[string]int
 }
 
-// deployments are the first one, and what may come after it: it runs elsewhere, or lines have other limits as well.
+// deployments holds the first deployment, and the two that can follow it. Both of these use another cluster, and one
+// also has other concurrency limits.
 var deployments = []*deployment{
 	{"one", simulated, map[string]int{"shared": 2}},
 	{"two", simulated, map[string]int{"shared": 2}},
 	{"two", limited, map[string]int{"shared": 1}},
 }
 
-// limited are the models with other limits; one has left its pool.
+// limited returns the models with other concurrency limits. One model has left its pool.
 func limited() []model.Model {
 	models := simulated()
 	for i, m := range models {
@@ -119,7 +122,7 @@ func limited() []model.Model {
 	return models
 }
 
-// deployed is a catalog and its routes. They do not change, so that all worlds can have the same.
+// deployed is a catalog and its routes. Nothing changes them, so all worlds share them.
 type deployed struct {
 	catalog model.Catalog
 	routes  *route.Table
@@ -127,6 +130,7 @@ type deployed struct {
 
 var compiled sync.Map // *deployment -> deployed
 
+// compile returns the catalog and the routes of a deployment.
 func (d *deployment) compile() deployed {
 	if known, ok := compiled.Load(d); ok {
 		return known.(deployed)
@@ -150,45 +154,54 @@ func (d *deployment) compile() deployed {
 	return deployed{catalog, routes}
 }
 
-// deploy changes what the functions know, as a deployment does while everything runs.
+// deploy gives the actors that start from now on another catalog and cluster.
 func (w *world) deploy(d *deployment) {
 	w.deployed = d.compile()
 	w.placement = fargate.Placement{Cluster: d.cluster, Subnets: []string{"subnet"}}
 }
 
-// themes are the models that meet in one world: what a run can live through is decided by their policies.
+// themes lists the models that events start in one world. A world takes the theme with the number of its seed modulo 8.
 var themes = [][]string{
-	{"fragile", "long", "stubborn"}, {"hungry", "stubborn", "first"}, {"narrow"}, {"picky"}, {"eager"}, {"pooled-a", "pooled-b"}, {"grouped"}, {"patient"},
+	{"fragile", "long", "stubborn"}, {"hungry", "stubborn", "first"}, {"narrow"}, {"picky"}, {"eager"},
+	{"pooled-a", "pooled-b"}, {"grouped"}, {"patient"},
 }
 
+// simulated returns the models of the first deployment. Between them, their policies use retries, timeouts, exit codes,
+// concurrency limits, pools, overlap, debounce windows, objects to wait for, more memory and a downstream model.
 func simulated() []model.Model {
 	both := []model.Capacity{model.Spot, model.OnDemand}
-	short := model.Policy{Timeout: 30 * time.Minute, Retry: model.Retry{Attempts: 2, BackoffMin: time.Minute, BackoffMax: time.Minute, TimedOut: true}}
-	line := func(name string, c model.Concurrency) model.Model {
+	retry := model.Retry{Attempts: 2, BackoffMin: time.Minute, BackoffMax: time.Minute, TimedOut: true}
+	short := model.Policy{Timeout: 30 * time.Minute, Retry: retry}
+	withGroup := func(name string, c model.Concurrency) model.Model {
 		m := model.Model{Name: name, Policy: short}
 		m.Policy.Concurrency = &c
 		return m
 	}
-	grouped, patient, hungry := model.Model{Name: "grouped", Policy: short}, model.Model{Name: "patient", Policy: short}, model.Model{Name: "hungry", Policy: short}
-	grouped.Policy.Debounce = &model.Debounce{Quiet: 5 * time.Minute, AtMost: 20 * time.Minute, Per: text("all of them")}
+	grouped, patient := model.Model{Name: "grouped", Policy: short}, model.Model{Name: "patient", Policy: short}
+	hungry := model.Model{Name: "hungry", Policy: short}
+	grouped.Policy.Debounce = &model.Debounce{Quiet: 5 * time.Minute, MaxDelay: 20 * time.Minute, Per: model.Per{}}
 	patient.Policy.WaitFor = &model.WaitFor{Objects: []model.Template{text("s3://landing/flags/{n}")}, Timeout: 90 * time.Minute}
-	hungry.Policy.Retry.OutOfMemory = &model.OutOfMemory{UpTo: 3072}
+	hungry.Policy.Retry.OutOfMemory = &model.OutOfMemory{MaxMemory: 3072}
 	return []model.Model{
-		{Name: "fragile", Policy: model.Policy{Timeout: time.Hour, Brake: 100_000, Retry: model.Retry{Attempts: 1}}},
+		{Name: "fragile", Policy: model.Policy{Timeout: time.Hour, MaxLaunchesPerHour: 100_000, Retry: model.Retry{Attempts: 1}}},
 		{Name: "long", Policy: model.Policy{Retry: model.Retry{Attempts: 2, Lost: true}}},
 		{Name: "stubborn", Task: model.Task{Capacity: both}, Policy: model.Policy{
-			Timeout: 10 * time.Minute, ExitCodes: map[int]model.Verdict{3: model.VerdictSkipped},
+			Timeout: 10 * time.Minute, ExitCodes: map[int]model.ExitCodeAction{3: model.ExitCodeSkip},
 			Retry: model.Retry{Attempts: 3, BackoffMin: 30 * time.Second, BackoffMax: 15 * time.Minute, TimedOut: true},
 		}},
 		{Name: "first", Policy: short},
-		{Name: "second", Policy: short, Triggers: []model.Trigger{{Name: "after", Kind: model.After, After: []string{"first"}, Fields: "upstream"}}},
-		line("narrow", model.Concurrency{Limit: 1}), line("picky", model.Concurrency{Limit: 1, Overlap: model.OverlapSkip}),
-		line("eager", model.Concurrency{Limit: 1, Overlap: model.OverlapReplace}),
-		line("pooled-a", model.Concurrency{Pool: "shared"}), line("pooled-b", model.Concurrency{Pool: "shared"}),
+		{Name: "second", Policy: short, Triggers: []model.Trigger{
+			{Name: "after", Kind: model.After, After: []string{"first"}, Fields: "upstream"},
+		}},
+		withGroup("narrow", model.Concurrency{Limit: 1}),
+		withGroup("picky", model.Concurrency{Limit: 1, Overlap: model.OverlapSkip}),
+		withGroup("eager", model.Concurrency{Limit: 1, Overlap: model.OverlapReplace}),
+		withGroup("pooled-a", model.Concurrency{Pool: "shared"}), withGroup("pooled-b", model.Concurrency{Pool: "shared"}),
 		grouped, patient, hungry,
 	}
 }
 
+// text returns a template, and panics if the text is none.
 func text(t string) model.Template {
 	parsed, err := model.ParseTemplate(t)
 	if err != nil {
@@ -197,7 +210,7 @@ func text(t string) model.Template {
 	return parsed
 }
 
-// dispatcher is the dispatcher of one invocation.
+// dispatcher returns the dispatcher of one invocation, with a clock of its own.
 func (w *world) dispatcher() *dispatch.Dispatcher {
 	aws := actorAWS{w}
 	skew := w.between(-w.faults.skew, w.faults.skew)
@@ -210,15 +223,18 @@ func (w *world) dispatcher() *dispatch.Dispatcher {
 		each = w.burst.each
 	}
 	return dispatch.New(dispatch.Options{
-		Deployment: "sim", Catalog: w.catalog, Routes: w.routes, Placement: w.placement, Bucket: "state", Store: actorStore{w.reached, w},
+		Deployment: "sim", Catalog: w.catalog, Routes: w.routes, Placement: w.placement, Bucket: "state",
+		Store: actorStore{w.reached, w},
 		Queue: aws, Launcher: aws, Watcher: aws, Objects: aws, Bus: aws,
-		Now: func() time.Time { return w.now.Add(skew) }, Random: w.random.Float64, Each: each,
-		Notice: dispatch.Notice{Decided: w.checkDecided},
+		Now: func() time.Time { return w.now.Add(skew) }, Random: w.random.Float64, ForEach: each,
+		Hooks: dispatch.Hooks{Decided: w.checkDecided},
 	})
 }
 
+// chance returns true with probability p. It draws no random number if p is 0.
 func (w *world) chance(p float64) bool { return p > 0 && w.random.Float64() < p }
 
+// between returns a random duration of at least from, and less than to.
 func (w *world) between(from, to time.Duration) time.Duration {
 	if to <= from {
 		return from
@@ -226,8 +242,8 @@ func (w *world) between(from, to time.Duration) time.Duration {
 	return from + time.Duration(w.random.Int64N(int64(to-from)))
 }
 
-// latency is how long a call takes: mostly not long; now and then whoever makes it is held up for so long
-// that somebody else goes on with its work: for as many tenths of a second as for hours.
+// latency returns how long an actor waits before or after a call: usually less than 80 ms. A zombie waits for 100 ms to
+// three hours, so that other actors can continue its work. The logarithm of this time is uniformly distributed.
 func (w *world) latency(point string) time.Duration {
 	if w.burst != nil {
 		return w.burst.latency(point)
@@ -239,12 +255,14 @@ func (w *world) latency(point string) time.Duration {
 	return w.between(time.Millisecond, 80*time.Millisecond)
 }
 
+// trace adds a line to the story, if the test runs with -v.
 func (w *world) trace(format string, args ...any) {
 	if testing.Verbose() {
 		w.log = append(w.log, fmt.Sprintf("%12s  ", w.now.Sub(w.begin))+fmt.Sprintf(format, args...))
 	}
 }
 
+// fail notes a finding. The world keeps only the first one, which ends it.
 func (w *world) fail(format string, args ...any) {
 	if w.failure == "" {
 		w.failure = fmt.Sprintf("after %s: ", w.now.Sub(w.begin).Round(time.Second)) + fmt.Sprintf(format, args...)
@@ -252,7 +270,7 @@ func (w *world) fail(format string, args ...any) {
 	}
 }
 
-// after has something happen later.
+// after calls a function after a time.
 func (w *world) after(d time.Duration, what func()) {
 	w.serial++
 	one := timer{w.now.Add(d), w.serial, what}
@@ -265,7 +283,8 @@ func (w *world) after(d time.Duration, what func()) {
 	w.timers = slices.Insert(w.timers, at, one)
 }
 
-// step lets the next thing happen: an actor goes on, or a timer is due.
+// step continues the next actor, or calls the next timer, whichever comes first. It returns false if the world has
+// none.
 func (w *world) step() bool {
 	next := -1
 	for i, a := range w.actors {
@@ -298,7 +317,8 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// invoke invokes a function, again and again until it acknowledges or has been tried often enough.
+// invoke invokes a function until it acknowledges its work, at most tries times with a pause between them. It calls
+// lost if no invocation has acknowledged.
 func (w *world) invoke(name string, tries int, pause time.Duration, f func(handler.Handlers) error, lost func()) {
 	w.spawn(name, func(d *dispatch.Dispatcher) bool {
 		return f(handler.Handlers{Dispatcher: d, Log: zerolog.Nop()}) == nil
@@ -313,10 +333,10 @@ func (w *world) invoke(name string, tries int, pause time.Duration, f func(handl
 	})
 }
 
-// send sends a message about a run. SQS delivers at least once, in any order.
+// send sends a message that names a run. SQS delivers it at least once, in any order.
 func (w *world) send(queue, id string, delay time.Duration) {
 	if w.burst != nil && queue == queueLaunch {
-		w.after(time.Duration(awsio.Seconds(delay))*time.Second, func() { w.burst.push(id) })
+		w.after(time.Duration(awsadapters.DelaySeconds(delay))*time.Second, func() { w.burst.push(id) })
 		return
 	}
 	deliveries := 1
@@ -324,7 +344,7 @@ func (w *world) send(queue, id string, delay time.Duration) {
 		deliveries = 2
 	}
 	if lose := w.faults.lose; queue == queueWake && w.chance(lose) || w.chance(lose/20) {
-		deliveries = 0 // a wake message is a convenience; one of the launch queue may end as a dead letter
+		deliveries = 0 // the protocol does not depend on wake messages, and a launch message can end as a dead letter
 	}
 	for range deliveries {
 		w.after(delay+w.delay(), func() { w.receive(queue, id) })
@@ -333,7 +353,7 @@ func (w *world) send(queue, id string, delay time.Duration) {
 
 // receive invokes the function of a queue with a message.
 func (w *world) receive(queue, id string) {
-	body, err := json.Marshal(awsio.RunMessage{Run: id})
+	body, err := json.Marshal(awsadapters.RunMessage{Run: id})
 	if err != nil {
 		panic(err)
 	}
@@ -350,6 +370,7 @@ func (w *world) receive(queue, id string) {
 	}, func() { w.checkDead(queue) })
 }
 
+// batchError returns an error if a function failed, or gave messages of its batch back.
 func batchError(r events.SQSEventResponse, err error) error {
 	if err == nil && len(r.BatchItemFailures) > 0 {
 		return fmt.Errorf("%v came back", r.BatchItemFailures)
@@ -357,7 +378,7 @@ func batchError(r events.SQSEventResponse, err error) error {
 	return err
 }
 
-// delay is how long something takes to be delivered.
+// delay returns the time that a delivery takes.
 func (w *world) delay() time.Duration {
 	if w.chance(w.faults.late) {
 		return w.between(0, 2*time.Hour)
@@ -365,7 +386,7 @@ func (w *world) delay() time.Duration {
 	return w.between(0, 2*time.Second)
 }
 
-// pause pauses a model for a while.
+// pause pauses a model in some worlds, for one minute to three hours.
 func (w *world) pause(name string) {
 	if !w.chance(w.faults.pause) {
 		return
@@ -376,7 +397,7 @@ func (w *world) pause(name string) {
 	}, func(bool) { w.after(w.between(time.Minute, 3*time.Hour), func() { w.resume(name) }) })
 }
 
-// resume resumes a model; whoever does it does it until it is done.
+// resume resumes a model. It repeats a command that fails until it succeeds.
 func (w *world) resume(name string) {
 	w.spawn("resume", func(d *dispatch.Dispatcher) bool {
 		_, err := d.Resume(w.t.Context(), name, "somebody")
@@ -388,7 +409,8 @@ func (w *world) resume(name string) {
 	})
 }
 
-// sweep runs the sweep every minute, now and then two at once, and not at all while it is out.
+// sweep invokes the sweep function every minute until a condition holds. Sometimes two invocations overlap. During an
+// outage there is none. A sweep that would find nothing is not simulated.
 func (w *world) sweep(until func() bool) {
 	if until() {
 		return
@@ -408,24 +430,25 @@ func (w *world) sweep(until func() bool) {
 	w.after(time.Minute, func() { w.sweep(until) })
 }
 
-// hides says whether ECS, which is eventually consistent, does not show a task: shortly after it was created, and for some
-// minutes at another time: mostly for less than it takes to believe that the task is gone.
+// hides reports whether ECS, which is eventually consistent, does not show a task now. It hides each new task for a
+// short time. Later it hides some tasks once, for up to two thirds of run.LostAfter, and a few for run.LostAfter to two
+// hours.
 func (w *world) hides(arn string) bool {
-	if w.now.Sub(w.aws.ECS.Created(arn)) < w.faults.invisible {
+	if w.now.Sub(w.aws.ECS.CreatedAt(arn)) < w.faults.invisible {
 		return true
 	}
 	switch {
 	case !w.hidden[arn].IsZero():
 	case w.chance(w.faults.forget):
 		w.checks.forgotten[arn] = true
-		w.hidden[arn] = w.now.Add(w.between(run.Patience, 2*time.Hour))
+		w.hidden[arn] = w.now.Add(w.between(run.LostAfter, 2*time.Hour))
 	case w.chance(w.faults.blink):
-		w.hidden[arn] = w.now.Add(w.between(0, run.Patience*2/3))
+		w.hidden[arn] = w.now.Add(w.between(0, run.LostAfter*2/3))
 	}
 	return w.now.Before(w.hidden[arn])
 }
 
-// due says whether a sweep would find something by a time from now: one that finds nothing need not be simulated.
+// due reports whether a sweep finds a document that is due within a time from now.
 func (w *world) due(by time.Duration) bool {
 	for shard := range store.Shards {
 		if keys, err := w.store.Due(w.t.Context(), shard, w.now.Add(by), 1); err != nil || len(keys) > 0 {
@@ -435,33 +458,33 @@ func (w *world) due(by time.Duration) bool {
 	return false
 }
 
-// began is the life of one task: it starts, works, and ends in one of the ways in which tasks end.
+// began schedules the life of a new task: it starts and ends at random times, or it hangs.
 func (w *world) began(arn string) {
 	if w.burst != nil {
 		w.burst.began(arn)
 		return
 	}
 	w.checkNeeded(arn)
-	long := strings.Contains(w.aws.ECS.Task(arn).StartedBy, "/long-") // it has no timeout
+	long := strings.Contains(w.aws.ECS.Task(arn).StartedBy, "/long-") // the model without a timeout
 	if !long && w.chance(w.faults.stuck) {
-		return // until it is told to stop
+		return // it stays PROVISIONING until a StopTask call
 	}
-	w.after(w.between(time.Second, time.Minute), func() { w.starts(arn) })
+	w.after(w.between(time.Second, time.Minute), func() { w.startTask(arn) })
 	if w.chance(w.faults.hang) {
 		if long {
 			w.after(w.between(20*time.Hour, 40*time.Hour), func() { w.exit(arn, 0) })
 		}
 		return
 	}
-	w.after(w.between(2*time.Second, 20*time.Minute), func() { w.ends(arn) })
+	w.after(w.between(2*time.Second, 20*time.Minute), func() { w.endTask(arn) })
 }
 
-// starts has a task's containers start, or not.
-func (w *world) starts(arn string) {
+// startTask starts the containers of a task, or lets their start fail.
+func (w *world) startTask(arn string) {
 	switch {
 	case w.aws.ECS.Task(arn).LastStatus != "PROVISIONING":
 	case w.chance(w.faults.startFails):
-		w.emit(w.aws.ECS.Stopped(arn, func(t *event.Task) {
+		w.emit(w.aws.ECS.StopWith(arn, func(t *event.Task) {
 			t.StopCode, t.StoppedReason, t.Containers = "TaskFailedToStart", "ResourceInitializationError: unable to pull secrets", nil
 		}))
 	default:
@@ -469,42 +492,45 @@ func (w *world) starts(arn string) {
 	}
 }
 
-// ends has a task end by itself, by its memory, or by Spot, which may give it a warning of two minutes.
-func (w *world) ends(arn string) {
+// endTask stops a task: by a Spot interruption with or without a warning of up to two minutes, for lack of memory, or
+// with a random exit code.
+func (w *world) endTask(arn string) {
 	switch {
 	case w.chance(w.faults.interrupt):
 		warning := w.between(0, 2*time.Minute)
 		if task := w.aws.ECS.Task(arn); task.DesiredStatus == "RUNNING" && w.chance(0.5) {
-			w.emit(w.aws.ECS.Warn(arn))
+			w.emit(w.aws.ECS.WarnOfInterruption(arn))
 		} else {
 			warning = 0
 		}
 		w.after(warning, func() {
-			w.emit(w.aws.ECS.Stopped(arn, func(t *event.Task) {
+			w.emit(w.aws.ECS.StopWith(arn, func(t *event.Task) {
 				t.StopCode, t.StoppedReason = "SpotInterruption", "Your Spot Task was interrupted."
 			}))
 		})
 	case w.chance(0.5) && strings.Contains(w.aws.ECS.Task(arn).StartedBy, "/hungry-"):
-		w.emit(w.aws.ECS.Stopped(arn, func(t *event.Task) {
+		w.emit(w.aws.ECS.StopWith(arn, func(t *event.Task) {
 			code := 137
-			t.StopCode, t.Containers[0].ExitCode, t.Containers[0].Reason = "EssentialContainerExited", &code, "OutOfMemoryError: Container killed due to memory usage"
+			t.StopCode, t.Containers[0].ExitCode = "EssentialContainerExited", &code
+			t.Containers[0].Reason = "OutOfMemoryError: Container killed due to memory usage"
 		}))
 	default:
 		w.exit(arn, []int{0, 0, 0, 1, 3, 137}[w.random.IntN(6)])
 	}
 }
 
+// exit stops a task with an exit code, unless it has stopped already.
 func (w *world) exit(arn string, code int) {
 	if task := w.aws.ECS.Task(arn); task.LastStatus != "STOPPED" {
-		w.checkStray(task)
+		w.checkOrphan(task)
 		w.emit(w.aws.ECS.Exit(arn, code))
 	}
 }
 
-// emit delivers a state change: lost, late, twice, out of order.
+// emit sends a task state change to the completion function. It can be lost or late, come twice, or come out of order.
 func (w *world) emit(t event.Task) {
 	w.trace("task %s of %s is %s", t.ARN[len(t.ARN)-3:], t.StartedBy, t.LastStatus)
-	w.says(&t)
+	w.changeTask(&t)
 	if w.chance(w.faults.lose) {
 		return
 	}
@@ -516,15 +542,18 @@ func (w *world) emit(t event.Task) {
 	if err != nil {
 		panic(err)
 	}
-	payload := json.RawMessage(fmt.Sprintf(`{"version":"0","id":"e","source":"aws.ecs","detail-type":"ECS Task State Change","detail":%s}`, detail))
+	const envelope = `{"version":"0","id":"e","source":"aws.ecs","detail-type":"ECS Task State Change","detail":%s}`
+	payload := json.RawMessage(fmt.Sprintf(envelope, detail))
 	for range deliveries {
 		w.after(w.delay(), func() {
-			w.invoke("completion "+t.StartedBy, 3, time.Minute, func(h handler.Handlers) error { return h.Completion(w.t.Context(), payload) }, func() {})
+			w.invoke("completion "+t.StartedBy, 3, time.Minute, func(h handler.Handlers) error {
+				return h.Completion(w.t.Context(), payload)
+			}, func() {})
 		})
 	}
 }
 
-// refuse is how RunTask refuses.
+// refuse returns a refusal of RunTask, or nil if ECS starts the task.
 func (w *world) refuse(fargate.Request) *run.Outcome {
 	if w.burst != nil {
 		return w.burst.refuse()
@@ -533,11 +562,11 @@ func (w *world) refuse(fargate.Request) *run.Outcome {
 		return nil
 	}
 	if w.chance(0.02) {
-		return &run.Outcome{Class: run.Misconfigured, Detail: "ClientException: TaskDefinition is inactive", Permanent: true}
+		return &run.Outcome{Class: run.ClassMisconfigured, Detail: "ClientException: TaskDefinition is inactive", Permanent: true}
 	}
 	return &[]run.Outcome{
-		{Class: run.Capacity, Detail: "Capacity is unavailable at this time"},
-		{Class: run.Quota, Detail: "You've reached the limit on the number of vCPUs"},
-		{Class: run.Unknown, Detail: "something new"},
+		{Class: run.ClassCapacity, Detail: "Capacity is unavailable at this time"},
+		{Class: run.ClassQuota, Detail: "You've reached the limit on the number of vCPUs"},
+		{Class: run.ClassUnknown, Detail: "something new"},
 	}[w.random.IntN(3)]
 }

@@ -11,10 +11,10 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// object is any object of a template, its short functions (!Sub, !GetAtt, !Ref) in their long form.
+// object is any object in a template, with short functions (!Sub, !GetAtt, !Ref) in their long form.
 type object = map[string]any
 
-// decode decodes a template. YAML's own decoder drops the tags.
+// decode decodes a template. It walks the nodes, because YAML's own decoder drops the tags of short functions.
 func decode(t *testing.T, text string) object {
 	t.Helper()
 	var root yaml.Node
@@ -63,7 +63,7 @@ func decodeNode(t *testing.T, n *yaml.Node) any {
 	}
 }
 
-// function is the name of a short function; "" for none.
+// function returns the name of a node's short function, or "" when it has none.
 func function(n *yaml.Node) string {
 	if strings.HasPrefix(n.Tag, "!!") {
 		return ""
@@ -71,19 +71,19 @@ func function(n *yaml.Node) string {
 	return strings.TrimPrefix(n.Tag, "!")
 }
 
-// checked are the templates that are checked, and what is wrong with them.
-type checked struct {
-	templates map[string]object // by file; template.yaml nests the others
-	wrong     []string
+// checker checks the templates of a deployment and collects the problems.
+type checker struct {
+	templates map[string]object // by file name; template.yaml nests the others
+	problems  []string
 }
 
-// problems are what is wrong with templates.
-func problems(t *testing.T, texts map[string]string) []string {
+// findProblems returns the problems of the templates in texts, sorted.
+func findProblems(t *testing.T, texts map[string]string) []string {
 	t.Helper()
-	c := &checked{templates: map[string]object{}}
+	c := &checker{templates: map[string]object{}}
 	for file, text := range texts {
 		c.templates[file] = decode(t, text)
-		c.checkForeign(file, text)
+		c.checkLiterals(file, text)
 	}
 	for _, template := range c.templates {
 		for id, body := range resourcesOf(template) {
@@ -92,13 +92,13 @@ func problems(t *testing.T, texts map[string]string) []string {
 			walk(id, body, func(at string, o object) { c.checkStatement(id, o) })
 		}
 	}
-	c.checkCircle()
-	slices.Sort(c.wrong)
-	return slices.Compact(c.wrong)
+	c.checkNesting()
+	slices.Sort(c.problems)
+	return slices.Compact(c.problems)
 }
 
-func (c *checked) problem(id, format string, args ...any) {
-	c.wrong = append(c.wrong, id+": "+fmt.Sprintf(format, args...))
+func (c *checker) problem(id, format string, args ...any) {
+	c.problems = append(c.problems, id+": "+fmt.Sprintf(format, args...))
 }
 
 func resourcesOf(template object) map[string]object {
@@ -109,7 +109,7 @@ func resourcesOf(template object) map[string]object {
 	return all
 }
 
-// walk visits every object of a value, with its path.
+// walk calls visit for every object in a value, with the object's path.
 func walk(at string, v any, visit func(at string, o object)) {
 	switch v := v.(type) {
 	case object:
@@ -124,7 +124,7 @@ func walk(at string, v any, visit func(at string, o object)) {
 	}
 }
 
-// at is a value by its path; nil when it is not there.
+// at returns the value at a path, or nil when the path does not exist.
 func at(v any, path ...string) any {
 	for _, name := range path {
 		o, _ := v.(object)
@@ -133,7 +133,7 @@ func at(v any, path ...string) any {
 	return v
 }
 
-// texts are the texts of one value, or of a list, without the functions around them.
+// texts returns the strings of one value or of a list. For a Fn::Sub it returns the text in it.
 func texts(v any) []string {
 	switch v := v.(type) {
 	case []any:
@@ -150,103 +150,124 @@ func texts(v any) []string {
 	return []string{fmt.Sprint(v)}
 }
 
-// wide are the statements that may be for everything; template.yaml says why beside each.
-var wide = []string{
+// unrestricted lists the actions that a role may have on all resources. A comment in template.yaml gives the reason for
+// each.
+var unrestricted = []string{
 	"LaunchRole: ecs:DescribeTaskDefinition", "LaunchRole: ecs:ListTasks", "ExecutionRole: ecr:GetAuthorizationToken",
-	"FindOutputs: s3:ListBucket", "FindBoth: s3:ListBucket", // of a sample with a bucket that depends on inputs
+	"FindOutputs: s3:ListBucket", "FindBoth: s3:ListBucket", // for the sample whose bucket depends on inputs
 }
 
-// bound are the conditions without which an action would be allowed on what is not the deployment's.
-var bound = map[string][]string{
-	"iam:PassRole": {"StringEquals", "iam:PassedToService"}, "events:PutEvents": {"StringEquals", "events:source"}, "ecs:TagResource": {"StringEquals", "ecs:CreateAction"},
-	"ecs:RunTask": {"ArnEquals", "ecs:cluster"}, "ecs:StopTask": {"ArnEquals", "ecs:cluster"}, "ecs:DescribeTasks": {"ArnEquals", "ecs:cluster"}, "ecs:ListTasks": {"ArnEquals", "ecs:cluster"},
+// requiredConditions holds the path of the condition that an action needs. Without it, the action would also be
+// allowed on resources outside the deployment.
+var requiredConditions = map[string][]string{
+	"iam:PassRole":      {"StringEquals", "iam:PassedToService"},
+	"events:PutEvents":  {"StringEquals", "events:source"},
+	"ecs:TagResource":   {"StringEquals", "ecs:CreateAction"},
+	"ecs:RunTask":       {"ArnEquals", "ecs:cluster"},
+	"ecs:StopTask":      {"ArnEquals", "ecs:cluster"},
+	"ecs:DescribeTasks": {"ArnEquals", "ecs:cluster"},
+	"ecs:ListTasks":     {"ArnEquals", "ecs:cluster"},
 }
 
-func (c *checked) checkStatement(id string, s object) {
+func (c *checker) checkStatement(id string, s object) {
 	if s["Effect"] != "Allow" {
 		return
 	}
 	if s["NotAction"] != nil || s["NotResource"] != nil || s["NotPrincipal"] != nil {
-		c.problem(id, "allows all but something")
+		c.problem(id, "uses NotAction, NotResource or NotPrincipal")
 	}
 	for _, action := range texts(s["Action"]) {
 		if strings.Contains(action, "*") {
 			c.problem(id, "allows %s", action)
 		}
-		if path := bound[action]; path != nil && at(s["Condition"], path...) == nil {
+		if path := requiredConditions[action]; path != nil && at(s["Condition"], path...) == nil {
 			c.problem(id, "allows %s without the condition %s", action, path[1])
 		}
-		if principal := s["Principal"]; principal != nil {
-			service, _ := at(principal, "Service").(string)
-			ofLambda := service == "lambda.amazonaws.com" && action == "sts:AssumeRole" // the only one that Lambda gives no source for
-			text := fmt.Sprint(s["Condition"])
-			if bound := strings.Contains(text, "aws:SourceAccount") || strings.Contains(text, "aws:SourceArn"); service == "" || !bound && !ofLambda {
-				c.problem(id, "allows %v %s from anywhere", principal, action)
-			}
+		if s["Principal"] != nil {
+			c.checkPrincipal(id, action, s)
 			continue
 		}
 		for _, resource := range texts(s["Resource"]) {
-			if isWide(resource) && !slices.Contains(wide, id+": "+action) {
+			if isUnrestricted(resource) && !slices.Contains(unrestricted, id+": "+action) {
 				c.problem(id, "allows %s on %s", action, resource)
 			}
 		}
 	}
 }
 
-var mention = regexp.MustCompile(`\$\{[^}]*\}`)
+// checkPrincipal checks that a statement allows one AWS service, and only for this account or a resource of it. Lambda
+// assumes a role without a source, so its trust statements need no condition.
+func (c *checker) checkPrincipal(id, action string, s object) {
+	service, _ := at(s["Principal"], "Service").(string)
+	isLambdaTrust := service == "lambda.amazonaws.com" && action == "sts:AssumeRole"
+	text := fmt.Sprint(s["Condition"])
+	hasSource := strings.Contains(text, "aws:SourceAccount") || strings.Contains(text, "aws:SourceArn")
+	if service == "" || !hasSource && !isLambdaTrust {
+		c.problem(id, "allows %v %s from anywhere", s["Principal"], action)
+	}
+}
 
-// isWide tells whether a resource is all of a service, or more.
-func isWide(resource string) bool {
-	plain := mention.ReplaceAllString(resource, "x")
+var placeholder = regexp.MustCompile(`\$\{[^}]*\}`)
+
+// isUnrestricted reports whether a resource covers a whole service, or more.
+func isUnrestricted(resource string) bool {
+	plain := placeholder.ReplaceAllString(resource, "x")
 	parts := strings.SplitN(plain, ":", 6)
 	if parts[0] != "arn" {
-		return strings.HasPrefix(plain, "*") // else what it begins with is a reference
+		return strings.HasPrefix(plain, "*") // otherwise it starts with a reference to one resource
 	}
 	return len(parts) < 6 || strings.Contains(parts[2], "*") || strings.HasPrefix(parts[5], "*")
 }
 
-var own = regexp.MustCompile(`arn:aws[a-z-]*:|\b\d{12}\b|\b[a-z]{2}-(gov-|iso[a-z]*-)?(north|south|east|west|central)(east|west)?-\d\b`)
+// accountLiteral matches the ARN prefix of a partition, an account id or a Region.
+var accountLiteral = regexp.MustCompile(`arn:aws[a-z-]*:|\b\d{12}\b|` +
+	`\b[a-z]{2}-(gov-|iso[a-z]*-)?(north|south|east|west|central)(east|west)?-\d\b`)
 
-// checkForeign looks for a partition, an account or a Region. The samples' own files name the account 111122223333.
-func (c *checked) checkForeign(file, text string) {
+// checkLiterals checks that no line names a partition, an account or a Region: the templates must work in every one.
+// Lines with 111122223333 come from the samples' own files and are exempt.
+func (c *checker) checkLiterals(file, text string) {
 	for line := range strings.Lines(text) {
-		if found := own.FindString(line); found != "" && !strings.Contains(line, "111122223333") {
-			c.problem(file, "names %s", found)
+		if found := accountLiteral.FindString(line); found != "" && !strings.Contains(line, "111122223333") {
+			c.problem(file, "contains %s", found)
 		}
 	}
 }
 
-// checkCircle: what is generated gets all from template.yaml, which takes nothing back.
-func (c *checked) checkCircle() {
+// checkNesting checks that template.yaml refers to nothing in the nested stack, which would be a circular dependency,
+// and that it passes exactly the parameters that models.yaml declares.
+func (c *checker) checkNesting() {
 	for id, body := range resourcesOf(c.templates["template.yaml"]) {
 		if slices.Contains(texts(body["DependsOn"]), "Models") {
-			c.problem(id, "depends on the stack that is nested")
+			c.problem(id, "depends on the nested stack")
 		}
 		walk(id, body, func(_ string, o object) {
 			text, _ := o["Fn::Sub"].(string)
 			attribute, _ := o["Fn::GetAtt"].([]any)
-			if o["Ref"] == "Models" || attribute != nil && attribute[0] == "Models" || strings.Contains(text, "${Models.") || strings.Contains(text, "${Models}") {
-				c.problem(id, "takes something back from the stack that is nested")
+			isGetAtt := attribute != nil && attribute[0] == "Models"
+			if o["Ref"] == "Models" || isGetAtt || strings.Contains(text, "${Models.") || strings.Contains(text, "${Models}") {
+				c.problem(id, "refers to the nested stack")
 			}
 		})
 	}
-	handed, _ := at(c.templates["template.yaml"], "Resources", "Models", "Properties", "Parameters").(object)
+	passed, _ := at(c.templates["template.yaml"], "Resources", "Models", "Properties", "Parameters").(object)
+	want := slices.Sorted(maps.Keys(passed))
 	for file, template := range c.templates {
 		declared, _ := template["Parameters"].(object)
-		if strings.HasSuffix(file, "/models.yaml") && !slices.Equal(slices.Sorted(maps.Keys(handed)), slices.Sorted(maps.Keys(declared))) {
-			c.problem(file, "takes other parameters than template.yaml hands down")
+		if strings.HasSuffix(file, "/models.yaml") && !slices.Equal(slices.Sorted(maps.Keys(declared)), want) {
+			c.problem(file, "declares other parameters than template.yaml passes")
 		}
 	}
 }
 
-// names are the properties that are names in an account or a Region.
+// names lists the properties whose values must be unique in an account or a Region.
 var names = []string{
 	"FunctionName", "QueueName", "TableName", "ClusterName", "LogGroupName", "RuleName", "Family", "Name", "LayerName",
 	"DashboardName", "BucketName", "TopicName", "AlarmName", "RoleName", "ManagedPolicyName",
 }
 
-// checkNames: two deployments share an account and a cluster in peace.
-func (c *checked) checkNames(id string, body object) {
+// checkNames checks that names contain the deployment's name, so that two deployments can share an account and a
+// cluster.
+func (c *checker) checkNames(id string, body object) {
 	kind := fmt.Sprint(body["Type"])
 	refers := kind == "AWS::Lambda::Permission" || kind == "AWS::Lambda::EventSourceMapping" || kind == "AWS::IAM::RolePolicy"
 	named := []any{body["Properties"]}
@@ -257,54 +278,57 @@ func (c *checked) checkNames(id string, body object) {
 	for _, properties := range named {
 		p, _ := properties.(object)
 		for _, name := range names {
-			inGroup := name == "Name" && p["GroupName"] != nil // a schedule's group has the deployment's name
+			inGroup := name == "Name" && p["GroupName"] != nil // the schedule group has the deployment's name
 			if p[name] != nil && !refers && !inGroup && !strings.Contains(fmt.Sprint(p[name]), "Deployment") {
-				c.problem(id, "%s %v lacks the deployment's", name, p[name])
+				c.problem(id, "%s %v lacks the deployment's name", name, p[name])
 			}
 		}
 		if p["GroupName"] != nil && fmt.Sprint(p["GroupName"]) != "map[Ref:Deployment]" {
-			c.problem(id, "GroupName %v is not the deployment's", p["GroupName"])
+			c.problem(id, "GroupName %v is not the deployment", p["GroupName"])
 		}
 	}
 	if kind == "AWS::Serverless::LayerVersion" && at(body, "Properties", "LayerName") == nil {
-		c.problem(id, "has no LayerName: it would be the logical id, in every deployment")
+		c.problem(id, "has no LayerName: every deployment would use the logical id")
 	}
 }
 
-// checkResource: nothing is lost, and nothing in the clear.
-func (c *checked) checkResource(template object, id string, body object) {
+// checkResource checks that a resource is encrypted, accepts only TLS, is retained when it holds data, and has a
+// dead-letter queue for failures.
+func (c *checker) checkResource(template object, id string, body object) {
 	p, _ := body["Properties"].(object)
-	need := func(what string, ok bool) {
+	need := func(problem string, ok bool) {
 		if !ok {
-			c.problem(id, "%s", what)
+			c.problem(id, "%s", problem)
 		}
 	}
 	kept := strings.HasPrefix(fmt.Sprint(body["DeletionPolicy"]), "Retain") && body["UpdateReplacePolicy"] == "Retain"
 	switch body["Type"] {
 	case "AWS::SQS::Queue":
 		need("is not encrypted", p["SqsManagedSseEnabled"] == true)
-		need("takes what is not encrypted", overTLS(template, id, "AWS::SQS::QueuePolicy", "Queues"))
-		need("has no RedrivePolicy: what fails in it comes back for ever", id == "DeadLetters" || at(p, "RedrivePolicy", "deadLetterTargetArn") != nil)
-		need("is deleted with what is in it", kept || template["Transform"] != nil) // template.yaml's hold nothing that the sweep does not send again
+		need("accepts requests without TLS", requiresTLS(template, id, "AWS::SQS::QueuePolicy", "Queues"))
+		hasRedrive := at(p, "RedrivePolicy", "deadLetterTargetArn") != nil
+		need("has no RedrivePolicy: a message that fails returns again and again", id == "DeadLetters" || hasRedrive)
+		// template.yaml's launch and wake queues may be deleted: the sweep sends their messages again.
+		need("is not retained: its messages would be lost", kept || template["Transform"] != nil)
 	case "AWS::DynamoDB::Table":
 		need("is not encrypted", at(p, "SSESpecification", "SSEEnabled") == true)
 		need("cannot be restored", at(p, "PointInTimeRecoverySpecification", "PointInTimeRecoveryEnabled") == true)
-		need("is deleted", kept)
+		need("is not retained", kept)
 	case "AWS::S3::Bucket":
 		need("is not encrypted", at(p, "BucketEncryption", "ServerSideEncryptionConfiguration") != nil)
-		need("takes what is not encrypted", overTLS(template, id, "AWS::S3::BucketPolicy", "Bucket"))
+		need("accepts requests without TLS", requiresTLS(template, id, "AWS::S3::BucketPolicy", "Bucket"))
 		for _, block := range []string{"BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictPublicBuckets"} {
-			need("could be made public", at(p, "PublicAccessBlockConfiguration", block) == true)
+			need("can become public", at(p, "PublicAccessBlockConfiguration", block) == true)
 		}
-		need("is deleted", kept)
+		need("is not retained", kept)
 	case "AWS::SNS::Topic":
-		need("takes what is not encrypted", overTLS(template, id, "AWS::SNS::TopicPolicy", "Topics"))
+		need("accepts requests without TLS", requiresTLS(template, id, "AWS::SNS::TopicPolicy", "Topics"))
 	case "AWS::Logs::LogGroup":
-		need("is deleted", kept)
-		need("keeps logs for ever", p["RetentionInDays"] != nil)
+		need("is not retained", kept)
+		need("has no RetentionInDays: logs never expire", p["RetentionInDays"] != nil)
 	case "AWS::ECS::TaskDefinition":
 		need("has no ExecutionRoleArn: ECS could not pull its image", p["ExecutionRoleArn"] != nil)
-		need("is deregistered, and accepted runs cannot be launched", kept)
+		need("is not retained: accepted runs could not be launched", kept)
 	case "AWS::Events::Rule":
 		for _, target := range p["Targets"].([]any) {
 			need("has a target without DeadLetterConfig", at(target, "DeadLetterConfig", "Arn") != nil)
@@ -318,25 +342,25 @@ func (c *checked) checkResource(template object, id string, body object) {
 	}
 }
 
-func (c *checked) checkMapping(id string, p any) {
+func (c *checker) checkMapping(id string, p any) {
 	if !slices.Contains(texts(at(p, "FunctionResponseTypes")), "ReportBatchItemFailures") {
-		c.problem(id, "one bad message would take its whole batch with it")
+		c.problem(id, "has no ReportBatchItemFailures: one bad message would fail its whole batch")
 	}
 	if at(p, "ScalingConfig", "MaximumConcurrency") == nil {
-		c.problem(id, "could use up all concurrency of the account")
+		c.problem(id, "has no MaximumConcurrency: it could use all the concurrency of the account")
 	}
 }
 
-func (c *checked) checkFunction(template object, id string, p object) {
+func (c *checker) checkFunction(template object, id string, p object) {
 	if p["Role"] == nil {
-		c.problem(id, "has no Role: SAM would make one of its own")
+		c.problem(id, "has no Role: SAM would create one")
 	}
 	events, _ := p["Events"].(object)
-	onlySQS := id == "Message" // its mappings are generated
+	onlySQS := id == "Message" // stack.Generate returns its mappings
 	for name, event := range events {
 		properties := at(event, "Properties")
 		if _, taken := template["Resources"].(object)[id+name]; taken {
-			c.problem(id, "event %s would be %s%s, which is another resource", name, id, name)
+			c.problem(id, "event %s gets the logical id %s%s, which another resource has", name, id, name)
 		}
 		if onlySQS = at(event, "Type") == "SQS"; onlySQS {
 			c.checkMapping(id, properties)
@@ -346,17 +370,19 @@ func (c *checked) checkFunction(template object, id string, p object) {
 			c.problem(id, "event %s has no DeadLetterConfig", name)
 		}
 		detail := at(properties, "Pattern", "detail")
-		if at(event, "Type") == "EventBridgeRule" && (at(detail, "clusterArn") == nil || !strings.Contains(fmt.Sprint(at(detail, "startedBy")), "prefix:map[Fn::Sub:${Deployment}/]")) {
-			c.problem(id, "event %s is of tasks of others, too", name)
+		isOwn := at(detail, "clusterArn") != nil && strings.Contains(fmt.Sprint(at(detail, "startedBy")), "prefix:map[Fn::Sub:${Deployment}/]")
+		if at(event, "Type") == "EventBridgeRule" && !isOwn {
+			c.problem(id, "event %s matches tasks of other deployments", name)
 		}
 	}
 	if (!onlySQS || len(events) > 1) && at(p, "EventInvokeConfig", "DestinationConfig", "OnFailure", "Destination") == nil {
-		c.problem(id, "has no destination for failures: what it fails to do is lost")
+		c.problem(id, "has no destination for failures: failed events would be lost")
 	}
 }
 
-// overTLS tells whether a policy of its kind denies a resource everything that is not over TLS.
-func overTLS(template object, id, kind, property string) bool {
+// requiresTLS reports whether a policy in the template denies every request to a resource that does not use TLS. kind
+// is the policy's type, and property names the resources that the policy applies to.
+func requiresTLS(template object, id, kind, property string) bool {
 	for _, body := range resourcesOf(template) {
 		if body["Type"] != kind || !strings.Contains(fmt.Sprint(at(body, "Properties", property)), "map[Ref:"+id+"]") {
 			continue

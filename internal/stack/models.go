@@ -12,15 +12,15 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// generator makes the resources of a catalog.
+// generator converts a catalog to resources. It holds the arguments of one Generate call.
 type generator struct {
 	catalog  model.Catalog
-	policies map[string][]byte
-	now      time.Time
+	policies map[string][]byte // policy.json texts by model name
+	now      time.Time         // the time of the build
 }
 
-// model is what one model has for itself: its task definition, its role, its schedules. They refer to each other, and to
-// parameters only.
+// model returns the resources of one model: its task role, its task definition and its schedules. They refer only to
+// each other and to parameters, so the model's part needs no other template.
 func (g generator) model(m model.Model) ([]resource, error) {
 	var all []resource
 	role := any(ref("TaskRole"))
@@ -52,14 +52,15 @@ func (g generator) model(m model.Model) ([]resource, error) {
 	return all, nil
 }
 
-// taskRole is the role of a model that brings its own policy. Its path is the one whose roles the launch function may pass.
+// taskRole returns the task role of a model that has a policy.json. The launch function may pass roles with the path
+// /<deployment>/ only, so the role has this path.
 func (g generator) taskRole(name string, text []byte) (resource, error) {
 	document, err := g.policy(text)
 	if err != nil {
 		return resource{}, err
 	}
 	inputs := allow(sub("arn:${AWS::Partition}:s3:::${StateBucket}/inputs/*"), "s3:GetObject")
-	return resource{id("Role", name), fields{"Type": "AWS::IAM::Role", "Properties": fields{
+	return resource{logicalID("Role", name), fields{"Type": "AWS::IAM::Role", "Properties": fields{
 		"Path": sub("/${Deployment}/"),
 		"AssumeRolePolicyDocument": fields{"Version": "2012-10-17", "Statement": []any{fields{
 			"Effect": "Allow", "Principal": fields{"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole",
@@ -72,33 +73,37 @@ func (g generator) taskRole(name string, text []byte) (resource, error) {
 	}}}, nil
 }
 
-// variableName tells a variable of the environment from one of IAM's, as ${aws:username} and ${*}.
+// variableName matches the name of an environment's variable. It does not match IAM's own variables, such as
+// ${aws:username} and ${*}.
 var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// policy is a policy.json with the environment's variables in place.
+// policy decodes a policy.json and replaces the environment's variables. It returns an error for each ${NAME} that
+// the environment does not have. Variables of IAM stay as they are, and CloudFormation replaces its own, which
+// start with AWS::.
 func (g generator) policy(text []byte) (any, error) {
 	document, err := decode(text)
 	if err != nil {
 		return nil, err
 	}
 	var unknown []error
-	document = texts(document, func(text string) any {
-		return variable.ReplaceAllStringFunc(text, func(mention string) string {
+	document = mapStrings(document, func(text string) any {
+		return placeholder.ReplaceAllStringFunc(text, func(mention string) string {
 			name := mention[len("${") : len(mention)-1]
 			value, known := g.catalog.Variables[name]
 			switch {
 			case known:
 				return value
 			case variableName.MatchString(name):
-				unknown = append(unknown, fmt.Errorf("the environment has no variable %s; it has %s", mention, strings.Join(slices.Sorted(maps.Keys(g.catalog.Variables)), ", ")))
+				names := strings.Join(slices.Sorted(maps.Keys(g.catalog.Variables)), ", ")
+				unknown = append(unknown, fmt.Errorf("the environment has no variable %s; it has %s", mention, names))
 			}
 			return mention
 		})
 	})
-	return substituted(document), errors.Join(unknown...)
+	return substitute(document), errors.Join(unknown...)
 }
 
-// allow is a statement of a policy. resources is an ARN, or a list of them.
+// allow returns a policy statement that allows actions. resources is one ARN or a list of ARNs.
 func allow(resources any, actions ...any) fields {
 	return fields{"Effect": "Allow", "Action": actions, "Resource": resources}
 }

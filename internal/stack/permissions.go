@@ -10,27 +10,34 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// maxPolicy is how many characters a policy here may have. IAM takes 10,240 in all policies of a role, without white space
-// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html); the rest is for those in template.yaml. They
-// are counted as they are here, where ${AWS::AccountId} is longer than what it stands for.
+// maxPolicy is the largest size of a generated role policy, in characters. IAM allows 10,240 characters in all inline
+// policies of a role, without white space (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
+// The rest is for the policies in template.yaml. The size includes CloudFormation's functions and placeholders, so IAM
+// gets a shorter policy.
 const maxPolicy = 8000
 
-// permissions are what the roles of template.yaml are allowed for these models, and for no others.
-func (g generator) permissions() ([]resource, error) {
-	written, awaited := map[string]bool{}, map[string]bool{}
-	outside := map[string]any{}
-	var queues []any
+// references holds the resources that models use and that their own templates do not contain.
+type references struct {
+	queues  []any           // ARNs of the queues of message triggers
+	outside map[string]any  // ARNs of outside task definitions, by family
+	awaited map[string]bool // buckets of wait-for objects; "" stands for a bucket that depends on inputs
+	written map[string]bool // buckets of outputs, in the same form
+}
+
+// references collects the references of all models.
+func (g generator) references() references {
+	r := references{outside: map[string]any{}, awaited: map[string]bool{}, written: map[string]bool{}}
 	for _, m := range g.catalog.Models {
 		for _, o := range m.Outputs {
 			bucket, _, _ := literalBucket(o.URI)
-			written[bucket] = true
+			r.written[bucket] = true
 		}
-		for _, object := range waitsFor(m) {
+		for _, object := range awaitedObjects(m) {
 			bucket, _, _ := literalBucket(object)
-			awaited[bucket] = true
+			r.awaited[bucket] = true
 		}
 		if m.Task.Definition == nil {
-			outside[m.Task.Family] = outsideARN(m.Task.Family)
+			r.outside[m.Task.Family] = outsideARN(m.Task.Family)
 		}
 	}
 	for _, queue := range g.catalog.Queues() {
@@ -38,41 +45,62 @@ func (g generator) permissions() ([]resource, error) {
 		if !isARN(queue) {
 			arn = sub("arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${Deployment}-" + queue)
 		}
-		queues = append(queues, arn)
+		r.queues = append(r.queues, arn)
 	}
-	both := maps.Clone(written)
-	maps.Copy(both, awaited)
-	run := allow(values(outside), "ecs:RunTask")
+	return r
+}
+
+// permission is a policy that a role of template.yaml gets for the models.
+type permission struct {
+	id, role, name string // logical id, parameter with the role's name, name of the policy
+	statement      fields
+	resources      int // number of resources in the statement; the policy is omitted at 0
+}
+
+// permissions returns the role policies that let the functions use the resources that models name, and no others.
+func (g generator) permissions() ([]resource, error) {
+	r := g.references()
+	swept := maps.Clone(r.written)
+	maps.Copy(swept, r.awaited)
+	read := allow(r.queues, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+	run := allow(valuesByKey(r.outside), "ecs:RunTask")
 	run["Condition"] = fields{"ArnEquals": fields{"ecs:cluster": ref("Cluster")}}
 
 	var all []resource
-	for _, p := range []struct {
-		id, role, name string
-		statement      fields
-		wanted         int
-	}{
-		{"ReadQueues", "MessageRole", "queues", allow(queues, "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"), len(queues)},
-		{"RunOthers", "LaunchRole", "others", run, len(outside)},
-		{"FindAwaited", "ArrivalRole", "objects", find(awaited), len(awaited)},
-		{"FindOutputs", "CompletionRole", "objects", find(written), len(written)},
-		{"FindBoth", "SweepRole", "objects", find(both), len(both)},
+	for _, p := range []permission{
+		{"ReadQueues", "MessageRole", "queues", read, len(r.queues)},
+		{"RunOthers", "LaunchRole", "others", run, len(r.outside)},
+		{"FindAwaited", "ArrivalRole", "objects", listBuckets(r.awaited), len(r.awaited)},
+		{"FindOutputs", "CompletionRole", "objects", listBuckets(r.written), len(r.written)},
+		{"FindBoth", "SweepRole", "objects", listBuckets(swept), len(swept)},
 	} {
-		if p.wanted == 0 {
+		if p.resources == 0 {
 			continue
 		}
-		document := fields{"Version": "2012-10-17", "Statement": []any{p.statement}}
-		if text, err := json.Marshal(document); err != nil || len(text) > maxPolicy {
-			return nil, fmt.Errorf("the policy %q of %s has %d resources in %d characters, and %d fit: let models share queues, buckets and task definitions of others", p.name, p.role, p.wanted, len(text), maxPolicy)
+		policy, err := p.policy()
+		if err != nil {
+			return nil, err
 		}
-		all = append(all, resource{p.id, fields{"Type": "AWS::IAM::RolePolicy", "Properties": fields{
-			"RoleName": ref(p.role), "PolicyName": p.name, "PolicyDocument": document,
-		}}})
+		all = append(all, policy)
 	}
 	return all, nil
 }
 
-// values are the values of a map, in the order of its keys.
-func values(m map[string]any) []any {
+// policy returns the role policy of a permission. It returns an error when the policy is longer than maxPolicy.
+func (p permission) policy() (resource, error) {
+	document := fields{"Version": "2012-10-17", "Statement": []any{p.statement}}
+	if text, err := json.Marshal(document); err != nil || len(text) > maxPolicy {
+		return resource{}, fmt.Errorf("the policy %q of %s has %d resources in %d characters; at most %d characters fit: "+
+			"let models share queues, buckets and task definitions from outside the deployment",
+			p.name, p.role, p.resources, len(text), maxPolicy)
+	}
+	return resource{p.id, fields{"Type": "AWS::IAM::RolePolicy", "Properties": fields{
+		"RoleName": ref(p.role), "PolicyName": p.name, "PolicyDocument": document,
+	}}}, nil
+}
+
+// valuesByKey returns the values of a map in the order of its keys.
+func valuesByKey(m map[string]any) []any {
 	var all []any
 	for _, key := range slices.Sorted(maps.Keys(m)) {
 		all = append(all, m[key])
@@ -80,8 +108,9 @@ func values(m map[string]any) []any {
 	return all
 }
 
-// find allows to look whether objects are in buckets. Where the name of one depends on inputs, it may be any.
-func find(buckets map[string]bool) fields {
+// listBuckets returns a statement that allows the functions to list the objects in buckets. It allows all buckets when
+// the set contains "", because the name of a bucket that depends on inputs is not known here.
+func listBuckets(buckets map[string]bool) fields {
 	if buckets[""] {
 		statement := allow("*", "s3:ListBucket")
 		statement["Sid"] = "ABucketDependsOnInputs"
@@ -91,10 +120,11 @@ func find(buckets map[string]bool) fields {
 	for bucket := range buckets {
 		arns[bucket] = sub("arn:${AWS::Partition}:s3:::" + bucket)
 	}
-	return allow(values(arns), "s3:ListBucket")
+	return allow(valuesByKey(arns), "s3:ListBucket")
 }
 
-// outsideARN is the ARN of a task definition that is not ours: of a family, a family:revision, or an ARN with or without one.
+// outsideARN returns the ARN of an outside task definition. The model names it as a family, as family:revision, or as
+// an ARN with or without a revision. Without a revision, the ARN covers all revisions of the family.
 func outsideARN(family string) any {
 	name := family[strings.LastIndexByte(family, '/')+1:]
 	if !strings.Contains(name, ":") {
@@ -106,14 +136,16 @@ func outsideARN(family string) any {
 	return sub("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task-definition/" + family)
 }
 
-func waitsFor(m model.Model) []model.Template {
+// awaitedObjects returns the URIs of the objects in a model's wait-for.
+func awaitedObjects(m model.Model) []model.Template {
 	if m.Policy.WaitFor == nil {
 		return nil
 	}
 	return m.Policy.WaitFor.Objects
 }
 
-// literalBucket is the bucket of an object's URI, and the literal beginning of its key; "" when it depends on inputs.
+// literalBucket returns the bucket of an object's URI and the literal beginning of its key. When the bucket's name
+// depends on inputs, literal is false and both are empty.
 func literalBucket(uri model.Template) (bucket, prefix string, literal bool) {
 	text, _, _ := strings.Cut(uri.String(), "{")
 	bucket, prefix, literal = strings.Cut(strings.TrimPrefix(text, "s3://"), "/")

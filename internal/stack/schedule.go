@@ -11,8 +11,9 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// schedule is one EventBridge Scheduler schedule. Its Input names the trigger's content and the time that it was due at, so
-// that a changed schedule is another event, and a repeated delivery is not.
+// schedule returns the EventBridge Scheduler schedule of a trigger. Its Input contains the hash of the trigger's
+// content and the scheduled time. So a changed trigger produces a different event, and a repeated delivery the same
+// one.
 func (g generator) schedule(name string, t model.Trigger) (resource, error) {
 	expression, zone, start, err := g.recurrence(t)
 	if err != nil {
@@ -37,32 +38,36 @@ func (g generator) schedule(name string, t model.Trigger) (resource, error) {
 	if !start.IsZero() {
 		properties["StartDate"] = start.UTC().Format(time.RFC3339)
 	}
-	return resource{id("Schedule", name, t.Name), fields{"Type": "AWS::Scheduler::Schedule", "Properties": properties}}, nil
+	return resource{logicalID("Schedule", name, t.Name), fields{"Type": "AWS::Scheduler::Schedule", "Properties": properties}}, nil
 }
 
-// ahead is how long at least a template may wait to be deployed.
-const ahead = 30 * time.Minute
+// minLead is the shortest time from the build to a StartDate. The template must be deployed within it.
+const minLead = 30 * time.Minute
 
-// recurrence is when a schedule is due, in Scheduler's words: an expression, its time zone, and a start, if it needs one.
+// recurrence returns the times of a schedule in Scheduler's form: an expression, its time zone, and a StartDate. A
+// zero start means that the schedule needs no StartDate. recurrence returns an error when the trigger's expression is
+// not valid.
 //
-// Scheduler counts a rate() from its creation, and it is due then; or from its StartDate, which it refuses when that is more
-// than five minutes past ("The StartDate you specify cannot be earlier than 5 minutes ago"). Ours count from the Unix epoch, on
-// a laptop and in an account, so each would need a start that changes with every build, and that is refused when
-// CloudFormation rolls back to it. But most are equal to a cron() in UTC, which needs none.
+// Scheduler counts a rate() from the schedule's creation, and fires at once; or from a StartDate, which it refuses
+// when it is more than five minutes in the past ("The StartDate you specify cannot be earlier than 5 minutes ago").
+// Here a rate() counts from the Unix epoch, on a laptop and in an account. So it would need a StartDate, which
+// changes with every build and which Scheduler refuses when CloudFormation rolls back to an old one. Most rates are
+// equal to a cron() in UTC, which needs no StartDate.
 func (g generator) recurrence(t model.Trigger) (expression, zone string, start time.Time, err error) {
 	s, err := cron.Parse(t.Schedule, t.Location())
 	if err != nil || !strings.HasPrefix(t.Schedule, "rate(") {
 		return t.Schedule, t.Location().String(), time.Time{}, err
 	}
 	epoch := time.Unix(0, 0)
-	if equal := inUTC(s.Next(epoch).Sub(epoch)); equal != "" {
+	if equal := equalCron(s.Next(epoch).Sub(epoch)); equal != "" {
 		return equal, "UTC", time.Time{}, nil
 	}
-	return t.Schedule, "UTC", s.Next(g.now.Add(ahead)), nil
+	return t.Schedule, "UTC", s.Next(g.now.Add(minLead)), nil
 }
 
-// inUTC is the cron() that is due every so often since the epoch, in UTC: what divides an hour or a day. It is empty for others.
-func inUTC(every time.Duration) string {
+// equalCron returns the cron() expression in UTC that has the same times as a rate counted from the Unix epoch. It
+// returns "" when there is none: the interval must divide an hour or a day.
+func equalCron(every time.Duration) string {
 	const day = 24 * time.Hour
 	minutes, hours := int(every.Minutes()), int(every.Hours())
 	switch {
@@ -80,12 +85,12 @@ func inUTC(every time.Duration) string {
 	return ""
 }
 
-// scheduleName is a schedule's name in the deployment's group: at most 64 characters. No model has a dot in its name, so no two
-// triggers have one name.
+// scheduleName returns a schedule's name in the deployment's schedule group: <model>.<trigger>, or <model>.<hash of the
+// trigger's name> when that exceeds 64 characters. A model's name contains no dot, so two triggers never share a name.
 func scheduleName(name, trigger string) string {
-	const most = 64
-	if full := name + "." + trigger; len(full) <= most {
+	const maxLength = 64
+	if full := name + "." + trigger; len(full) <= maxLength {
 		return full
 	}
-	return name + "." + short(trigger)
+	return name + "." + shortHash(trigger)
 }

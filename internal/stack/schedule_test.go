@@ -10,11 +10,13 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// scheduled is the schedule of a model with one trigger, as it is made at a time.
-func scheduled(t *testing.T, m, trigger, expression string, at time.Time) map[string]any {
+// schedule returns the properties of the schedule that a build at a time generates for a model with one trigger.
+func schedule(t *testing.T, m, trigger, expression string, at time.Time) map[string]any {
 	t.Helper()
-	c := model.Catalog{Models: []model.Model{{Name: m, Triggers: []model.Trigger{{Name: trigger, Kind: model.Schedule, Schedule: expression, Hash: "of-the-users-text", Timezone: "America/New_York"}}}}}
-	for _, r := range every(t, generateAt(t, c, nil, at)) {
+	c := model.Catalog{Models: []model.Model{{Name: m, Triggers: []model.Trigger{{
+		Name: trigger, Kind: model.Schedule, Schedule: expression, Hash: "of-the-users-text", Timezone: "America/New_York",
+	}}}}}
+	for _, r := range allResources(t, generateAt(t, c, nil, at)) {
 		if r.Type == "AWS::Scheduler::Schedule" {
 			if input := fmt.Sprint(r.Properties["Target"]); !strings.Contains(input, "of-the-users-text") {
 				t.Errorf("the target is %s, without the trigger's hash", input)
@@ -22,63 +24,78 @@ func scheduled(t *testing.T, m, trigger, expression string, at time.Time) map[st
 			return r.Properties
 		}
 	}
-	t.Fatal("there is no schedule")
+	t.Fatal("the templates have no schedule")
 	return nil
 }
 
-// TestARateIsDueOnTheGridOfTheLaptop, whenever it was built, and is not due at once when it is deployed.
-func TestARateIsDueOnTheGridOfTheLaptop(t *testing.T) {
+// afterNow is the time of another build.
+var afterNow = now.Add(37*time.Minute + 11*time.Second)
+
+// TestRateBecomesCron checks the rates that have an equal cron(): the times are those on a laptop, and the schedule
+// is the same in every build.
+func TestRateBecomesCron(t *testing.T) {
 	t.Parallel()
-	later := now.Add(37*time.Minute + 11*time.Second)
-	equal := map[string]string{
-		"rate(1 minute)": "cron(* * * * ? *)", "rate(5 minutes)": "cron(0/5 * * * ? *)", "rate(12 minutes)": "cron(0/12 * * * ? *)", "rate(30 minutes)": "cron(0/30 * * * ? *)",
-		"rate(60 minutes)": "cron(0 * * * ? *)", "rate(1 hour)": "cron(0 * * * ? *)", "rate(2 hours)": "cron(0 0/2 * * ? *)", "rate(8 hours)": "cron(0 0/8 * * ? *)", "rate(720 minutes)": "cron(0 0/12 * * ? *)",
+	for rate, want := range map[string]string{
+		"rate(1 minute)": "cron(* * * * ? *)", "rate(5 minutes)": "cron(0/5 * * * ? *)", "rate(12 minutes)": "cron(0/12 * * * ? *)",
+		"rate(30 minutes)": "cron(0/30 * * * ? *)", "rate(60 minutes)": "cron(0 * * * ? *)", "rate(1 hour)": "cron(0 * * * ? *)",
+		"rate(2 hours)": "cron(0 0/2 * * ? *)", "rate(8 hours)": "cron(0 0/8 * * ? *)", "rate(720 minutes)": "cron(0 0/12 * * ? *)",
 		"rate(24 hours)": "cron(0 0 * * ? *)", "rate(1 day)": "cron(0 0 * * ? *)",
-	}
-	for rate, want := range equal {
-		got := scheduled(t, "m", "often", rate, now)
-		if got["ScheduleExpression"] != want || got["ScheduleExpressionTimezone"] != "UTC" || got["StartDate"] != nil {
-			t.Errorf("%s: %v in %v from %v, want %s in UTC", rate, got["ScheduleExpression"], got["ScheduleExpressionTimezone"], got["StartDate"], want)
+	} {
+		got := schedule(t, "m", "often", rate, now)
+		expression, zone := got["ScheduleExpression"], got["ScheduleExpressionTimezone"]
+		if expression != want || zone != "UTC" || got["StartDate"] != nil {
+			t.Errorf("%s: %v in %v from %v, want %s in UTC and no StartDate", rate, expression, zone, got["StartDate"], want)
 		}
-		ours, _ := cron.Parse(rate, nil)
-		theirs, err := cron.Parse(want, time.UTC)
+		laptop, _ := cron.Parse(rate, nil)
+		account, err := cron.Parse(want, time.UTC)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for at, i := now, 0; i < 100; i++ {
-			if a, b := ours.Next(at), theirs.Next(at); !a.Equal(b) {
+			if a, b := laptop.Next(at), account.Next(at); !a.Equal(b) {
 				t.Fatalf("%s is due at %s on a laptop and at %s in an account", rate, a, b)
 			}
-			at = ours.Next(at)
+			at = laptop.Next(at)
 		}
-		if again := scheduled(t, "m", "often", rate, later); fmt.Sprint(again) != fmt.Sprint(got) {
-			t.Errorf("%s: built later it is %v, and was %v", rate, again, got)
+		if again := schedule(t, "m", "often", rate, afterNow); fmt.Sprint(again) != fmt.Sprint(got) {
+			t.Errorf("%s: the first build generates %v, and a later one %v", rate, got, again)
 		}
 	}
-	for _, rate := range []string{"rate(7 minutes)", "rate(45 minutes)", "rate(90 minutes)", "rate(5 hours)", "rate(36 hours)", "rate(2 days)"} {
-		for _, at := range []time.Time{now, later} {
-			got := scheduled(t, "m", "often", rate, at)
+}
+
+// TestRateKeepsItsTimesWithAStartDate checks the rates that have no equal cron(): the StartDate is the first of the
+// rate's times on a laptop that is at least half an hour after the build.
+func TestRateKeepsItsTimesWithAStartDate(t *testing.T) {
+	t.Parallel()
+	for _, rate := range []string{
+		"rate(7 minutes)", "rate(45 minutes)", "rate(90 minutes)", "rate(5 hours)", "rate(36 hours)", "rate(2 days)",
+	} {
+		for _, at := range []time.Time{now, afterNow} {
+			got := schedule(t, "m", "often", rate, at)
 			start, err := time.Parse(time.RFC3339, fmt.Sprint(got["StartDate"]))
 			if err != nil {
 				t.Fatal(err)
 			}
-			ours, _ := cron.Parse(rate, nil)
-			if got["ScheduleExpression"] != rate || start.Before(at.Add(30*time.Minute)) || !ours.Next(start.Add(-time.Second)).Equal(start) || ours.Next(at.Add(30*time.Minute)).Before(start) {
-				t.Errorf("%s built at %s: %v from %s, want the first of its times that is half an hour ahead", rate, at, got["ScheduleExpression"], start)
+			laptop, _ := cron.Parse(rate, nil)
+			earliest := at.Add(30 * time.Minute)
+			isTime := laptop.Next(start.Add(-time.Second)).Equal(start)
+			isFirst := !start.Before(earliest) && !laptop.Next(earliest).Before(start)
+			if got["ScheduleExpression"] != rate || !isTime || !isFirst {
+				t.Errorf("%s built at %s: %v from %s, want %s from its first time after %s",
+					rate, at, got["ScheduleExpression"], start, rate, earliest)
 			}
 		}
 	}
 }
 
-func TestNoTwoTriggersHaveOneName(t *testing.T) {
+func TestScheduleNamesAreUnique(t *testing.T) {
 	t.Parallel()
-	a, b := scheduled(t, "sales", "eu-schedule", "rate(1 hour)", now), scheduled(t, "sales-eu", "schedule", "rate(1 hour)", now)
-	if a["Name"] != "sales.eu-schedule" || b["Name"] != "sales-eu.schedule" {
-		t.Errorf("the schedules are called %v and %v", a["Name"], b["Name"])
+	name := func(m, trigger string) any { return schedule(t, m, trigger, "rate(1 hour)", now)["Name"] }
+	if a, b := name("sales", "eu-schedule"), name("sales-eu", "schedule"); a != "sales.eu-schedule" || b != "sales-eu.schedule" {
+		t.Errorf("the schedules have the names %v and %v, want sales.eu-schedule and sales-eu.schedule", a, b)
 	}
 	long := strings.Repeat("x", 39)
-	a, b = scheduled(t, "a"+long, "a"+long, "rate(1 hour)", now), scheduled(t, "a"+long, "b"+long, "rate(1 hour)", now)
-	if a["Name"] == b["Name"] || len(fmt.Sprint(a["Name"])) > 64 {
-		t.Errorf("the schedules are called %v and %v: different names of 64 characters at most are expected", a["Name"], b["Name"])
+	if a, b := name("a"+long, "a"+long), name("a"+long, "b"+long); a == b || len(fmt.Sprint(a)) > 64 {
+		t.Errorf("the schedules have the names %v and %v, want different names of at most 64 characters", a, b)
 	}
 }

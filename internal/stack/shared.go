@@ -11,9 +11,9 @@ import (
 	"modeldispatch/internal/route"
 )
 
-// shared is what models have in common: the rules of buckets and patterns, the queues, what the functions are allowed for
-// them, and the parts with the models themselves. What starts a model is made after what it needs.
-func (g generator) shared(own [parts][]resource) ([]resource, error) {
+// shared returns the resources of the shared template: permissions, queues, mappings, rules, and the nested parts.
+// Rules, mappings and parts can start a run, so CloudFormation creates them after the permissions that the run needs.
+func (g generator) shared(byPart [partCount][]resource) ([]resource, error) {
 	permissions, err := g.permissions()
 	if err != nil {
 		return nil, err
@@ -27,14 +27,15 @@ func (g generator) shared(own [parts][]resource) ([]resource, error) {
 		return nil, err
 	}
 	if rules := len(arrivals) + len(events); rules > maxRules {
-		return nil, fmt.Errorf("the models need %d EventBridge rules (one for each bucket and each event pattern), and a deployment may have %d of the 300 of an account: use fewer buckets, or event patterns in common", rules, maxRules)
+		return nil, fmt.Errorf("the models need %d EventBridge rules (one for each bucket and each event pattern); a deployment may "+
+			"have at most %d of the 300 that an event bus allows: use fewer buckets or share event patterns", rules, maxRules)
 	}
 	queues, mappings := g.queues()
 	var needed []any
 	for _, r := range permissions {
 		needed = append(needed, r.id)
 	}
-	starting := slices.Concat(arrivals, events, mappings, nested(own))
+	starting := slices.Concat(arrivals, events, mappings, nestedStacks(byPart))
 	for _, r := range starting {
 		if needed != nil {
 			r.body["DependsOn"] = needed
@@ -43,8 +44,9 @@ func (g generator) shared(own [parts][]resource) ([]resource, error) {
 	return slices.Concat(permissions, queues, starting), nil
 }
 
-// arrivals are the rules of the buckets that models wait for objects in: one for each. The literal beginnings of their keys
-// are in it as long as that fits; what else arrives is dropped by EventBridge, for nothing.
+// arrivals returns one rule for each bucket whose objects start a model or let a waiting run continue. The rule's
+// pattern lists the literal beginnings of the keys, as long as they fit, so that the function is invoked for these
+// keys only.
 func (g generator) arrivals() ([]resource, error) {
 	buckets := map[string][]string{} // the literal beginnings of keys
 	for _, m := range g.catalog.Models {
@@ -57,8 +59,9 @@ func (g generator) arrivals() ([]resource, error) {
 				buckets[pattern.Bucket()] = append(buckets[pattern.Bucket()], pattern.Prefix())
 			}
 		}
-		for _, object := range waitsFor(m) {
-			// A bucket that depends on inputs is not known here: its objects are looked for again every ten minutes.
+		for _, object := range awaitedObjects(m) {
+			// The name of a bucket that depends on inputs is not known here. The sweep checks its objects every ten
+			// minutes.
 			if bucket, prefix, literal := literalBucket(object); literal {
 				buckets[bucket] = append(buckets[bucket], prefix)
 			}
@@ -71,9 +74,12 @@ func (g generator) arrivals() ([]resource, error) {
 	return all, nil
 }
 
-// maxPattern is how many characters an event pattern may have.
+// maxPattern is the largest size of an event pattern, in characters
+// (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html).
 const maxPattern = 2048
 
+// arrivalPattern returns the event pattern of a bucket's rule. It leaves the keys out when a prefix is empty, because
+// then any key may match, and when the pattern would exceed maxPattern.
 func arrivalPattern(bucket string, prefixes []string) fields {
 	slices.Sort(prefixes)
 	var keys []any
@@ -89,7 +95,8 @@ func arrivalPattern(bucket string, prefixes []string) fields {
 	return pattern
 }
 
-// events are the rules of event triggers: one for each pattern.
+// events returns the rules of event triggers, one for each pattern. It returns an error when a pattern exceeds
+// maxPattern.
 func (g generator) events() ([]resource, error) {
 	var patterns []string
 	for _, m := range g.catalog.Models {
@@ -98,7 +105,8 @@ func (g generator) events() ([]resource, error) {
 				continue
 			}
 			if len(t.Pattern) > maxPattern {
-				return nil, fmt.Errorf("model %q: trigger %q: its pattern has %d characters, and EventBridge takes %d", m.Name, t.Name, len(t.Pattern), maxPattern)
+				return nil, fmt.Errorf("model %q: trigger %q: the event pattern has %d characters; EventBridge allows %d",
+					m.Name, t.Name, len(t.Pattern), maxPattern)
 			}
 			patterns = append(patterns, string(t.Pattern))
 		}
@@ -115,14 +123,16 @@ func (g generator) events() ([]resource, error) {
 	return all, nil
 }
 
-// rule invokes a function for the events of the default bus that match.
+// rule returns a rule on the default event bus that invokes a function for each event that matches a pattern. about
+// is the bucket or the pattern text: its hash is in the rule's name. The rule is disabled when the environment's
+// triggers are paused.
 func (g generator) rule(kind, function, about string, pattern any) resource {
 	state := "ENABLED"
 	if g.catalog.Paused {
 		state = "DISABLED"
 	}
-	name := strings.ToLower(kind) + "-" + short(about)
-	return resource{id(kind, short(about)), fields{"Type": "AWS::Events::Rule", "Properties": fields{
+	name := strings.ToLower(kind) + "-" + shortHash(about)
+	return resource{logicalID(kind, shortHash(about)), fields{"Type": "AWS::Events::Rule", "Properties": fields{
 		"Name": sub("${Deployment}-" + name), "State": state, "EventPattern": pattern,
 		"Targets": []any{fields{
 			"Id": "function", "Arn": ref(function), "DeadLetterConfig": fields{"Arn": ref("DeadLetters")},
@@ -131,8 +141,8 @@ func (g generator) rule(kind, function, about string, pattern any) resource {
 	}}}
 }
 
-// queues are the queues that models read, and their mappings: those that they name are made, and those that they give the ARN
-// of exist.
+// queues returns the queues of message triggers and a mapping for each. A trigger that names a queue gets one of the
+// deployment's own. A trigger that gives an ARN reads that existing queue, which needs only a mapping.
 func (g generator) queues() (queues, mappings []resource) {
 	for _, queue := range g.catalog.Queues() {
 		arn := any(queue)
@@ -141,7 +151,7 @@ func (g generator) queues() (queues, mappings []resource) {
 			queues = append(queues, made...)
 			arn = getAtt(made[0].id, "Arn")
 		}
-		mappings = append(mappings, resource{id("Mapping", queue), fields{"Type": "AWS::Lambda::EventSourceMapping", "Properties": fields{
+		mappings = append(mappings, resource{logicalID("Mapping", queue), fields{"Type": "AWS::Lambda::EventSourceMapping", "Properties": fields{
 			"EventSourceArn": arn, "FunctionName": ref("MessageFunction"), "Enabled": !g.catalog.Paused, "BatchSize": 10,
 			"FunctionResponseTypes": []any{"ReportBatchItemFailures"}, "ScalingConfig": fields{"MaximumConcurrency": 5},
 		}}})
@@ -151,19 +161,24 @@ func (g generator) queues() (queues, mappings []resource) {
 
 func isARN(text string) bool { return strings.HasPrefix(text, "arn:") }
 
-// ownQueue is a queue that a model names, which is made for it, and its policy. What fails five times is a dead letter.
+// ownQueue returns a queue that a message trigger names, and the queue's policy. A message that the function has
+// received five times without success goes to the dead-letter queue.
 func ownQueue(name string) []resource {
-	// It stays when no model names it any more, with what is in it. Only when its creation is taken back it goes, too: its name
-	// would be taken the next time.
-	queue := resource{id("Queue", name), fields{"Type": "AWS::SQS::Queue", "UpdateReplacePolicy": "Retain", "DeletionPolicy": "RetainExceptOnCreate", "Properties": fields{
-		"QueueName": sub("${Deployment}-" + name), "VisibilityTimeout": 180, "MessageRetentionPeriod": 1209600, "SqsManagedSseEnabled": true,
-		"RedrivePolicy": fields{"deadLetterTargetArn": ref("DeadLetters"), "maxReceiveCount": 5},
-	}}}
+	// CloudFormation keeps the queue and its messages when no model names it any more. It deletes the queue only when
+	// it rolls back the creation: otherwise the next deployment could not create a queue with this name.
+	queue := resource{logicalID("Queue", name), fields{
+		"Type": "AWS::SQS::Queue", "UpdateReplacePolicy": "Retain", "DeletionPolicy": "RetainExceptOnCreate",
+		"Properties": fields{
+			"QueueName": sub("${Deployment}-" + name), "VisibilityTimeout": 180, "MessageRetentionPeriod": 1209600, "SqsManagedSseEnabled": true,
+			"RedrivePolicy": fields{"deadLetterTargetArn": ref("DeadLetters"), "maxReceiveCount": 5},
+		},
+	}}
 	arn := getAtt(queue.id, "Arn")
-	return []resource{queue, {id("QueuePolicy", name), fields{"Type": "AWS::SQS::QueuePolicy", "Properties": fields{
+	return []resource{queue, {logicalID("QueuePolicy", name), fields{"Type": "AWS::SQS::QueuePolicy", "Properties": fields{
 		"Queues": []any{ref(queue.id)},
 		"PolicyDocument": fields{"Version": "2012-10-17", "Statement": []any{fields{
-			"Sid": "OnlyTLS", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": arn, "Condition": fields{"Bool": fields{"aws:SecureTransport": "false"}},
+			"Sid": "OnlyTLS", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": arn,
+			"Condition": fields{"Bool": fields{"aws:SecureTransport": "false"}},
 		}}},
 	}}}}
 }

@@ -22,10 +22,10 @@ import (
 
 var (
 	update = flag.Bool("update", false, "write the golden files")
-	// For cfn-lint: .ci/run reads what the tests have generated.
-	keep = flag.String("keep", "", "a folder that the generated templates are written to")
+	keep   = flag.String("keep", "", "write the generated templates to this folder, where .ci/run checks them with cfn-lint")
 )
 
+// now is the time of the build in the tests.
 var now = time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
 
 func generate(t *testing.T, c model.Catalog, policies map[string][]byte) map[string][]byte {
@@ -53,7 +53,7 @@ func generateAt(t *testing.T, c model.Catalog, policies map[string][]byte, at ti
 	return files
 }
 
-// samples are this repository's models, and one that has everything.
+// samples returns a catalog of this repository's models and the models in testdata/project, and their policies.
 func samples(t *testing.T) (model.Catalog, map[string][]byte) {
 	t.Helper()
 	c, _, err := catalog.Compile("../..", catalog.Options{Environment: "prod"})
@@ -72,7 +72,7 @@ func samples(t *testing.T) (model.Catalog, map[string][]byte) {
 	return c, policies
 }
 
-func TestTheSamplesAreTheGoldenFiles(t *testing.T) {
+func TestGoldenFiles(t *testing.T) {
 	t.Parallel()
 	c, policies := samples(t)
 	got := generate(t, c, policies)
@@ -100,24 +100,34 @@ func TestTheSamplesAreTheGoldenFiles(t *testing.T) {
 		}
 	}
 	if !maps.EqualFunc(got, want, bytes.Equal) {
-		t.Error("the templates are not the golden files: look at what has changed with `go test ./internal/stack -update` and git diff")
+		t.Error("the templates differ from the golden files: run `go test ./internal/stack -update`, and look at git diff")
 	}
 	for range 3 {
 		if again := generate(t, c, policies); !maps.EqualFunc(again, got, bytes.Equal) {
-			t.Fatal("the same catalog gives other templates")
+			t.Fatal("a second Generate of the same catalog returns different templates")
 		}
 	}
 }
 
-// many is a catalog of models with a schedule each.
-func many(n int) model.Catalog {
+// plainDefinition is the task definition of catalogOf's models.
+const plainDefinition = `{
+	"family": "x", "cpu": 256, "memory": "512", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"],
+	"containerDefinitions": [{
+		"name": "model", "image": "example.com/model:1", "essential": true,
+		"logConfiguration": {"logDriver": "awslogs", "options": {}}
+	}]
+}`
+
+// catalogOf returns a catalog of n plain models. Each has a task definition and one schedule.
+func catalogOf(n int) model.Catalog {
 	c := model.Catalog{Schema: model.Schema, Environment: "prod"}
 	for i := range n {
 		c.Models = append(c.Models, model.Model{
 			Name: fmt.Sprintf("model-%04d", i),
-			Task: model.Task{Container: "model", Definition: json.RawMessage(`{"family": "x", "cpu": 256, "memory": "512", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"],
-				"containerDefinitions": [{"name": "model", "image": "example.com/model:1", "essential": true, "logConfiguration": {"logDriver": "awslogs", "options": {}}}]}`)},
-			Triggers: []model.Trigger{{Name: "schedule", Kind: model.Schedule, Hash: "0123", Schedule: "cron(0 6 * * ? *)", Timezone: "Europe/Berlin"}},
+			Task: model.Task{Container: "model", Definition: json.RawMessage(plainDefinition)},
+			Triggers: []model.Trigger{{
+				Name: "schedule", Kind: model.Schedule, Hash: "0123", Schedule: "cron(0 6 * * ? *)", Timezone: "Europe/Berlin",
+			}},
 		})
 	}
 	return c
@@ -134,37 +144,40 @@ type resource struct {
 	Properties map[string]any `yaml:"Properties"`
 }
 
-// every is the resources of all templates.
-func every(t *testing.T, files map[string][]byte) map[string]resource {
+// allResources returns the resources of all templates, by logical id.
+func allResources(t *testing.T, files map[string][]byte) map[string]resource {
 	t.Helper()
 	all := map[string]resource{}
 	for _, text := range files {
-		maps.Copy(all, read(t, text).Resources)
+		maps.Copy(all, parse(t, text).Resources)
 	}
 	return all
 }
 
-func read(t *testing.T, text []byte) template {
+func parse(t *testing.T, text []byte) template {
 	t.Helper()
-	var read template
-	if err := yaml.Unmarshal(text, &read); err != nil {
+	var parsed template
+	if err := yaml.Unmarshal(text, &parsed); err != nil {
 		t.Fatal(err)
 	}
-	return read
+	return parsed
 }
 
-func TestWhatDoesNotFitIsRefusedWithTheNumbers(t *testing.T) {
+func TestLimitsOfTheDeployment(t *testing.T) {
 	t.Parallel()
 	buckets := model.Catalog{Models: []model.Model{{Name: "many"}}}
 	for i := range 201 {
 		trigger := model.Trigger{Kind: model.Arrival, Arrival: []string{fmt.Sprintf("s3://bucket-%d/{x}", i)}}
 		buckets.Models[0].Triggers = append(buckets.Models[0].Triggers, trigger)
 	}
-	long := model.Catalog{Models: []model.Model{{Name: "long", Triggers: []model.Trigger{{Name: "event", Kind: model.Event, Pattern: json.RawMessage(`{"source":["` + strings.Repeat("x", 2048) + `"]}`)}}}}}
+	pattern := json.RawMessage(`{"source":["` + strings.Repeat("x", 2048) + `"]}`)
+	long := model.Catalog{Models: []model.Model{{
+		Name: "long", Triggers: []model.Trigger{{Name: "event", Kind: model.Event, Pattern: pattern}},
+	}}}
 	for want, c := range map[string]model.Catalog{
-		"need 2608 resources, and a deployment may have 2400":                                        many(1300),
-		"need 201 EventBridge rules":                                                                 buckets,
-		`model "long": trigger "event": its pattern has 2063 characters, and EventBridge takes 2048`: long,
+		"need 2608 resources; a deployment may have at most 2400 of the 2,500":                                       catalogOf(1300),
+		"need 201 EventBridge rules (one for each bucket and each event pattern); a deployment may have at most 200": buckets,
+		`model "long": trigger "event": the event pattern has 2063 characters; EventBridge allows 2048`:              long,
 	} {
 		if _, err := stack.Generate(c, nil, now); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Generate = %v, want %q", err, want)
@@ -172,72 +185,78 @@ func TestWhatDoesNotFitIsRefusedWithTheNumbers(t *testing.T) {
 	}
 }
 
-// TestABucketsRuleDropsNothingThatAModelTakes: a prefix is in a rule only as long as all of them fit.
-func TestABucketsRuleDropsNothingThatAModelTakes(t *testing.T) {
-	t.Parallel()
-	of := func(patterns ...string) string {
-		c := model.Catalog{Models: []model.Model{{Name: "m", Triggers: []model.Trigger{{Kind: model.Arrival, Arrival: patterns}}}}}
-		resources := read(t, generate(t, c, nil)[stack.File]).Resources
-		var rules []string
-		for _, r := range resources {
-			if r.Type == "AWS::Events::Rule" {
-				text, err := json.Marshal(r.Properties["EventPattern"])
-				if err != nil {
-					t.Fatal(err)
-				}
-				rules = append(rules, string(text))
+// arrivalPattern returns the event pattern of the rule for the arrival patterns of one bucket, as JSON.
+func arrivalPattern(t *testing.T, arrivals ...string) string {
+	t.Helper()
+	c := model.Catalog{Models: []model.Model{{Name: "m", Triggers: []model.Trigger{{Kind: model.Arrival, Arrival: arrivals}}}}}
+	var patterns []string
+	for _, r := range parse(t, generate(t, c, nil)[stack.File]).Resources {
+		if r.Type == "AWS::Events::Rule" {
+			text, err := json.Marshal(r.Properties["EventPattern"])
+			if err != nil {
+				t.Fatal(err)
 			}
+			patterns = append(patterns, string(text))
 		}
-		if len(rules) != 1 {
-			t.Fatalf("%d rules for one bucket", len(rules))
-		}
-		return rules[0]
 	}
-	if got, want := of("s3://landing/b/{x}.csv", "s3://landing/a/{x}.csv", "s3://landing/a/{y}.txt"), `"object":{"key":[{"prefix":"a/"},{"prefix":"b/"}]}`; !strings.Contains(got, want) {
+	if len(patterns) != 1 {
+		t.Fatalf("one bucket has %d rules, want 1", len(patterns))
+	}
+	return patterns[0]
+}
+
+// TestArrivalRuleMatchesEveryKey checks that a bucket's rule lists prefixes only when every key of every model has
+// one of them and the pattern fits.
+func TestArrivalRuleMatchesEveryKey(t *testing.T) {
+	t.Parallel()
+	got := arrivalPattern(t, "s3://landing/b/{x}.csv", "s3://landing/a/{x}.csv", "s3://landing/a/{y}.txt")
+	if want := `"object":{"key":[{"prefix":"a/"},{"prefix":"b/"}]}`; !strings.Contains(got, want) {
 		t.Errorf("the pattern is %s, want %s in it", got, want)
 	}
-	if got := of("s3://landing/a/{x}.csv", "s3://landing/{x}.csv"); strings.Contains(got, "prefix") {
-		t.Errorf("a model takes keys without a common beginning, and the pattern is %s", got)
+	if got := arrivalPattern(t, "s3://landing/a/{x}.csv", "s3://landing/{x}.csv"); strings.Contains(got, "prefix") {
+		t.Errorf("a key may start with anything, and the pattern is %s, want one without prefixes", got)
 	}
 	var long []string
 	for i := range 50 {
 		long = append(long, fmt.Sprintf("s3://landing/%060d/{x}.csv", i))
 	}
-	if got := of(long...); strings.Contains(got, "prefix") || len(got) > 2048 {
-		t.Errorf("a pattern of %d characters: %s", len(got), got)
+	if got := arrivalPattern(t, long...); strings.Contains(got, "prefix") || len(got) > 2048 {
+		t.Errorf("the pattern has %d characters: %s, want at most 2048 and no prefixes", len(got), got)
 	}
 }
 
-func TestNamesAreThoseThatTheFunctionsUse(t *testing.T) {
+// TestNamesEqualTheCatalogs checks that the functions find every task definition and queue: the templates create them
+// under the names in the deployment's catalog.
+func TestNamesEqualTheCatalogs(t *testing.T) {
 	t.Parallel()
 	c, policies := samples(t)
 	names := map[string]bool{}
-	for _, r := range every(t, generate(t, c, policies)) {
+	for _, r := range allResources(t, generate(t, c, policies)) {
 		for _, property := range []string{"Family", "QueueName"} {
 			if name, has := r.Properties[property].(map[string]any); has {
 				names[strings.ReplaceAll(fmt.Sprint(name["Fn::Sub"]), "${Deployment}", "team")] = true
 			}
 		}
 	}
-	deployed, err := c.Deployed("team")
+	deployed, err := c.ForDeployment("team")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range deployed.Index() {
 		m := e.Model()
 		if _, original := c.Model(m.Name); original && m.Task.Definition != nil {
-			t.Errorf("model %s carries its task definition to the functions", m.Name)
+			t.Errorf("the functions' catalog contains the task definition of model %s", m.Name)
 		}
 		if strings.HasPrefix(m.Task.Family, "team-") && !names[m.Task.Family] {
-			t.Errorf("model %s runs family %q; there are %v", m.Name, m.Task.Family, slices.Sorted(maps.Keys(names)))
+			t.Errorf("model %s runs family %q; the templates create %v", m.Name, m.Task.Family, slices.Sorted(maps.Keys(names)))
 		}
 	}
 	for _, queue := range deployed.Queues() {
 		if !strings.HasPrefix(queue, "arn:") && !names[queue] {
-			t.Errorf("queue %q is read; there are %v", queue, slices.Sorted(maps.Keys(names)))
+			t.Errorf("a model reads queue %q; the templates create %v", queue, slices.Sorted(maps.Keys(names)))
 		}
 	}
 	if len(names) < 6 {
-		t.Errorf("the template has the names %v only", slices.Sorted(maps.Keys(names)))
+		t.Errorf("the templates create only %v, want at least 6 names", slices.Sorted(maps.Keys(names)))
 	}
 }

@@ -9,39 +9,42 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// taskDefinition turns a definition of ECS's register-task-definition form into CloudFormation's. Its family, its roles
-// and where it logs are the deployment's. A replaced revision is kept: CloudFormation would deregister it, and runs that
-// were accepted with it could not be launched any more.
+// taskDefinition converts a task definition from the form of ECS's register-task-definition to CloudFormation's. It
+// sets the family, the roles and the awslogs options to the deployment's own. It returns an error when the definition
+// is not a JSON object.
+//
+// The resource has Retain policies. Otherwise CloudFormation would deregister a replaced revision, and ECS would
+// refuse to launch the runs that were accepted with it.
 func taskDefinition(m model.Model, role any) (resource, error) {
 	decoded, err := decode(m.Task.Definition)
 	definition, isObject := decoded.(fields)
 	if err != nil || !isObject {
-		return resource{}, fmt.Errorf("its task definition is no JSON object: %w", err)
+		return resource{}, fmt.Errorf("the task definition is not a JSON object: %w", err)
 	}
-	for _, c := range list(definition["containerDefinitions"]) {
-		logs(m.Name, c)
+	for _, c := range objects(definition["containerDefinitions"]) {
+		setLogPrefix(m.Name, c)
 	}
-	properties, _ := capitalised("", definition).(fields)
-	properties = substituted(properties).(fields)
-	for _, size := range []string{"Cpu", "Memory"} { // of a task these are text, of a container they are numbers
+	properties, _ := convert("", definition).(fields)
+	properties = substitute(properties).(fields)
+	for _, size := range []string{"Cpu", "Memory"} { // strings in a task, numbers in a container
 		if n, has := properties[size]; has {
 			properties[size] = fmt.Sprint(n)
 		}
 	}
 	properties["Family"] = sub("${Deployment}-" + m.Name)
 	properties["TaskRoleArn"], properties["ExecutionRoleArn"] = role, ref("ExecutionRole")
-	for _, c := range list(properties["ContainerDefinitions"]) {
+	for _, c := range objects(properties["ContainerDefinitions"]) {
 		if options, has := c["LogConfiguration"].(fields); has && options["LogDriver"] == "awslogs" {
 			own, _ := options["Options"].(fields)
 			own["awslogs-group"], own["awslogs-region"] = ref("LogGroup"), ref("AWS::Region")
 		}
 	}
-	return resource{id("Task", m.Name), fields{
+	return resource{logicalID("Task", m.Name), fields{
 		"Type": "AWS::ECS::TaskDefinition", "UpdateReplacePolicy": "Retain", "DeletionPolicy": "Retain", "Properties": properties,
 	}}, nil
 }
 
-// decode decodes JSON, its whole numbers as such.
+// decode decodes JSON. Whole numbers become int64: a float64 would be written to the template as 512.0.
 func decode(text []byte) (any, error) {
 	in := json.NewDecoder(bytes.NewReader(text))
 	in.UseNumber()
@@ -52,6 +55,7 @@ func decode(text []byte) (any, error) {
 	return numbers(v), nil
 }
 
+// numbers replaces each json.Number in a value with an int64, or with a float64 when it is not a whole number.
 func numbers(v any) any {
 	switch v := v.(type) {
 	case json.Number:
@@ -72,7 +76,8 @@ func numbers(v any) any {
 	return v
 }
 
-func list(v any) []fields {
+// objects returns the objects in a list. It returns nil when v is not a list.
+func objects(v any) []fields {
 	var all []fields
 	items, _ := v.([]any)
 	for _, item := range items {
@@ -83,8 +88,9 @@ func list(v any) []fields {
 	return all
 }
 
-// logs gives a container's awslogs the prefix of its model: one log group holds the streams of all models.
-func logs(name string, container fields) {
+// setLogPrefix sets the stream prefix of a container's awslogs to the model's name, because one log group holds the
+// streams of all models. It removes awslogs-create-group: the deployment creates the group.
+func setLogPrefix(name string, container fields) {
 	configuration, _ := container["logConfiguration"].(fields)
 	if configuration == nil || configuration["logDriver"] != "awslogs" {
 		return
@@ -98,50 +104,55 @@ func logs(name string, container fields) {
 	options["awslogs-stream-prefix"] = name
 }
 
-// maps whose keys are the user's own.
-var literal = map[string]bool{"options": true, "dockerLabels": true, "driverOpts": true, "labels": true}
+// freeForm lists the fields whose objects have keys that the user chooses. convert keeps these keys as they are.
+var freeForm = map[string]bool{"options": true, "dockerLabels": true, "driverOpts": true, "labels": true}
 
-// renamed are the fields that CloudFormation calls otherwise than ECS with a capital letter.
+// renamed lists the fields whose name in CloudFormation is not ECS's name with a capital letter.
 var renamed = map[string]string{
 	"efsVolumeConfiguration": "EFSVolumeConfiguration", "fsxWindowsFileServerVolumeConfiguration": "FSxWindowsFileServerVolumeConfiguration",
 	"efsVolumeConfiguration.fileSystemId": "FilesystemId", "iam": "IAM", "proxyConfiguration.properties": "ProxyConfigurationProperties",
 }
 
-// unknown are fields that describe-task-definition answers, and nothing registers.
-var unknown = []string{"taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "registeredBy", "deregisteredAt"}
+// readOnly lists the fields that describe-task-definition returns and register-task-definition does not take.
+var readOnly = []string{
+	"taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "registeredBy", "deregisteredAt",
+}
 
-// capitalised gives the fields of a definition CloudFormation's names. What is null, or an empty list, is left out.
-func capitalised(at string, v any) any {
+// convert returns a part of a task definition with CloudFormation's field names. at names the field that holds the
+// part: "" for the whole definition, "volumes" for its list of volumes, "volumes[]" for one of them. convert omits
+// nulls, empty lists and the read-only fields of the definition.
+func convert(at string, v any) any {
 	switch v := v.(type) {
 	case fields:
 		if at == "" {
-			for _, name := range unknown {
+			for _, name := range readOnly {
 				delete(v, name)
 			}
 		}
 		out := fields{}
 		for name, value := range v {
-			if empty(value) {
+			if isEmpty(value) {
 				continue
 			}
-			if literal[at] {
+			if freeForm[at] {
 				out[name] = value
 				continue
 			}
-			out[property(at, name)] = capitalised(name, value)
+			out[propertyName(at, name)] = convert(name, value)
 		}
 		return out
 	case []any:
 		out := make([]any, len(v))
 		for i := range v {
-			out[i] = capitalised(at+"[]", v[i])
+			out[i] = convert(at+"[]", v[i])
 		}
 		return out
 	}
 	return v
 }
 
-func property(at, name string) string {
+// propertyName returns CloudFormation's name of a field. at is the name of the field that holds it.
+func propertyName(at, name string) string {
 	for _, key := range []string{at + "." + name, name} {
 		if other, has := renamed[key]; has {
 			return other
@@ -150,7 +161,8 @@ func property(at, name string) string {
 	return string(unicode.ToUpper(rune(name[0]))) + name[1:]
 }
 
-func empty(v any) bool {
+// isEmpty reports whether a value is null or an empty list.
+func isEmpty(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true

@@ -1,12 +1,42 @@
-// Package store is the durable record of runs, events and lines.
+// Package store defines the durable storage of a deployment: everything that must survive a process, such as runs,
+// their attempts, event records and the members of concurrency groups.
 //
-// It holds documents, each under a partition key and a sort key, each with a version. A commit
-// writes several of them, all or none, and every write carries one of two conditions: the
-// document must be absent, or its version is still the one that was read. Nothing else is
-// needed to move a run safely, and every database worth using can do it.
+// In the flow event -> binding -> run -> launch -> task -> outcome -> store -> announcement, package dispatch writes to
+// the store and packages cli and local read from it. Dispatch commits a change here first and calls other services
+// afterwards. If such a call is lost, the sweep finds the document through Due and repeats the call. This package does
+// not know the content of a document: package dispatch chooses the keys and encodes the bodies.
 //
-// Three implementations stand behind it: memory (simulations), sqlite (a laptop) and dynamodb
-// (an account). One conformance suite, in storetest, holds for all of them.
+// Terms:
+//
+//   - A document ([Doc]) is a JSON body under a key, with a version.
+//   - A key ([Key]) consists of a partition key and a sort key. Partition reads the documents that share a partition
+//     key, in the order of their sort keys. All documents of one run share a partition.
+//   - A version counts the commits that put a document, from 1. A document that is removed and created again starts
+//     at 1 again.
+//   - A write ([Write]) puts or deletes one document under one condition: the document is absent ([Create]), or it
+//     still has the version that the caller read ([Update], [Remove]).
+//   - A commit is a list of 1 to [MaxWrites] writes. The store carries out all of them or none.
+//   - A conflict ([ErrConflict]) means that the condition of a write did not hold, so that the store wrote nothing. The
+//     one exception: if an answer of DynamoDB is lost and another commit then overwrites the document, the repeated
+//     request ends in a conflict although the first one succeeded (see package dynamodb).
+//   - The due time (Doc.Due) of a document says when the sweep must process it.
+//   - A shard is one of [Shards] parts of the index of due documents. The hash of the partition key selects it.
+//     Shards keep the writes off a single partition of a DynamoDB index, and let the sweep read them in parallel.
+//
+// Entry points: [Store] is the interface. Its implementations are packages dynamodb (an AWS account), sqlite (a laptop)
+// and memory (simulations). The conformance suite in package storetest runs against all of them.
+//
+// Rules for callers:
+//
+//   - To change a document, read it, decide, and commit with the version that was read. After a conflict, start again
+//     from the read.
+//   - Get and Partition read consistently. Due and List may lag behind commits, because DynamoDB's global secondary
+//     indexes do. Read a document again with Get before you act on a key from Due.
+//   - After any other error of Commit, the writes may have happened: the answer may have been lost. Read again to find
+//     out.
+//   - Times keep milliseconds. The store truncates finer times and returns all times in UTC.
+//   - Expiry is not exact. DynamoDB deletes an expired document some time later, sqlite at its next Open, memory never.
+//   - DynamoDB limits an item to 400 KB. The dispatcher moves large values to the state bucket.
 package store
 
 import (
@@ -19,100 +49,110 @@ import (
 )
 
 var (
-	// ErrNotFound is returned by Get when no document has the key.
+	// ErrNotFound is the error that Get wraps when no document has the key.
 	ErrNotFound = errors.New("no such document")
-	// ErrConflict is wrapped by Commit's error when a condition did not hold; nothing was written.
-	ErrConflict = errors.New("a document changed in between")
+	// ErrConflict is the error that Commit wraps when the condition of a write did not hold. Nothing was written.
+	ErrConflict = errors.New("a document has changed since it was read")
 )
 
-// MaxWrites is how many writes one commit takes (DynamoDB's TransactWriteItems allows 100).
+// MaxWrites is the maximum number of writes in one commit. DynamoDB's TransactWriteItems allows 100:
+// https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 const MaxWrites = 100
 
-// Shards is how many shards the index of due documents has.
+// Shards is the number of shards of the index of due documents.
 const Shards = 4
 
-// Key names a document.
+// Key identifies a document. Neither part may be empty.
 type Key struct {
-	PK string // partition
-	SK string // sort key, unique within the partition
+	PK string // the partition key
+	SK string // the sort key, unique within the partition
 }
 
+// String returns both parts, separated by a space, for errors and logs.
 func (k Key) String() string { return k.PK + " " + k.SK }
 
-// Shard is the shard of the due index in which the document is found.
+// Shard returns the shard of the due index that holds the document, from 0 to Shards-1.
 func (k Key) Shard() int {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(k.PK))
 	return int(h.Sum32() % Shards)
 }
 
-// Doc is a document. Version counts its commits from 1.
+// Doc is a document.
 type Doc struct {
 	Key
+	// Version counts the commits that put the document, from 1. The store sets it; Create ignores it.
 	Version int64
 	Body    json.RawMessage
-	// Due, when not zero, is when the document wants attention: it is then found by Store.Due.
+	// Due is the time at which the sweep must process the document: Store.Due returns its key from then on.
+	// Zero means that the document is never due.
 	Due time.Time
-	// Expires, when not zero, is when the document may be deleted by the store.
+	// Expires is the time from which the store may delete the document. Zero means that it never expires.
 	Expires time.Time
-	// Index, when its Kind is set, makes the document listable.
+	// Index makes the document listable. Store.List finds only documents whose Index has a Kind.
 	Index Index
 }
 
-// Index is what a document is listed by.
+// Index holds the fields by which Store.List finds and orders a document.
 type Index struct {
-	Kind  string    // run or event
-	Model string    // may be empty for an event that names no model
-	State string    // a run's state, an event's decision
-	Time  time.Time // newest first; kept in milliseconds
+	Kind  string    // the kind of document: run or event
+	Model string    // the model's name; empty for an event that no model takes
+	State string    // the state of a run, or the decision about an event
+	Time  time.Time // the time that orders a list, newest first
 }
 
-// Write is one write of a commit: Doc is put, or its key deleted, when the condition holds.
+// Write is one write of a commit. It puts Doc, or deletes the document with Doc's key, if its condition holds.
 type Write struct {
 	Doc    Doc
 	Delete bool
-	// Was is the condition: 0 means that the document must be absent, else its version must
-	// still be this. The put document gets version Was+1.
-	Was int64
+	// IfVersion is the condition. 0 requires that the document is absent; any other value is the version that the
+	// document must still have. A put stores version Was+1.
+	IfVersion int64
 }
 
-// Create puts a document that must be absent.
+// Create returns a write that puts d if no document has its key.
 func Create(d Doc) Write { return Write{Doc: d} }
 
-// Update puts d, which was read at d.Version, if it has not changed since.
-func Update(d Doc) Write { return Write{Doc: d, Was: d.Version} }
+// Update returns a write that puts d if the stored document still has version d.Version.
+func Update(d Doc) Write { return Write{Doc: d, IfVersion: d.Version} }
 
-// Remove deletes d, which was read at d.Version, if it has not changed since.
-func Remove(d Doc) Write { return Write{Doc: Doc{Key: d.Key}, Delete: true, Was: d.Version} }
+// Remove returns a write that deletes the document if it still has version d.Version.
+func Remove(d Doc) Write { return Write{Doc: Doc{Key: d.Key}, Delete: true, IfVersion: d.Version} }
 
-// Query selects documents to list. Empty fields select everything.
+// Query selects documents to list. Kind is required; any other empty field selects everything.
 type Query struct {
-	Kind   string // required
-	Model  string
-	State  string
-	Day    string // 2006-01-02, UTC
-	Limit  int    // of one page; 0 means 100
-	Cursor string // from the page before
+	Kind   string // the kind of document: run or event
+	Model  string // the exact name of a model
+	State  string // the exact state of a run, or decision about an event
+	Day    string // a day in UTC, as 2006-01-02
+	Limit  int    // the maximum number of documents in a page; 0 means 100
+	Cursor string // the cursor that the previous page returned; empty for the first page
 }
 
-// Store is the durable record.
+// Store reads and writes documents. All methods are safe for concurrent use, and return the context's error when the
+// context is cancelled.
 type Store interface {
-	// Get reads one document, consistently. ErrNotFound when there is none.
+	// Get reads one document, consistently. It returns ErrNotFound if no document has the key.
 	Get(ctx context.Context, key Key) (Doc, error)
-	// Partition reads the documents of a partition whose sort keys begin with skPrefix,
-	// consistently, in ascending order of sort key; limit 0 means all.
+	// Partition reads the documents of a partition whose sort keys begin with skPrefix, consistently, in the byte
+	// order of their sort keys. Limit 0 means all. A partition without such documents is no error.
 	Partition(ctx context.Context, pk, skPrefix string, limit int) ([]Doc, error)
-	// Commit carries out all writes (1 to MaxWrites, each of another key) or none.
+	// Commit carries out all writes or none. It returns ErrConflict if the condition of a write did not hold, and
+	// the error of Check, before it writes anything, if the writes are not well-formed.
 	Commit(ctx context.Context, writes ...Write) error
-	// Due lists keys of one shard whose Due is not after before, earliest first. It may lag.
+	// Due returns the keys of the documents of one shard whose Due is not after before, earliest first. Limit 0 means
+	// all. It may lag behind commits. A shard outside 0 to Shards-1 is an error.
 	Due(ctx context.Context, shard int, before time.Time, limit int) ([]Key, error)
-	// List reads a page of listed documents, newest first, and the cursor of the next page
-	// ("" at the end). It may lag.
+	// List returns a page of the documents that q selects, newest first, and the cursor of the next page, which is
+	// empty at the end. It may lag behind commits. A query without a kind, with a malformed day, or with a cursor that
+	// is not from this store is an error.
 	List(ctx context.Context, q Query) ([]Doc, string, error)
+	// Close releases the resources of the store.
 	Close() error
 }
 
-// Check says what is wrong with a commit's writes before any of them is tried.
+// Check returns an error if the writes of a commit are not well-formed: there must be 1 to MaxWrites of them, each with
+// a complete key that no other write has, and a deletion needs the version that was read.
 func Check(writes []Write) error {
 	if len(writes) == 0 || len(writes) > MaxWrites {
 		return fmt.Errorf("a commit has 1 to %d writes, not %d", MaxWrites, len(writes))
@@ -121,10 +161,10 @@ func Check(writes []Write) error {
 	for _, w := range writes {
 		switch k := w.Doc.Key; {
 		case k.PK == "" || k.SK == "":
-			return fmt.Errorf("a write has an incomplete key %q", k)
+			return fmt.Errorf("a write has an incomplete key %q: it needs a partition key and a sort key", k)
 		case seen[k]:
 			return fmt.Errorf("a commit writes %s twice", k)
-		case w.Delete && w.Was == 0:
+		case w.Delete && w.IfVersion == 0:
 			return fmt.Errorf("a deletion of %s needs the version that was read", k)
 		default:
 			seen[k] = true

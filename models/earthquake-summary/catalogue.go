@@ -11,24 +11,24 @@ import (
 	"time"
 )
 
-// Event is one line of a catalogue. Not every event is an earthquake: networks record quarry blasts too.
+// Event is one line of a catalogue. It need not be an earthquake: seismic networks record quarry blasts too.
 type Event struct {
 	Time      time.Time `json:"time"`
 	Latitude  float64   `json:"latitude"`
 	Longitude float64   `json:"longitude"`
 	Depth     *float64  `json:"depth_km,omitempty"`
-	Magnitude *float64  `json:"magnitude,omitempty"` // none until the network has worked it out
+	Magnitude *float64  `json:"magnitude,omitempty"` // nil until the network has computed it
 	Type      string    `json:"-"`
 	Place     string    `json:"place"`
 }
 
-// Earthquake tells whether the event counts.
-func (e Event) Earthquake() bool { return e.Type == "earthquake" }
+// IsEarthquake reports whether the event is an earthquake.
+func (e Event) IsEarthquake() bool { return e.Type == "earthquake" }
 
 var columns = []string{"time", "latitude", "longitude", "depth", "mag", "type", "place"}
 
-// Read reads a catalogue: CSV with these columns, in this order. A line that cannot be read is an
-// error, since a week without one of its earthquakes is worse than no summary.
+// Read reads a catalogue: CSV with the columns in the order of columns. A malformed line is an error, because no
+// summary is better than a summary that lacks an earthquake.
 func Read(file io.Reader) ([]Event, error) {
 	table := csv.NewReader(file)
 	header, err := table.Read()
@@ -66,12 +66,12 @@ func parse(row []string) (Event, error) {
 		return Event{}, err
 	}
 	if latitude == nil || longitude == nil {
-		return Event{}, errors.New("an event without a place on the map")
+		return Event{}, errors.New("the event has no latitude or no longitude")
 	}
 	return Event{at.UTC(), *latitude, *longitude, depth, magnitude, row[5], row[6]}, nil
 }
 
-// number reads a number that may be missing.
+// number parses a number. It returns nil for an empty text.
 func number(text string) (*float64, error) {
 	if text == "" {
 		return nil, nil

@@ -1,7 +1,11 @@
-// Command earthquake-summary is the model of that name: once a week, for each region, it sums up
-// the seven days of the region's earthquake catalogue that end with INPUT_DATE (in UTC, as
-// catalogues are): how many there were and how strong, the strongest of them, the energy they
-// released, and the Gutenberg-Richter b-value, whose fall over some weeks is worth a phone call.
+// Command earthquake-summary is the sample model of that name. A schedule starts it once a week for each region.
+//
+// It reads the region's earthquake catalogue from INPUT_FILE, and summarises the seven days that end with INPUT_DATE,
+// in UTC: the number of earthquakes by day and by magnitude, the strongest ones, the released energy, and the b-value
+// of the Gutenberg-Richter law. It writes the summary to OUTPUT_SUMMARY as JSON.
+//
+// Read parses the catalogue (catalogue.go), Summarise computes the summary (summary.go), and EstimateB the b-value
+// (bvalue.go). Any error ends the program with exit code 1.
 package main
 
 import (

@@ -8,29 +8,29 @@ import (
 	"time"
 )
 
-// Summary is one region's week.
+// Summary describes one region's week.
 type Summary struct {
 	Region      string  `json:"region"`
-	From        string  `json:"from"`
-	To          string  `json:"to"`
+	From        string  `json:"from"` // the first day
+	To          string  `json:"to"`   // the last day
 	Earthquakes int     `json:"earthquakes"`
-	Unmeasured  int     `json:"without_magnitude"`
-	Blasts      int     `json:"other_events"` // quarry blasts and explosions, not counted above
-	Outside     int     `json:"outside_the_week"`
+	Unmeasured  int     `json:"without_magnitude"` // earthquakes without a magnitude, included in Earthquakes
+	Blasts      int     `json:"other_events"`      // quarry blasts and explosions, not included in Earthquakes
+	Outside     int     `json:"outside_the_week"`  // events of other days
 	Energy      float64 `json:"energy_joule"`
 	Bands       []Band  `json:"bands"`
 	Days        []Day   `json:"days"`
 	Strongest   []Event `json:"strongest"`
-	BValue      *BValue `json:"b_value"` // null when too few earthquakes are above the completeness
+	BValue      *BValue `json:"b_value"` // null if too few earthquakes are above the completeness
 }
 
-// Band is how many earthquakes reached a whole magnitude, and not the next.
+// Band counts the earthquakes between one whole magnitude and the next.
 type Band struct {
 	From  int `json:"from"`
 	Count int `json:"count"`
 }
 
-// Day is one day of the week.
+// Day describes the earthquakes of one day.
 type Day struct {
 	Date    string   `json:"date"`
 	Count   int      `json:"count"`
@@ -38,11 +38,11 @@ type Day struct {
 }
 
 const (
-	days      = 7
-	strongest = 5
+	days      = 7 // the days that a summary covers
+	strongest = 5 // the number of events in Summary.Strongest
 )
 
-// Summarise sums up the seven days that end with last.
+// Summarise summarises the seven days that end with last.
 func Summarise(region string, last time.Time, events []Event) Summary {
 	from, end := last.AddDate(0, 0, 1-days), last.AddDate(0, 0, 1)
 	s := Summary{Region: region, From: from.Format(time.DateOnly), To: last.Format(time.DateOnly)}
@@ -55,7 +55,7 @@ func Summarise(region string, last time.Time, events []Event) Summary {
 		switch {
 		case e.Time.Before(from) || !e.Time.Before(end):
 			s.Outside++
-		case !e.Earthquake():
+		case !e.IsEarthquake():
 			s.Blasts++
 		default:
 			s.Earthquakes++
@@ -78,7 +78,7 @@ func (d *Day) count(e Event) {
 	}
 }
 
-// measure fills in what follows from the magnitudes.
+// measure sets the fields that depend on magnitudes. All events of measured have one.
 func (s *Summary) measure(measured []Event) {
 	slices.SortStableFunc(measured, func(a, b Event) int { return cmp.Compare(*b.Magnitude, *a.Magnitude) })
 	s.Strongest = measured[:min(strongest, len(measured))]
@@ -97,10 +97,10 @@ func (s *Summary) measure(measured []Event) {
 	s.BValue = EstimateB(magnitudes)
 }
 
-// energy is what an earthquake radiates, in joule (Gutenberg and Richter, 1956).
+// energy returns the energy that an earthquake radiates, in joules (Gutenberg and Richter, 1956).
 func energy(magnitude float64) float64 { return math.Pow(10, 4.8+1.5*magnitude) }
 
-// String is the summary in one line, for the log.
+// String returns the summary in one line, for the log.
 func (s Summary) String() string {
 	line := fmt.Sprintf("%s %s..%s: %d earthquakes", s.Region, s.From, s.To, s.Earthquakes)
 	if len(s.Strongest) > 0 {

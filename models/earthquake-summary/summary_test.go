@@ -25,8 +25,8 @@ func sample(t *testing.T, region string) []Event {
 
 var tuesday = time.Date(2018, time.February, 6, 0, 0, 0, 0, time.UTC)
 
-// The expected counts were taken from the same files with awk, the b-values with R.
-func TestTheWeekOfEachRegion(t *testing.T) {
+// TestEachRegion compares summaries with counts that awk computed, and b-values that R computed, from the same files.
+func TestEachRegion(t *testing.T) {
 	t.Parallel()
 	for region, want := range map[string]string{
 		"alaska":     "alaska 2018-01-31..2018-02-06: 303 earthquakes, the strongest 4.8 250km SE of Kodiak, b = 0.48 ± 0.04",
@@ -40,12 +40,13 @@ func TestTheWeekOfEachRegion(t *testing.T) {
 			t.Errorf("%s\nwant %s", s, want)
 		}
 		if s.Earthquakes+s.Blasts+s.Outside != len(events) {
-			t.Errorf("%s: %d + %d + %d are not the %d events", region, s.Earthquakes, s.Blasts, s.Outside, len(events))
+			t.Errorf("%s: %d earthquakes + %d other events + %d outside the week, want %d events in all",
+				region, s.Earthquakes, s.Blasts, s.Outside, len(events))
 		}
 	}
 }
 
-func TestOnlyTheSevenDaysCount(t *testing.T) {
+func TestSevenDays(t *testing.T) {
 	t.Parallel()
 	event := func(at string) Event {
 		when, err := time.Parse(time.RFC3339, at)
@@ -59,18 +60,18 @@ func TestOnlyTheSevenDaysCount(t *testing.T) {
 		event("2018-02-06T23:59:59Z"), event("2018-02-07T00:00:00Z"),
 	})
 	if s.Outside != 2 || s.Earthquakes != 2 || s.Days[0].Count != 1 || s.Days[6].Count != 1 {
-		t.Errorf("%+v", s)
+		t.Errorf("want 2 events outside the week, and 1 on its first and last day: %+v", s)
 	}
 	if s.Unmeasured != 2 || len(s.Strongest) != 0 || s.BValue != nil {
-		t.Errorf("events without a magnitude are counted, not measured: %+v", s)
+		t.Errorf("want 2 events without a magnitude, and no measurements: %+v", s)
 	}
 }
 
-func TestBlastsAreNoEarthquakes(t *testing.T) {
+func TestBlastsAreNotEarthquakes(t *testing.T) {
 	t.Parallel()
 	blast := Event{Time: tuesday, Type: "quarry blast", Magnitude: new(2.0)}
 	if s := Summarise("x", tuesday, []Event{blast}); s.Earthquakes != 0 || s.Blasts != 1 || s.Energy != 0 {
-		t.Errorf("%+v", s)
+		t.Errorf("want 1 blast and no earthquake: %+v", s)
 	}
 }
 
@@ -81,23 +82,23 @@ func TestBandsHoldEveryMeasuredEarthquake(t *testing.T) {
 	for i, band := range s.Bands {
 		n += band.Count
 		if i > 0 && band.From >= s.Bands[i-1].From {
-			t.Errorf("bands are not from strong to weak: %+v", s.Bands)
+			t.Errorf("want bands from strong to weak: %+v", s.Bands)
 		}
 	}
 	if n+s.Unmeasured != s.Earthquakes {
-		t.Errorf("%d in bands and %d unmeasured of %d", n, s.Unmeasured, s.Earthquakes)
+		t.Errorf("%d earthquakes in bands + %d without a magnitude, want %d in all", n, s.Unmeasured, s.Earthquakes)
 	}
 }
 
-func TestEnergyGrowsThirtytwofoldWithAMagnitude(t *testing.T) {
+func TestEnergyOfOneMagnitudeMore(t *testing.T) {
 	t.Parallel()
 	if ratio := energy(6) / energy(5); math.Abs(ratio-31.6228) > 1e-4 {
-		t.Errorf("ratio %g", ratio)
+		t.Errorf("the energies of magnitudes 6 and 5 have the ratio %g, want 31.6228", ratio)
 	}
 }
 
-// Magnitudes drawn from a law with a known b must give it back.
-func TestBIsFoundAgain(t *testing.T) {
+// TestEstimateOfAKnownB draws magnitudes from a law with a known b, and estimates b from them.
+func TestEstimateOfAKnownB(t *testing.T) {
 	t.Parallel()
 	for _, b := range []float64{0.6, 1.0, 1.5} {
 		random := rand.New(rand.NewPCG(1, 2))
@@ -107,34 +108,33 @@ func TestBIsFoundAgain(t *testing.T) {
 		}
 		found := EstimateB(magnitudes)
 		if found == nil || math.Abs(found.B-b) > 4*found.Error || found.Completeness != 1.2 {
-			t.Errorf("b = %g came back as %+v", b, found)
+			t.Errorf("the estimate for b = %g is %+v", b, found)
 		}
 	}
 }
 
 func TestTooFewEarthquakesGiveNoB(t *testing.T) {
 	t.Parallel()
-	if found := EstimateB([]float64{1, 2, 3}); found != nil {
-		t.Errorf("%+v", found)
-	}
-	if found := EstimateB(nil); found != nil {
-		t.Errorf("%+v", found)
+	for _, magnitudes := range [][]float64{{1, 2, 3}, nil} {
+		if found := EstimateB(magnitudes); found != nil {
+			t.Errorf("EstimateB(%v) = %+v, want nil", magnitudes, found)
+		}
 	}
 }
 
-func TestACatalogueThatCannotBeRead(t *testing.T) {
+func TestMalformedCatalogues(t *testing.T) {
 	t.Parallel()
 	header := strings.Join(columns, ",") + "\n"
 	for text, want := range map[string]string{
 		"":           `the columns are []`,
 		"time,mag\n": `the columns are ["time" "mag"]; they must be time,latitude`,
 		header + "yesterday,1,2,3,4,earthquake,here\n":           "line 2: parsing time",
-		header + "2018-02-01T00:00:00Z,,2,3,4,earthquake,here\n": "line 2: an event without a place",
+		header + "2018-02-01T00:00:00Z,,2,3,4,earthquake,here\n": "line 2: the event has no latitude or no longitude",
 		header + "2018-02-01T00:00:00Z,1,2,3,big,earthquake,x\n": `line 2: strconv.ParseFloat: parsing "big"`,
 		header + "2018-02-01T00:00:00Z,1,2\n":                    "wrong number of fields",
 	} {
 		if _, err := Read(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v; want %q", text, err, want)
+			t.Errorf("Read(%q) = %v, want an error that contains %q", text, err, want)
 		}
 	}
 }

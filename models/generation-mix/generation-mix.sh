@@ -1,17 +1,19 @@
 #!/bin/sh
-# generation-mix.sh [--since=YEAR] [--until=YEAR]: a report on the energy mix, on request. The
-# published figures are in INPUT_FILE; a request may bring rows that were reported since, as JSON in
-# INPUT_ROWS. Both are S3 URIs, and so is OUTPUT_REPORT, where the report goes. POSIX sh and awk.
+# generation-mix.sh [--since=YEAR] [--until=YEAR]: write a report on the energy mix. Needs only POSIX sh and awk.
+#
+# INPUT_FILE      S3 URI of the published figures (CSV)
+# INPUT_ROWS      S3 URI of figures that were reported after the publication (JSON); empty or unset if there are none
+# OUTPUT_REPORT   S3 URI of the report (CSV)
 set -eu
 
-command -v s3cp >/dev/null || s3cp() { go run ../s3cp "$@"; } # the image has s3cp; a laptop has Go
+command -v s3cp >/dev/null || s3cp() { go run ../s3cp "$@"; } # the image contains s3cp; on a laptop Go runs it
 
 since='' until=''
 for argument; do
 	case $argument in
 	--since=*) since=${argument#*=} ;;
 	--until=*) until=${argument#*=} ;;
-	*) echo "generation-mix: $argument is unknown; there are --since=YEAR and --until=YEAR" >&2 && exit 2 ;;
+	*) echo "generation-mix: unknown argument $argument; the arguments are --since=YEAR and --until=YEAR" >&2 && exit 2 ;;
 	esac
 done
 
@@ -28,4 +30,6 @@ fi
 awk -v since="$since" -v until="$until" -f mix.awk "$work/published.csv" "$work/rows.csv" >"$work/report.csv"
 s3cp "$work/report.csv" "$OUTPUT_REPORT"
 
-echo "generation-mix: $(($(wc -l <"$work/report.csv") - 1)) figures, $(wc -l <"$work/rows.csv" | tr -d ' ') of them reported, in $OUTPUT_REPORT"
+figures=$(($(wc -l <"$work/report.csv") - 1))
+reported=$(($(wc -l <"$work/rows.csv")))
+echo "generation-mix: wrote $figures figures to $OUTPUT_REPORT; the request reported $reported"

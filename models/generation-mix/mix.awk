@@ -1,6 +1,8 @@
-# mix.awk computes the generation mix: each source's share of each year's net generation, and its
-# change from the year before. It reads two files, the published figures and then the reported rows,
-# which add to them or replace them; both are year,source,net_generation in thousand MWh.
+# mix.awk computes the generation mix: each source's share of a year's net generation, and its change from the year before.
+# It reads two files: the published figures, and then the reported rows, which add figures or replace published ones. The
+# columns of both are year,source,net_generation, in thousand MWh. Only the first file has a header.
+#
+# Variables: since and until, the first and the last year of the report; empty means all years.
 
 BEGIN { FS = OFS = "," }
 FNR == 1 { file++ }
@@ -8,15 +10,19 @@ FNR == 1 && file == 1 {
 	if ($0 != "year,source,net_generation") fail("the first line must be year,source,net_generation")
 	next
 }
-NF != 3 || $3 !~ /^[0-9]+([.][0-9]+)?$/ { fail("three fields are needed, the last a number not below 0") }
+NF != 3 || $3 !~ /^[0-9]+([.][0-9]+)?$/ { fail("a line must have three fields, and the last must be a number not below 0") }
 {
-	year = substr($1, 1, 4) # the published file writes a year as its first of January
+	year = substr($1, 1, 4) # the published file writes a year as the date of its first day
 	if (year !~ /^[12][0-9][0-9][0-9]$/) fail("\"" $1 "\" is not a year")
 	key = year FS $2
-	if (file == 1 && key in generation) fail("the figure is in the file twice")
+	if (file == 1 && key in generation) fail("the file has this year and source twice")
 	if (file == 2) note[key] = key in generation ? "revised from " generation[key] : "reported"
 	generation[key] = $3
-	if (!(year in seen)) { seen[year]; first = first == "" || year < first ? year : first; last = year > last ? year : last }
+	if (!(year in seen)) {
+		seen[year]
+		first = first == "" || year < first ? year : first
+		last = year > last ? year : last
+	}
 	if (!($2 in position)) { position[$2] = ++sources; source[sources] = $2 }
 }
 END {
@@ -29,7 +35,7 @@ END {
 		for (i = 1; i <= sources; i++) line(year FS source[i], (year - 1) FS source[i], total)
 	}
 	if (!lines) {
-		print "mix: no figures for the years asked for; there are " first " to " last > "/dev/stderr"
+		print "mix: there are no figures for the requested years; the figures are from " first " to " last > "/dev/stderr"
 		exit 1
 	}
 }

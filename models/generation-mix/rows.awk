@@ -1,7 +1,8 @@
-# rows.awk turns a JSON array of flat objects into the lines of a CSV file:
+# rows.awk converts a JSON array of flat objects to the lines of a CSV file:
 #     [{"year": 2017, "source": "Renewables", "net_generation": 22101}]   ->   2017,Renewables,22101
-# with the members that `columns` names, in that order. Anything else is an error: a figure that was
-# sent and silently not counted is worse than none.
+#
+# The variable columns lists the members of an object, in the order of the CSV columns. A missing or unknown member, a
+# nested value and malformed JSON are errors, so that no figure of a request is silently lost.
 
 BEGIN { count = split(columns, column, ",") }
       { text = text $0 "\n" }
@@ -11,7 +12,7 @@ END {
 	do { object() } while (next_is(","))
 	expect("]")
 	skip()
-	if (text != "") fail("nothing may follow the array")
+	if (text != "") fail("unexpected text after the array")
 }
 
 function object(    name, value, member, line, i) {
@@ -20,7 +21,7 @@ function object(    name, value, member, line, i) {
 	do {
 		name = token("\"([^\"\\\\]|\\\\.)*\"", "a member's name")
 		expect(":")
-		value = token("\"([^\"\\\\]|\\\\.)*\"|-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?", "a text or a number")
+		value = token("\"([^\"\\\\]|\\\\.)*\"|-?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?", "a string or a number")
 		member[name] = value
 	} while (next_is(","))
 	expect("}")
@@ -33,11 +34,11 @@ function object(    name, value, member, line, i) {
 	print line
 }
 
-# token takes what matches off the text. A text in quotes comes without them, and may hold neither a
-# comma nor an escape: no name of an energy source does.
+# token removes a token that matches form from the text, and returns it. A string is returned without its quotes. A string
+# with a comma or an escape is an error: no name of an energy source has one.
 function token(form, what,    found) {
 	skip()
-	if (match(text, "^(" form ")") != 1) fail(what " must come here")
+	if (match(text, "^(" form ")") != 1) fail("expected " what)
 	found = substr(text, 1, RLENGTH)
 	text = substr(text, RLENGTH + 1)
 	if (found ~ /^"/) {
@@ -54,7 +55,7 @@ function next_is(character) {
 	return 1
 }
 
-function expect(character) { if (!next_is(character)) fail("a " character " must come here") }
+function expect(character) { if (!next_is(character)) fail("expected " character) }
 
 function skip() { sub(/^[ \t\r\n]+/, "", text) }
 

@@ -1,9 +1,12 @@
-// Package objects reads and writes S3 objects by their URI. The models written in Go use it, and
-// s3cp does for the others.
+// Package objects reads and writes S3 objects by their URIs. The sample models in Go use it directly. The models in
+// other languages use it through the command s3cp.
 //
-// A model finds its URIs in its environment: INPUT_<NAME> holds that of an s3-uri input or of an
-// input given as a file, OUTPUT_<NAME> that of an output it has to leave. In AWS the task role
-// opens the bucket; on a laptop AWS_ENDPOINT_URL_S3 leads to the local S3.
+// A task finds the URIs in its environment. INPUT_<NAME> holds the URI of an input of type s3-uri, or of an input that
+// is passed as a file (`as: file`). OUTPUT_<NAME> holds the URI of an output that the task must write. In AWS, the task
+// role grants access to the buckets. On a laptop, AWS_ENDPOINT_URL_S3 points to the local S3.
+//
+// Open returns a Store that is configured from the environment, and Store.Get and Store.Put read and write objects. Get
+// returns ErrNotFound for a missing object only if the task may list the bucket: otherwise S3 answers "access denied".
 package objects
 
 import (
@@ -19,27 +22,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// ErrNotThere is the error of reading an object that does not exist.
-var ErrNotThere = errors.New("there is no such object")
+// ErrNotFound is the error that Get wraps when the object does not exist.
+var ErrNotFound = errors.New("there is no such object")
 
-// Store is S3, as this machine's AWS configuration opens it.
+// Store reads and writes S3 objects.
 type Store struct{ client *s3.Client }
 
-// Open configures a Store from the environment, as any AWS SDK does.
+// Open returns a Store that takes its configuration and credentials from the environment, like any AWS SDK.
 func Open(ctx context.Context) (*Store, error) {
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("AWS configuration: %w", err)
 	}
 	return New(s3.NewFromConfig(cfg, func(o *s3.Options) {
-		o.UsePathStyle = o.BaseEndpoint != nil // a local S3 has no host name for each bucket
+		o.UsePathStyle = o.BaseEndpoint != nil // the local S3 has no host name for each bucket
 	})), nil
 }
 
-// New is a Store over a client of the caller's.
+// New returns a Store that uses client.
 func New(client *s3.Client) *Store { return &Store{client} }
 
-// Get opens an object for reading. A missing one is ErrNotThere.
+// Get opens an object for reading. The caller closes it. Get returns ErrNotFound if the object does not exist.
 func (s *Store) Get(ctx context.Context, uri string) (io.ReadCloser, error) {
 	bucket, key, err := split(uri)
 	if err != nil {
@@ -48,7 +51,7 @@ func (s *Store) Get(ctx context.Context, uri string) (io.ReadCloser, error) {
 	out, err := s.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
 	var absent *types.NoSuchKey
 	if errors.As(err, &absent) {
-		return nil, fmt.Errorf("read %s: %w", uri, ErrNotThere)
+		return nil, fmt.Errorf("read %s: %w", uri, ErrNotFound)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", uri, err)
@@ -56,7 +59,7 @@ func (s *Store) Get(ctx context.Context, uri string) (io.ReadCloser, error) {
 	return out.Body, nil
 }
 
-// Put writes an object, whole or not at all.
+// Put writes an object. Readers see the whole object or the previous one.
 func (s *Store) Put(ctx context.Context, uri, contentType string, content io.ReadSeeker) error {
 	bucket, key, err := split(uri)
 	if err != nil {
@@ -69,10 +72,10 @@ func (s *Store) Put(ctx context.Context, uri, contentType string, content io.Rea
 	return nil
 }
 
-// IsURI tells an object's URI from a file's path.
+// IsURI reports whether text is the URI of an object, and not the path of a file.
 func IsURI(text string) bool { return strings.HasPrefix(text, "s3://") }
 
-// split takes a URI apart. Its key is the object's key letter for letter: nothing in it is escaped.
+// split returns the bucket and the key of a URI. A URI contains the key unescaped.
 func split(uri string) (bucket, key string, err error) {
 	bucket, key, _ = strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
 	if !IsURI(uri) || bucket == "" || key == "" {

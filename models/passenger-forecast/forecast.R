@@ -1,17 +1,18 @@
-# forecast.R [--horizon=MONTHS]: forecast monthly passengers with the seasonal ARIMA model that Box
-# and Jenkins made for this very series, ARIMA(0,1,1)(0,1,1)12 of the logarithms. Base R only.
+# forecast.R [--horizon=MONTHS]: forecast monthly passengers. Needs base R only.
 #
-# INPUT_FILE    S3 URI of the series: CSV with columns month (1960-12) and passengers, oldest first
-# INPUT_MONTH   the last month that it must hold
-# OUTPUT_FORECAST, OUTPUT_ACCURACY   S3 URIs of what it leaves: the forecast with its 80 % and 95 %
-#               prediction intervals, and how well the same model did in the last years (backtest)
+# The model is the seasonal ARIMA(0,1,1)(0,1,1)12 of the logarithms, which Box and Jenkins fitted to this series.
+#
+# INPUT_FILE        S3 URI of the series: CSV with the columns month (1960-12) and passengers, oldest first
+# INPUT_MONTH       the last month of the series, as 1960-12
+# OUTPUT_FORECAST   S3 URI of the forecast with 80 % and 95 % prediction intervals (CSV)
+# OUTPUT_ACCURACY   S3 URI of the model's accuracy in the last three years (JSON)
 
 stop_because <- function(...) {
   message("passenger-forecast: ", ...)
   quit(status = 1)
 }
 
-# s3cp copies between S3 and a file; the image has it, a laptop has Go.
+# s3cp copies between S3 and a file. The image contains the program; on a laptop Go runs it.
 s3cp <- function(from, to) {
   program <- if (nzchar(Sys.which("s3cp"))) "s3cp" else c("go", "run", "../s3cp")
   if (system2(program[1], shQuote(c(program[-1], from, to))) != 0) stop_because("cannot copy ", from, " to ", to)
@@ -21,13 +22,15 @@ read_series <- function(uri, last) {
   file <- tempfile(fileext = ".csv")
   s3cp(uri, file)
   table <- read.csv(file)
-  if (!all(c("month", "passengers") %in% names(table))) stop_because(uri, " needs the columns month and passengers")
-  if (nrow(table) < 72) stop_because(uri, " holds ", nrow(table), " months; at least 72 are needed to fit and to backtest")
+  if (!all(c("month", "passengers") %in% names(table))) stop_because(uri, " must have the columns month and passengers")
+  if (nrow(table) < 72) stop_because(uri, " has ", nrow(table), " months; the fit and the backtest need at least 72")
   first <- as.integer(strsplit(table$month[1], "-")[[1]])
   series <- ts(table$passengers, start = first, frequency = 12)
   gap <- which(months_of(series) != table$month)
-  if (length(gap) > 0) stop_because(uri, " line ", gap[1] + 1, ": month ", table$month[gap[1]], " where ", months_of(series)[gap[1]], " must come")
-  if (tail(table$month, 1) != last) stop_because(uri, " ends with ", tail(table$month, 1), ", not with ", last)
+  if (length(gap) > 0) {
+    stop_because(uri, " line ", gap[1] + 1, ": the month is ", table$month[gap[1]], "; it must be ", months_of(series)[gap[1]])
+  }
+  if (tail(table$month, 1) != last) stop_because(uri, " ends with ", tail(table$month, 1), "; it must end with ", last)
   if (!is.numeric(series) || anyNA(series) || any(series <= 0)) stop_because(uri, ": passengers must be numbers above 0")
   series
 }
@@ -41,8 +44,8 @@ airline_model <- function(series) {
   arima(log(series), order = c(0, 1, 1), seasonal = list(order = c(0, 1, 1), period = 12))
 }
 
-# The logarithm's forecast is normal, so the passengers' is log-normal: exp() of the mean is their
-# median, and exp() of the bounds are their bounds.
+# The forecast of the logarithm is normally distributed, so that of the passengers is log-normal. Therefore exp() of the mean
+# is the median of the passengers, and exp() of a bound of the logarithm is a bound of the passengers.
 forecast <- function(series, horizon) {
   ahead <- predict(airline_model(series), n.ahead = horizon)
   bound <- function(probability) round(exp(ahead$pred + qnorm(probability) * ahead$se), 1)
@@ -52,8 +55,9 @@ forecast <- function(series, horizon) {
   )
 }
 
-# For each of the last years: fit on what was known before it, and forecast it. The naive forecast,
-# that each month will be like the same month a year ago, is what a model has to beat.
+# backtest forecasts each of the last years from the data before that year. It returns the mean absolute percentage error,
+# that of the naive forecast, which repeats the same month of the year before, and the share of months inside the 95 %
+# interval. All are in percent.
 backtest <- function(series, years = 3) {
   error <- function(predicted, actual) 100 * mean(abs(predicted - actual) / actual)
   folds <- lapply(years:1, function(back) {
@@ -70,9 +74,12 @@ backtest <- function(series, years = 3) {
 }
 
 write_accuracy <- function(file, series, quality, years = 3) {
+  form <- paste(
+    '{"model": "ARIMA(0,1,1)(0,1,1)12 of logarithms", "from": "%s", "to": "%s", "backtest_years": %d,',
+    '"mape": %.2f, "naive_mape": %.2f, "inside_95_percent": %.2f}'
+  )
   writeLines(sprintf(
-    '{"model": "ARIMA(0,1,1)(0,1,1)12 of logarithms", "from": "%s", "to": "%s", "backtest_years": %d, "mape": %.2f, "naive_mape": %.2f, "inside_95_percent": %.2f}',
-    months_of(series)[1], tail(months_of(series), 1), years, quality["mape"], quality["naive_mape"], quality["inside95"]
+    form, months_of(series)[1], tail(months_of(series), 1), years, quality["mape"], quality["naive_mape"], quality["inside95"]
   ), file)
 }
 

@@ -1,11 +1,11 @@
-// Command s3cp copies one object from S3 to a file, or one file to S3, for models that have no S3
-// client of their own: scripts in shell, awk or R.
+// Command s3cp copies one object from S3 to a file, or one file to S3. It serves models that have no S3 client: scripts
+// in shell, awk or R.
 //
 //	s3cp s3://bucket/key FILE
 //	s3cp FILE s3://bucket/key
 //
-// An image gets the program itself; on a laptop `go run ../s3cp` stands in for it. The AWS CLI's
-// `aws s3 cp` does the same, and weighs a hundred times as much.
+// The images contain the program. On a laptop the scripts call `go run ../s3cp` instead. The AWS CLI's `aws s3 cp` does
+// the same, and is a hundred times as large.
 package main
 
 import (
@@ -37,7 +37,7 @@ func main() {
 
 func run(ctx context.Context, store *objects.Store, args []string) error {
 	if len(args) != 2 || objects.IsURI(args[0]) == objects.IsURI(args[1]) {
-		return errors.New("one of two arguments must be an object: s3cp s3://bucket/key FILE, or s3cp FILE s3://bucket/key")
+		return errors.New("one of the two arguments must be an S3 URI: s3cp s3://bucket/key FILE, or s3cp FILE s3://bucket/key")
 	}
 	if objects.IsURI(args[0]) {
 		return download(ctx, store, args[0], args[1])
@@ -45,7 +45,7 @@ func run(ctx context.Context, store *objects.Store, args []string) error {
 	return upload(ctx, store, args[0], args[1])
 }
 
-// download leaves no file behind that is not the whole object.
+// download copies an object to a file. It removes the file if the copy fails.
 func download(ctx context.Context, store *objects.Store, uri, path string) error {
 	body, err := store.Get(ctx, uri)
 	if err != nil {
@@ -72,11 +72,12 @@ func upload(ctx context.Context, store *objects.Store, path, uri string) error {
 	return store.Put(ctx, uri, contentType(uri), file)
 }
 
-// contentType goes by the object's name, since the file is often a temporary one.
+// contentType returns the type that belongs to the object's extension. The file's extension does not count, because the
+// file is often a temporary one.
 func contentType(uri string) string {
 	switch extension := filepath.Ext(uri); {
 	case extension == ".csv":
-		return "text/csv" // not in every machine's table
+		return "text/csv" // some machines have no entry for it
 	case mime.TypeByExtension(extension) != "":
 		return mime.TypeByExtension(extension)
 	}

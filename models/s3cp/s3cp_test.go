@@ -10,7 +10,7 @@ import (
 	"modeldispatch/models/objects/objectstest"
 )
 
-func TestAFileGoesToS3AndComesBack(t *testing.T) {
+func TestUploadThenDownload(t *testing.T) {
 	t.Parallel()
 	store, dir := objectstest.Open(t, "results"), t.TempDir()
 	from, to := filepath.Join(dir, "from.csv"), filepath.Join(dir, "to.csv")
@@ -23,26 +23,26 @@ func TestAFileGoesToS3AndComesBack(t *testing.T) {
 		}
 	}
 	if content, err := os.ReadFile(to); err != nil || string(content) != "a,b\n" {
-		t.Errorf("came back as %q, %v", content, err)
+		t.Errorf("the downloaded file holds %q, %v, want the uploaded content", content, err)
 	}
 }
 
-func TestAFailedCopyLeavesNoFile(t *testing.T) {
+func TestFailedDownloadLeavesNoFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file.csv")
 	if err := run(t.Context(), objectstest.Open(t, "landing"), []string{"s3://landing/absent.csv", file}); err == nil {
-		t.Error("copied what is not there")
+		t.Error("copying a missing object succeeded")
 	}
 	if _, err := os.Stat(file); !os.IsNotExist(err) {
-		t.Errorf("a file was left: %v", err)
+		t.Errorf("Stat of the file = %v, want not exist", err)
 	}
 }
 
-func TestOneOfTwoArgumentsIsAnObject(t *testing.T) {
+func TestWrongArguments(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{nil, {"s3://a/b"}, {"a", "b"}, {"s3://a/b", "s3://a/c"}, {"s3://a/b", "c", "d"}} {
 		if err := run(t.Context(), (*objects.Store)(nil), args); err == nil || !strings.Contains(err.Error(), "s3cp s3://bucket/key FILE") {
-			t.Errorf("%q: %v", args, err)
+			t.Errorf("s3cp %q: %v, want an error with the usage", args, err)
 		}
 	}
 }

@@ -7,33 +7,34 @@ import (
 	"time"
 )
 
-// Finding is something in the file that a person should know of.
+// Finding describes a problem in one line of the file.
 type Finding struct {
 	Line    int    `json:"line"`
 	Date    string `json:"date,omitempty"`
 	Problem string `json:"problem"`
-	// Dropped says that the line could not be used. Any other finding is a suspicion, and its line counts.
+	// Dropped means that the report does not use the line. Otherwise the value is only suspicious, and the report uses
+	// it.
 	Dropped bool `json:"dropped,omitempty"`
 }
 
-// What is taken for possible, and from when on values are suspicious.
+// These are the limits of possible and of unsuspicious values.
 const (
 	coldest, hottest = -89.2, 56.7 // °C: the records of Vostok, 1983, and Death Valley, 1913
 	wettest          = 1825        // mm in a day: the record of Foc-Foc, 1966
 	windiest         = 113         // m/s: the record of Barrow Island, 1996
 
-	jump  = 15 // °C from one day's maximum to the next
-	stuck = 5  // days with the same minimum
+	jump  = 15 // °C of change in the maximum from one day to the next that is suspicious
+	stuck = 5  // days in a row with the same minimum that are suspicious
 )
 
-// Check sorts a year's observations into days that can be used, in the file's order, and findings.
+// Check returns the observations of a year that the report can use, in the order of the file, and the findings.
 func Check(year int, observations []Observation) (days []Observation, findings []Finding) {
 	seen := make(map[time.Time]int)
 	for _, o := range observations {
-		if problem := o.impossible(year); problem != "" {
+		if problem := o.problem(year); problem != "" {
 			findings = append(findings, Finding{o.Line, o.day(), problem, true})
 		} else if first, twice := seen[o.Date]; twice {
-			findings = append(findings, Finding{o.Line, o.day(), fmt.Sprintf("the day is already in line %d", first), true})
+			findings = append(findings, Finding{o.Line, o.day(), fmt.Sprintf("line %d has the same day", first), true})
 		} else {
 			seen[o.Date] = o.Line
 			days = append(days, o)
@@ -42,16 +43,16 @@ func Check(year int, observations []Observation) (days []Observation, findings [
 	return days, append(findings, suspicions(days)...)
 }
 
-// impossible is why an observation cannot be used, or nothing.
-func (o Observation) impossible(year int) string {
+// problem returns the reason why the report cannot use the observation, or "".
+func (o Observation) problem(year int) string {
 	outside := func(v, low, high float64) bool { return math.IsNaN(v) || v < low || v > high }
 	switch {
 	case len(o.Unreadable) > 0:
-		return "not readable: " + strings.Join(o.Unreadable, ", ")
+		return "unreadable: " + strings.Join(o.Unreadable, ", ")
 	case o.Date.Year() != year:
 		return fmt.Sprintf("not a day of %d", year)
 	case outside(o.TempMin, coldest, hottest) || outside(o.TempMax, coldest, hottest):
-		return fmt.Sprintf("%g to %g °C was never measured on earth", o.TempMin, o.TempMax)
+		return fmt.Sprintf("%g to %g °C is outside the range ever measured on earth", o.TempMin, o.TempMax)
 	case o.TempMin > o.TempMax:
 		return fmt.Sprintf("the minimum of %g °C is above the maximum of %g °C", o.TempMin, o.TempMax)
 	case outside(o.Precipitation, 0, wettest):
@@ -62,7 +63,7 @@ func (o Observation) impossible(year int) string {
 	return ""
 }
 
-// suspicions look at what is possible, and yet worth a second look at the instrument.
+// suspicions returns findings about values that are possible but unlikely, so that the instrument may be faulty.
 func suspicions(days []Observation) (findings []Finding) {
 	same := 1
 	for i, o := range days {
@@ -70,7 +71,7 @@ func suspicions(days []Observation) (findings []Finding) {
 			findings = append(findings, Finding{Line: o.Line, Date: o.day(), Problem: fmt.Sprintf(problem, values...)})
 		}
 		if (o.Weather == "rain" || o.Weather == "snow") && o.Precipitation == 0 {
-			suspect("%s was observed, and none measured", o.Weather)
+			suspect("%s was observed, but no precipitation was measured", o.Weather)
 		}
 		if i == 0 || !o.Date.Equal(days[i-1].Date.AddDate(0, 0, 1)) {
 			same = 1
@@ -88,6 +89,7 @@ func suspicions(days []Observation) (findings []Finding) {
 	return findings
 }
 
+// day returns the date, or "" if the file has none.
 func (o Observation) day() string {
 	if o.Date.IsZero() {
 		return ""

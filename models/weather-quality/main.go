@@ -1,10 +1,17 @@
-// Command weather-quality is the model of that name: it checks one station's year of daily weather
-// observations when the file arrives, and leaves a report: what is wrong in which line, how much
-// of the year can be used, and the months' and the year's figures from the days that can be.
+// Command weather-quality is the sample model of that name. The arrival of a file with one station's daily weather
+// observations of a year starts it.
 //
-// Exit codes: 0 with a report; 3 when the file is not a table of observations (a column is missing,
-// an upload was cut short): whoever delivers it must send it again; 1 when too few of its days can
-// be used, or when anything else fails.
+// It reads the file from INPUT_FILE, checks each line, and writes a report to OUTPUT_REPORT as JSON: the problems by
+// line, the share of usable days, and statistics of the months and the year from those days.
+//
+// Exit codes:
+//
+//   - 0: the report is written.
+//   - 3: the file is not a complete table of observations: a column is missing, or the upload was cut short. The sender
+//     must deliver the file again.
+//   - 1: the share of usable days is below INPUT_MIN_COVERAGE, or another error occurred.
+//
+// Read parses the file (read.go), Check finds the problems (check.go), and NewReport computes the report (report.go).
 package main
 
 import (
@@ -68,12 +75,13 @@ func run(ctx context.Context, store *objects.Store, getenv func(string) string) 
 	report.Source = source
 	fmt.Println(report)
 	if report.Coverage < needed {
-		return fmt.Errorf("%s: only %d of the %d days of %d can be used, and %.0f %% are needed", source, report.Usable, report.Expected, year, 100*needed)
+		return fmt.Errorf("%s: only %d of the %d days of %d are usable; at least %.0f %% must be",
+			source, report.Usable, report.Expected, year, 100*needed)
 	}
-	return leave(ctx, store, getenv("OUTPUT_REPORT"), report)
+	return write(ctx, store, getenv("OUTPUT_REPORT"), report)
 }
 
-func leave(ctx context.Context, store *objects.Store, uri string, report Report) error {
+func write(ctx context.Context, store *objects.Store, uri string, report Report) error {
 	text, err := json.MarshalIndent(report, "", "  ")
 	if err != nil {
 		return err

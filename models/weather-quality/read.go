@@ -11,19 +11,19 @@ import (
 	"time"
 )
 
-// Observation is one line of the file. A field that is no number is in Unreadable instead.
+// Observation is one line of the file. Unreadable lists the fields that are not a number or a date.
 type Observation struct {
 	Line          int
-	Date          time.Time // zero when it is not a date
+	Date          time.Time // zero if the field is not a date
 	Precipitation float64   // mm
 	TempMax       float64   // °C
 	TempMin       float64   // °C
 	Wind          float64   // m/s
 	Weather       string    // sun, drizzle, rain, snow or fog
-	Unreadable    []string  // what cannot be read, as `wind "n/a"`
+	Unreadable    []string  // name and content of each malformed field, as in `wind "n/a"`
 }
 
-// StructureError says that a file is not a table of observations at all.
+// StructureError is the error for a file that is not a complete table of observations.
 type StructureError struct {
 	Line  int
 	Cause string
@@ -33,11 +33,11 @@ func (e *StructureError) Error() string {
 	return fmt.Sprintf("line %d: %s; this is not a complete file of observations", e.Line, e.Cause)
 }
 
-// columns are what a file must have, in any order and among others.
+// columns lists the columns that a file must have. Their order is free, and a file may have more.
 var columns = [...]string{"date", "precipitation", "temp_max", "temp_min", "wind", "weather"}
 
-// Read reads a whole file. Bad values are for the checks to report; its errors are about the
-// file's form (StructureError) or come from reading.
+// Read reads a file. It returns a StructureError if the file is malformed, or the error of file. A malformed value is
+// no error: Check reports it.
 func Read(file io.Reader) ([]Observation, error) {
 	table := csv.NewReader(file)
 	header, err := table.Read()
@@ -58,11 +58,12 @@ func Read(file io.Reader) ([]Observation, error) {
 			return nil, structural(err)
 		}
 		line, _ := table.FieldPos(0)
-		observations = append(observations, observation(line, func(column int) string { return strings.TrimSpace(row[position[column]]) }))
+		field := func(column int) string { return strings.TrimSpace(row[position[column]]) }
+		observations = append(observations, observation(line, field))
 	}
 }
 
-// structural tells a malformed table from a reader that failed.
+// structural converts the errors of a malformed table to a StructureError. It returns other errors unchanged.
 func structural(err error) error {
 	var parse *csv.ParseError
 	switch {
@@ -74,6 +75,7 @@ func structural(err error) error {
 	return err
 }
 
+// positions returns the position of each of the columns in a header.
 func positions(header []string) (position [len(columns)]int, err error) {
 	var missing []string
 	for i, name := range columns {
@@ -82,11 +84,12 @@ func positions(header []string) (position [len(columns)]int, err error) {
 		}
 	}
 	if missing != nil {
-		return position, &StructureError{1, "no column " + strings.Join(missing, ", ")}
+		return position, &StructureError{1, "the header lacks " + strings.Join(missing, ", ")}
 	}
 	return position, nil
 }
 
+// observation converts a line. field returns the text of a column.
 func observation(line int, field func(column int) string) Observation {
 	o := Observation{Line: line, Weather: field(5)}
 	unreadable := func(column int) {

@@ -8,32 +8,32 @@ import (
 	"time"
 )
 
-// Report is what the model leaves: first whether the year can be trusted, then its figures.
+// Report is the output of the model: the quality of the year's data, and statistics.
 type Report struct {
 	Station  string    `json:"station"`
 	Year     int       `json:"year"`
 	Source   string    `json:"source"`
 	Expected int       `json:"expected_days"`
 	Usable   int       `json:"usable_days"`
-	Missing  []string  `json:"missing"` // spans without a usable day, as 2012-03-01..2012-03-04
-	Coverage float64   `json:"coverage"`
+	Missing  []string  `json:"missing"`  // periods without a usable day, as 2012-03-01..2012-03-04
+	Coverage float64   `json:"coverage"` // the share of usable days, from 0 to 1
 	Findings []Finding `json:"findings"`
-	Figures  *Figures  `json:"figures,omitempty"` // of the year; none without a usable day
+	Figures  *Figures  `json:"figures,omitempty"` // nil without a usable day
 	Months   []Month   `json:"months"`
 }
 
-// Month is a month's figures from its usable days; one without any is left out.
+// Month holds the statistics of a month's usable days. A month without usable days has no Month.
 type Month struct {
 	Month         string  `json:"month"`
 	Days          int     `json:"days"`
 	MeanMax       float64 `json:"mean_temp_max"`
 	MeanMin       float64 `json:"mean_temp_min"`
 	Precipitation float64 `json:"precipitation"`
-	WetDays       int     `json:"wet_days"` // at least 1 mm, as the WMO counts them
-	FrostDays     int     `json:"frost_days"`
+	WetDays       int     `json:"wet_days"`   // days with at least 1 mm, the WMO's definition
+	FrostDays     int     `json:"frost_days"` // days with a minimum below 0 °C
 }
 
-// Figures are the year's extremes.
+// Figures holds the extremes of the year.
 type Figures struct {
 	Hottest  Extreme `json:"hottest"`
 	Coldest  Extreme `json:"coldest"`
@@ -41,21 +41,21 @@ type Figures struct {
 	DrySpell Spell   `json:"longest_dry_spell"`
 }
 
-// Extreme is a value and its day, the first one where several have it.
+// Extreme holds a value and the first day with this value.
 type Extreme struct {
 	Date  string  `json:"date"`
 	Value float64 `json:"value"`
 }
 
-// Spell is a span of days, each of them observed.
+// Spell is a period of consecutive usable days.
 type Spell struct {
 	From string `json:"from,omitempty"`
 	Days int    `json:"days"`
 }
 
-const wetDay = 1.0 // mm
+const wetDay = 1.0 // the minimum precipitation of a wet day in mm
 
-// NewReport checks a year of observations and sums it up.
+// NewReport checks the observations of a year and returns the report.
 func NewReport(station string, year int, observations []Observation) Report {
 	days, findings := Check(year, observations)
 	if findings == nil {
@@ -63,7 +63,10 @@ func NewReport(station string, year int, observations []Observation) Report {
 	}
 	slices.SortFunc(days, func(a, b Observation) int { return a.Date.Compare(b.Date) })
 	slices.SortStableFunc(findings, func(a, b Finding) int { return cmp.Compare(a.Line, b.Line) })
-	r := Report{Station: station, Year: year, Expected: daysOf(year), Usable: len(days), Missing: missing(year, days), Findings: findings, Months: months(days)}
+	r := Report{
+		Station: station, Year: year, Expected: daysIn(year), Usable: len(days),
+		Missing: missing(year, days), Findings: findings, Months: months(days),
+	}
 	r.Coverage = round(float64(r.Usable)/float64(r.Expected), 4)
 	if len(days) > 0 {
 		r.Figures = figures(days)
@@ -71,14 +74,14 @@ func NewReport(station string, year int, observations []Observation) Report {
 	return r
 }
 
-// String is the report in one line, for the log.
+// String returns the report in one line, for the log.
 func (r Report) String() string {
-	return fmt.Sprintf("%s %d: %d of %d days can be used, %d findings", r.Station, r.Year, r.Usable, r.Expected, len(r.Findings))
+	return fmt.Sprintf("%s %d: %d of %d days are usable, %d findings", r.Station, r.Year, r.Usable, r.Expected, len(r.Findings))
 }
 
-func daysOf(year int) int { return time.Date(year, time.December, 31, 0, 0, 0, 0, time.UTC).YearDay() }
+func daysIn(year int) int { return time.Date(year, time.December, 31, 0, 0, 0, 0, time.UTC).YearDay() }
 
-// missing lists the spans of days that sorted observations leave open.
+// missing returns the periods of the year without an observation. days is sorted by date.
 func missing(year int, days []Observation) []string {
 	spans := []string{}
 	next := time.Date(year, time.January, 1, 0, 0, 0, 0, time.UTC)
@@ -95,6 +98,7 @@ func missing(year int, days []Observation) []string {
 	return spans
 }
 
+// months returns the statistics of each month. days is sorted by date.
 func months(days []Observation) []Month {
 	all := []Month{}
 	for len(days) > 0 {
@@ -139,8 +143,8 @@ func figures(days []Observation) *Figures {
 	}
 }
 
-// drySpell is the longest span of days below a wet day's precipitation. A day that was not
-// observed ends a span: nobody knows whether it rained.
+// drySpell returns the longest period without a wet day. A day without an observation ends a period, because it may
+// have been wet.
 func drySpell(days []Observation) (longest Spell) {
 	var spell Spell
 	var last time.Time

@@ -5,72 +5,74 @@ import (
 	"time"
 )
 
-// Runner runs containers: as processes of this machine, or with an engine.
+// Runner runs the containers of tasks, for example as processes of this machine.
 type Runner interface {
-	// Start starts a container. Its error is the reason of a task that failed to start.
+	// Start starts a container and returns without waiting for its exit. On an error the task stops with
+	// TaskFailedToStart, and the error's text is its stoppedReason.
 	Start(ctx context.Context, c Container) (Process, error)
-	// Reap ends whatever is left of the containers of a task that an earlier process started.
+	// Reap kills the leftover processes of a task that an earlier process of the local stack started.
 	Reap(taskARN string) error
 }
 
-// Process is a container that was started.
+// Process is a started container.
 type Process interface {
-	// Wait returns when the container has exited.
+	// Wait waits until the container has exited, and returns how it exited.
 	Wait() Exit
-	// Stop asks the container to exit, and makes it after a while.
-	Stop(after time.Duration)
+	// Stop asks the container to exit, and kills it when it has not exited after the timeout. It does not wait, and does
+	// nothing once the container has exited.
+	Stop(timeout time.Duration)
 }
 
-// Container is what is to be run.
+// Container describes a container for a Runner to start.
 type Container struct {
 	TaskARN     string
 	Family      string
 	Name        string
 	Image       string
-	Command     []string // entry point and command
+	Command     []string // the entry point followed by the command, overrides applied
 	Environment []string // NAME=value
 	Directory   string   // the definition's workingDirectory
-	MemoryMiB   int      // hard limit; 0 is none
-	Log         string   // file for its output, in the Runner's folder of logs
+	MemoryMiB   int      // the hard memory limit in MiB; 0 means no limit
+	Log         string   // the path of the output file, relative to the Runner's log folder
 }
 
-// Exit is how a container ended.
+// Exit describes how a container exited.
 type Exit struct {
-	Code        int // 128 and the signal's number for a signal, as in any container
-	OutOfMemory bool
+	Code        int  // the exit code; 128 plus the signal's number after a signal
+	OutOfMemory bool // the container was killed because it exceeded its memory limit
 }
 
-// Faults makes calls and tasks fail, so that what follows can be tried without waiting for AWS to
-// have a bad day. Every field may be nil.
+// Faults makes calls and tasks fail on purpose, so that users can try retries and alarms on a laptop. A nil field
+// injects no fault.
 type Faults struct {
-	// RunTask is asked before a call: it can refuse it.
-	RunTask func(Asked) *Refusal
-	// Task is asked before a task's containers are started: it can end the task.
-	Task func(Asked) *End
+	// RunTask is called before a call starts tasks. It returns a refusal, or nil to let the call pass.
+	RunTask func(LaunchRequest) *Refusal
+	// Task is called before the containers of a task start. It returns how the task ends, or nil to let it run.
+	Task func(LaunchRequest) *TaskEnd
 }
 
-// Asked is the launch of a task, as faults are asked about it.
-type Asked struct {
+// LaunchRequest describes the launch of a task for the functions in Faults.
+type LaunchRequest struct {
 	StartedBy        string
 	Family           string
 	LaunchType       string
 	CapacityProvider string
-	MemoryMiB        int
+	MemoryMiB        int // the task's memory in MiB, overrides applied
 }
 
-// Refusal is a RunTask call that fails.
+// Refusal is the failed answer to a RunTask call: either an item of failures[], or an error.
 type Refusal struct {
-	Failure string // a reason in failures[], with HTTP 200
-	Type    string // else an error's type
-	Message string
-	Status  int  // of the error; 0 is 400
-	Started bool // the task is started all the same, and only the answer is lost
+	Failure string // the reason in failures[], with HTTP 200; "" means an error
+	Type    string // the error's type
+	Message string // the error's message
+	Status  int    // the error's HTTP status; 0 means 400
+	Started bool   // the tasks start nevertheless, and only the answer is an error
 }
 
-// End is how a fault ends a task.
-type End struct {
-	Code        string // stopCode
-	Reason      string // stoppedReason
-	NotStarted  bool   // its containers are not started at all; else they are, and stopped at once
-	OutOfMemory bool   // its essential container is killed for its memory
+// TaskEnd describes how a fault ends a task.
+type TaskEnd struct {
+	Code        string // the task's stopCode
+	Reason      string // the task's stoppedReason
+	NotStarted  bool   // the containers do not start; otherwise they start and are stopped at once
+	OutOfMemory bool   // the essential containers exit with 137, as after an out-of-memory kill
 }

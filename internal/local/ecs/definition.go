@@ -20,16 +20,16 @@ type definition struct {
 	Family     string
 	Revision   int
 	Status     string          // ACTIVE or INACTIVE
-	Registered json.RawMessage // as it was registered
-	spec       spec
+	Registered json.RawMessage // the registered JSON, without insignificant blanks
+	spec       spec            // the part of Registered that this package reads
 }
 
-// spec is what is read of a definition.
+// spec holds the fields of a task definition that this package reads.
 type spec struct {
 	Family                  string          `json:"family"`
 	NetworkMode             string          `json:"networkMode"`
-	CPU                     text            `json:"cpu"`
-	Memory                  text            `json:"memory"`
+	CPU                     numberOrString  `json:"cpu"`
+	Memory                  numberOrString  `json:"memory"`
 	RequiresCompatibilities []string        `json:"requiresCompatibilities"`
 	Containers              []containerSpec `json:"containerDefinitions"`
 	Volumes                 []struct {
@@ -54,12 +54,12 @@ type containerSpec struct {
 
 func (c containerSpec) essential() bool { return c.Essential == nil || *c.Essential }
 
-// text is a string that some write as a number.
-type text string
+// numberOrString is a JSON string or number. Task definitions contain both forms of cpu and memory.
+type numberOrString string
 
-// UnmarshalJSON reads both.
-func (t *text) UnmarshalJSON(raw []byte) error {
-	*t = text(strings.Trim(string(raw), `"`))
+// UnmarshalJSON reads a string or a number. null becomes "".
+func (t *numberOrString) UnmarshalJSON(raw []byte) error {
+	*t = numberOrString(strings.Trim(string(raw), `"`))
 	if *t == "null" {
 		*t = ""
 	}
@@ -70,58 +70,58 @@ func (d *definition) arn(s *Server) string {
 	return s.arn(fmt.Sprintf("task-definition/%s:%d", d.Family, d.Revision))
 }
 
-// nameForm is the form of the names of families, containers, volumes and clusters:
+// namePattern matches the names of families, containers, volumes and clusters:
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html
-var nameForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
 
-// check returns the error with which RegisterTaskDefinition refuses the definition.
+// check returns the error with which RegisterTaskDefinition refuses the definition, or nil if it is valid.
 func (p spec) check() error {
 	if err := p.checkNames(); err != nil {
 		return err
 	}
 	if !slices.ContainsFunc(p.Containers, containerSpec.essential) {
-		return refused("No essential containers found.")
+		return clientException("No essential containers found.")
 	}
 	if !slices.Contains(p.RequiresCompatibilities, "FARGATE") {
 		return nil
 	}
 	if p.NetworkMode != "awsvpc" {
-		return refused("When networkMode=%s, requiresCompatibilities cannot be FARGATE.", p.NetworkMode)
+		return clientException("When networkMode=%s, requiresCompatibilities cannot be FARGATE.", p.NetworkMode)
 	}
 	if !validSize(string(p.CPU), string(p.Memory)) {
-		return refused("No Fargate configuration exists for given values.")
+		return clientException("No Fargate configuration exists for given values.")
 	}
 	return nil
 }
 
 func (p spec) checkNames() error {
-	if !nameForm.MatchString(p.Family) {
-		return refused("Family contains invalid characters, or is empty.")
+	if !namePattern.MatchString(p.Family) {
+		return clientException("Family contains invalid characters, or is empty.")
 	}
 	if len(p.Containers) == 0 {
-		return refused("Container list cannot be empty.")
+		return clientException("Container list cannot be empty.")
 	}
 	seen := map[string]bool{}
 	for _, c := range p.Containers {
 		switch {
 		case c.Name == "":
-			return refused("Container.name should not be null or empty.")
-		case !nameForm.MatchString(c.Name):
-			return refused("Container.name contains invalid characters.")
+			return clientException("Container.name should not be null or empty.")
+		case !namePattern.MatchString(c.Name):
+			return clientException("Container.name contains invalid characters.")
 		case seen[c.Name]:
-			return refused("Container name %q is there twice.", c.Name)
+			return clientException("Container name %q is used twice.", c.Name)
 		}
 		seen[c.Name] = true
 	}
 	for _, v := range p.Volumes {
-		if v.Name != "" && !nameForm.MatchString(v.Name) {
-			return refused("Volume.name contains invalid characters.")
+		if v.Name != "" && !namePattern.MatchString(v.Name) {
+			return clientException("Volume.name contains invalid characters.")
 		}
 	}
 	return nil
 }
 
-func refused(format string, args ...any) error {
+func clientException(format string, args ...any) error {
 	return &awsjson.Error{Type: "ClientException", Message: fmt.Sprintf(format, args...)}
 }
 
@@ -131,8 +131,9 @@ func validSize(cpu, memory string) bool {
 	return cErr == nil && mErr == nil && fargate.ValidSize(c, m)
 }
 
-// Register registers a task definition, given as RegisterTaskDefinition's JSON, and gives its ARN.
-// One that equals the latest active revision is not registered again.
+// Register registers a task definition, given as the JSON of a RegisterTaskDefinition request, and returns its ARN.
+// If the definition equals the latest active revision of its family, Register adds no revision and returns that ARN.
+// A definition that ECS would refuse is an *awsjson.Error.
 func (s *Server) Register(registered json.RawMessage) (string, error) {
 	d, err := s.register(registered, true)
 	if err != nil {
@@ -141,12 +142,14 @@ func (s *Server) Register(registered json.RawMessage) (string, error) {
 	return d.arn(s), nil
 }
 
+// register adds a revision to the definition's family. With reuse, it returns the latest active revision instead if
+// that one is equal.
 func (s *Server) register(registered json.RawMessage, reuse bool) (*definition, error) {
-	var plain bytes.Buffer
-	if err := json.Compact(&plain, registered); err != nil {
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, registered); err != nil {
 		return nil, &awsjson.Error{Type: "SerializationException", Message: err.Error()}
 	}
-	d := &definition{Status: "ACTIVE", Registered: plain.Bytes()}
+	d := &definition{Status: "ACTIVE", Registered: compact.Bytes()}
 	if err := json.Unmarshal(registered, &d.spec); err != nil {
 		return nil, &awsjson.Error{Type: "SerializationException", Message: err.Error()}
 	}
@@ -157,7 +160,7 @@ func (s *Server) register(registered json.RawMessage, reuse bool) (*definition, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	revisions := s.definitions[d.Family]
-	if latest := active(revisions); reuse && latest != nil && bytes.Equal(latest.Registered, d.Registered) {
+	if latest := latestActive(revisions); reuse && latest != nil && bytes.Equal(latest.Registered, d.Registered) {
 		return latest, nil
 	}
 	d.Revision = len(revisions) + 1
@@ -165,7 +168,8 @@ func (s *Server) register(registered json.RawMessage, reuse bool) (*definition, 
 	return d, s.saveDefinition(d)
 }
 
-func active(revisions []*definition) *definition {
+// latestActive returns the latest ACTIVE revision, or nil if there is none.
+func latestActive(revisions []*definition) *definition {
 	for _, d := range slices.Backward(revisions) {
 		if d.Status == "ACTIVE" {
 			return d
@@ -174,15 +178,16 @@ func active(revisions []*definition) *definition {
 	return nil
 }
 
-// definition finds a definition by family, family:revision or ARN.
-func (s *Server) definition(name string) *definition {
+// findDefinition returns the definition with the given family, family:revision or ARN, or nil. A family alone means its
+// latest active revision.
+func (s *Server) findDefinition(name string) *definition {
 	name = name[strings.LastIndexByte(name, '/')+1:]
 	family, revision, pinned := strings.Cut(name, ":")
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	revisions := s.definitions[family]
 	if !pinned {
-		return active(revisions)
+		return latestActive(revisions)
 	}
 	if n, err := strconv.Atoi(revision); err == nil && n >= 1 && n <= len(revisions) {
 		return revisions[n-1]
@@ -195,24 +200,25 @@ func (s *Server) registerTaskDefinition(_ context.Context, request json.RawMessa
 	if err != nil {
 		return nil, err
 	}
-	return s.described(d)
+	return s.definitionResponse(d)
 }
 
-func (s *Server) described(d *definition) (any, error) {
-	var shown map[string]any
-	if err := json.Unmarshal(d.Registered, &shown); err != nil {
+// definitionResponse returns a definition in the form of the API's answers.
+func (s *Server) definitionResponse(d *definition) (any, error) {
+	var fields map[string]any
+	if err := json.Unmarshal(d.Registered, &fields); err != nil {
 		return nil, err
 	}
-	maps.DeleteFunc(shown, func(_ string, v any) bool { return v == nil })
-	tags := shown["tags"]
-	delete(shown, "tags")
-	shown["taskDefinitionArn"], shown["revision"], shown["status"] = d.arn(s), d.Revision, d.Status
-	shown["cpu"], shown["memory"] = string(d.spec.CPU), string(d.spec.Memory)
-	answer := map[string]any{"taskDefinition": shown}
+	maps.DeleteFunc(fields, func(_ string, v any) bool { return v == nil })
+	tags := fields["tags"]
+	delete(fields, "tags")
+	fields["taskDefinitionArn"], fields["revision"], fields["status"] = d.arn(s), d.Revision, d.Status
+	fields["cpu"], fields["memory"] = string(d.spec.CPU), string(d.spec.Memory)
+	response := map[string]any{"taskDefinition": fields}
 	if tags != nil {
-		answer["tags"] = tags
+		response["tags"] = tags
 	}
-	return answer, nil
+	return response, nil
 }
 
 type definitionRequest struct {
@@ -220,17 +226,17 @@ type definitionRequest struct {
 }
 
 func (s *Server) describeTaskDefinition(_ context.Context, in definitionRequest) (any, error) {
-	d := s.definition(in.TaskDefinition)
+	d := s.findDefinition(in.TaskDefinition)
 	if d == nil {
-		return nil, &awsjson.Error{Type: "ClientException", Message: "Unable to describe task definition."}
+		return nil, clientException("Unable to describe task definition.")
 	}
-	return s.described(d)
+	return s.definitionResponse(d)
 }
 
 func (s *Server) deregisterTaskDefinition(_ context.Context, in definitionRequest) (any, error) {
-	d := s.definition(in.TaskDefinition)
+	d := s.findDefinition(in.TaskDefinition)
 	if d == nil || !strings.Contains(in.TaskDefinition, ":") {
-		return nil, &awsjson.Error{Type: "ClientException", Message: "The specified task definition does not exist. Specify family:revision."}
+		return nil, clientException("The specified task definition does not exist. Specify family:revision.")
 	}
 	s.mu.Lock()
 	d.Status = "INACTIVE"
@@ -239,7 +245,7 @@ func (s *Server) deregisterTaskDefinition(_ context.Context, in definitionReques
 	if err != nil {
 		return nil, err
 	}
-	return s.described(d)
+	return s.definitionResponse(d)
 }
 
 func (s *Server) listTaskDefinitions(_ context.Context, in struct {
@@ -251,7 +257,9 @@ func (s *Server) listTaskDefinitions(_ context.Context, in struct {
 	arns := []string{}
 	for _, family := range slices.Sorted(maps.Keys(s.definitions)) {
 		for _, d := range s.definitions[family] {
-			if (in.FamilyPrefix == "" || in.FamilyPrefix == family) && (in.Status == "" && d.Status == "ACTIVE" || in.Status == d.Status) {
+			ofFamily := in.FamilyPrefix == "" || in.FamilyPrefix == family
+			ofStatus := in.Status == "" && d.Status == "ACTIVE" || in.Status == d.Status
+			if ofFamily && ofStatus {
 				arns = append(arns, d.arn(s))
 			}
 		}

@@ -23,54 +23,54 @@ import (
 	"modeldispatch/internal/local/ecs"
 )
 
-// containers runs containers that do what the test says.
-type containers struct {
+// fakeRunner is a Runner whose containers run until the test lets them exit.
+type fakeRunner struct {
 	mu      sync.Mutex
-	started map[string]*container // by task ARN and name
-	refuse  error                 // what Start fails with
+	started map[string]*fakeContainer // containers by task ARN and name
+	refuse  error                     // the error that Start returns, if any
 	reaped  []string
 	changed chan struct{}
 }
 
-// container is one that runs until the test lets it exit, or until it is stopped.
-type container struct {
+// fakeContainer runs until the test sends its exit, or until Stop does.
+type fakeContainer struct {
 	ecs.Container
 	exit  chan ecs.Exit
-	after time.Duration // how long Stop gave it
+	after time.Duration // the timeout that Stop received
 }
 
-func (c *containers) Start(_ context.Context, what ecs.Container) (ecs.Process, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.refuse != nil {
-		return nil, c.refuse
+func (r *fakeRunner) Start(_ context.Context, described ecs.Container) (ecs.Process, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.refuse != nil {
+		return nil, r.refuse
 	}
-	one := &container{Container: what, exit: make(chan ecs.Exit, 2)}
-	c.started[what.TaskARN+" "+what.Name] = one
+	c := &fakeContainer{Container: described, exit: make(chan ecs.Exit, 2)}
+	r.started[described.TaskARN+" "+described.Name] = c
 	select {
-	case c.changed <- struct{}{}:
+	case r.changed <- struct{}{}:
 	default:
 	}
-	return one, nil
+	return c, nil
 }
 
-func (c *containers) Reap(arn string) error {
-	c.reaped = append(c.reaped, arn)
+func (r *fakeRunner) Reap(arn string) error {
+	r.reaped = append(r.reaped, arn)
 	return nil
 }
 
-func (c *container) Wait() ecs.Exit { return <-c.exit }
+func (c *fakeContainer) Wait() ecs.Exit { return <-c.exit }
 
-func (c *container) Stop(after time.Duration) {
+func (c *fakeContainer) Stop(after time.Duration) {
 	c.after = after
 	c.exit <- ecs.Exit{Code: 143}
 }
 
-// stand is a local ECS with AWS's client, a clock, and the events that were emitted.
-type stand struct {
+// harness is a local ECS together with an AWS client, a clock and the emitted events.
+type harness struct {
 	*client.Client
-	server     *ecs.Server
-	containers *containers
+	server *ecs.Server
+	runner *fakeRunner
 
 	mu      sync.Mutex
 	now     time.Time
@@ -79,17 +79,21 @@ type stand struct {
 }
 
 const definition = `{"family": "sales", "networkMode": "awsvpc", "requiresCompatibilities": ["FARGATE"], "cpu": "256", "memory": "512",
-	"containerDefinitions": [{"name": "model", "image": "i:1", "essential": true, "stopTimeout": 7}, {"name": "sidecar", "image": "s:1", "essential": false}]}`
+	"containerDefinitions": [
+		{"name": "model", "image": "i:1", "essential": true, "stopTimeout": 7},
+		{"name": "sidecar", "image": "s:1", "essential": false}
+	]}`
 
-func start(t *testing.T, file string, faults ecs.Faults) *stand {
+func start(t *testing.T, file string, faults ecs.Faults) *harness {
 	t.Helper()
-	s := &stand{
-		containers: &containers{started: map[string]*container{}, changed: make(chan struct{}, 1)},
-		now:        time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC), changed: make(chan struct{}, 1),
+	s := &harness{
+		runner: &fakeRunner{started: map[string]*fakeContainer{}, changed: make(chan struct{}, 1)},
+		now:    time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC), changed: make(chan struct{}, 1),
 	}
 	server, err := ecs.New(t.Context(), ecs.Options{
-		Region: "us-east-1", Account: "000000000000", Clusters: []string{"other"}, Runner: s.containers, File: file, Faults: faults, Parallel: 500,
-		Now: s.clock, Emit: s.emitted, LogFile: func(_, task, container string) string { return task + "-" + container },
+		Region: "us-east-1", Account: "000000000000", Clusters: []string{"other"},
+		Runner: s.runner, File: file, Faults: faults, Parallel: 500,
+		Now: s.clock, Emit: s.recordEvent, LogFile: func(_, task, container string) string { return task + "-" + container },
 		Secrets: func(name string) (string, bool) { return "hush", name == "PASSWORD" },
 	})
 	if err != nil {
@@ -99,7 +103,8 @@ func start(t *testing.T, file string, faults ecs.Faults) *stand {
 	t.Cleanup(listener.Close)
 	s.server = server
 	s.Client = client.New(client.Options{
-		Region: "us-east-1", BaseEndpoint: &listener.URL, Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""), RetryMaxAttempts: 1,
+		Region: "us-east-1", BaseEndpoint: &listener.URL, RetryMaxAttempts: 1,
+		Credentials: credentials.NewStaticCredentialsProvider("x", "x", ""),
 	})
 	if _, err := server.Register(json.RawMessage(definition)); err != nil {
 		t.Fatal(err)
@@ -107,19 +112,19 @@ func start(t *testing.T, file string, faults ecs.Faults) *stand {
 	return s
 }
 
-func (s *stand) clock() time.Time {
+func (s *harness) clock() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.now
 }
 
-func (s *stand) pass(d time.Duration) {
+func (s *harness) advance(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = s.now.Add(d)
 }
 
-func (s *stand) emitted(payload json.RawMessage) {
+func (s *harness) recordEvent(payload json.RawMessage) {
 	task, err := event.DecodeTask(payload)
 	if err != nil {
 		panic(err)
@@ -133,8 +138,8 @@ func (s *stand) emitted(payload json.RawMessage) {
 	}
 }
 
-// until waits for the event of a task's status, and gives it.
-func (s *stand) until(t *testing.T, arn, status string) event.Task {
+// waitFor waits for the event with a task's status, and returns it.
+func (s *harness) waitFor(t *testing.T, arn, status string) event.Task {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
@@ -149,15 +154,16 @@ func (s *stand) until(t *testing.T, arn, status string) event.Task {
 		select {
 		case <-s.changed:
 		case <-ctx.Done():
-			t.Fatalf("task %s has not become %s; there were %+v", arn, status, s.events)
+			t.Fatalf("task %s did not reach %s; the events are %+v", arn, status, s.events)
 		}
 	}
 }
 
-// request is a request that is right; change makes it another one.
+// request returns a valid RunTask request, changed by change if that is not nil.
 func request(change func(*client.RunTaskInput)) *client.RunTaskInput {
 	in := &client.RunTaskInput{
-		TaskDefinition: aws.String("sales"), LaunchType: types.LaunchTypeFargate, ClientToken: aws.String("token"), StartedBy: aws.String("me/run/1"),
+		TaskDefinition: aws.String("sales"), LaunchType: types.LaunchTypeFargate,
+		ClientToken: aws.String("token"), StartedBy: aws.String("me/run/1"),
 		NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &types.AwsVpcConfiguration{Subnets: []string{"subnet-1"}}},
 	}
 	if change != nil {
@@ -166,7 +172,7 @@ func request(change func(*client.RunTaskInput)) *client.RunTaskInput {
 	return in
 }
 
-func (s *stand) run(t *testing.T, change func(*client.RunTaskInput)) string {
+func (s *harness) run(t *testing.T, change func(*client.RunTaskInput)) string {
 	t.Helper()
 	out, err := s.RunTask(t.Context(), request(change))
 	if err != nil || len(out.Tasks) != 1 || len(out.Failures) > 0 {
@@ -175,13 +181,13 @@ func (s *stand) run(t *testing.T, change func(*client.RunTaskInput)) string {
 	return *out.Tasks[0].TaskArn
 }
 
-// exit lets a running container of a task exit.
-func (s *stand) exit(t *testing.T, arn, name string, how ecs.Exit) {
+// exit waits until a task runs, and makes one of its containers exit.
+func (s *harness) exit(t *testing.T, arn, name string, exit ecs.Exit) {
 	t.Helper()
-	s.until(t, arn, "RUNNING")
-	s.containers.mu.Lock()
-	defer s.containers.mu.Unlock()
-	s.containers.started[arn+" "+name].exit <- how
+	s.waitFor(t, arn, "RUNNING")
+	s.runner.mu.Lock()
+	defer s.runner.mu.Unlock()
+	s.runner.started[arn+" "+name].exit <- exit
 }
 
 func TestATaskGoesThroughItsStatusesWithAGrowingVersion(t *testing.T) {
@@ -189,70 +195,70 @@ func TestATaskGoesThroughItsStatusesWithAGrowingVersion(t *testing.T) {
 	s := start(t, "", ecs.Faults{})
 	arn := s.run(t, nil)
 	s.exit(t, arn, "model", ecs.Exit{Code: 3})
-	end := s.until(t, arn, "STOPPED")
+	end := s.waitFor(t, arn, "STOPPED")
 	var statuses []string
 	for i, e := range s.events {
 		statuses = append(statuses, e.LastStatus)
 		if e.Version != int64(i+1) || e.StartedBy != "me/run/1" {
-			t.Errorf("event %d has version %d and startedBy %q", i+1, e.Version, e.StartedBy)
+			t.Errorf("event %d has version %d and startedBy %q, want version %d and me/run/1", i+1, e.Version, e.StartedBy, i+1)
 		}
 	}
-	if got := strings.Join(statuses, " "); got != "PROVISIONING PENDING RUNNING DEPROVISIONING STOPPED" {
-		t.Errorf("the statuses are %s", got)
+	const want = "PROVISIONING PENDING RUNNING DEPROVISIONING STOPPED"
+	if got := strings.Join(statuses, " "); got != want {
+		t.Errorf("the statuses are %s, want %s", got, want)
 	}
 	if end.StopCode != "EssentialContainerExited" || *end.Containers[0].ExitCode != 3 || *end.Containers[1].ExitCode != 143 {
-		t.Errorf("it ended as %+v", end)
+		t.Errorf("the task ended as %+v, want EssentialContainerExited with exit codes 3 and 143", end)
 	}
 	described, err := s.DescribeTasks(t.Context(), &client.DescribeTasksInput{Tasks: []string{arn}})
 	if err != nil || *described.Tasks[0].LastStatus != "STOPPED" || *described.Tasks[0].Containers[0].ExitCode != 3 {
-		t.Errorf("DescribeTasks = %+v, %v", described, err)
+		t.Errorf("DescribeTasks = %+v, %v, want STOPPED with exit code 3", described, err)
 	}
 }
 
-func TestEnds(t *testing.T) {
+func TestContainerExits(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		container string
-		how       ecs.Exit
-		code      int
-		reason    string
+		exit   ecs.Exit
+		code   int
+		reason string
 	}{
-		"a signal":      {"model", ecs.Exit{Code: 137}, 137, ""},
-		"out of memory": {"model", ecs.Exit{Code: 137, OutOfMemory: true}, 137, "OutOfMemoryError: Container killed due to memory usage"},
-		"success":       {"model", ecs.Exit{}, 0, ""},
+		"a signal":      {ecs.Exit{Code: 137}, 137, ""},
+		"out of memory": {ecs.Exit{Code: 137, OutOfMemory: true}, 137, "OutOfMemoryError: Container killed due to memory usage"},
+		"success":       {ecs.Exit{}, 0, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, "", ecs.Faults{})
 			arn := s.run(t, nil)
-			s.exit(t, arn, test.container, test.how)
-			if c := s.until(t, arn, "STOPPED").Containers[0]; *c.ExitCode != test.code || c.Reason != test.reason {
+			s.exit(t, arn, "model", test.exit)
+			if c := s.waitFor(t, arn, "STOPPED").Containers[0]; *c.ExitCode != test.code || c.Reason != test.reason {
 				t.Errorf("the container ended with %d, %q; want %d, %q", *c.ExitCode, c.Reason, test.code, test.reason)
 			}
 		})
 	}
 }
 
-// TestASidecarMayExit: only an essential container ends its task.
+// TestASidecarMayExit checks that the exit of a container that is not essential leaves its task running.
 func TestASidecarMayExit(t *testing.T) {
 	t.Parallel()
 	s := start(t, "", ecs.Faults{})
 	arn := s.run(t, nil)
 	s.exit(t, arn, "sidecar", ecs.Exit{Code: 9})
 	s.exit(t, arn, "model", ecs.Exit{Code: 0})
-	if end := s.until(t, arn, "STOPPED"); *end.Containers[0].ExitCode != 0 || *end.Containers[1].ExitCode != 9 {
-		t.Errorf("it ended with %+v", end.Containers)
+	if end := s.waitFor(t, arn, "STOPPED"); *end.Containers[0].ExitCode != 0 || *end.Containers[1].ExitCode != 9 {
+		t.Errorf("the containers ended as %+v, want exit codes 0 and 9", end.Containers)
 	}
 }
 
 func TestATaskThatDoesNotStartHasNoExitCode(t *testing.T) {
 	t.Parallel()
 	s := start(t, "", ecs.Faults{})
-	s.containers.refuse = errors.New("CannotStartContainerError: no")
-	end := s.until(t, s.run(t, nil), "STOPPED")
+	s.runner.refuse = errors.New("CannotStartContainerError: no")
+	end := s.waitFor(t, s.run(t, nil), "STOPPED")
 	if end.StopCode != "TaskFailedToStart" || end.StoppedReason != "CannotStartContainerError: no" || end.Containers[0].ExitCode != nil {
-		t.Errorf("it ended as %+v", end)
+		t.Errorf("the task ended as %+v, want TaskFailedToStart without an exit code", end)
 	}
 }
 
@@ -260,21 +266,22 @@ func TestStopTask(t *testing.T) {
 	t.Parallel()
 	s := start(t, "", ecs.Faults{})
 	arn := s.run(t, nil)
-	s.until(t, arn, "RUNNING")
+	s.waitFor(t, arn, "RUNNING")
 	out, err := s.StopTask(t.Context(), &client.StopTaskInput{Task: &arn, Reason: aws.String("enough")})
 	if err != nil || *out.Task.DesiredStatus != "STOPPED" {
-		t.Fatalf("StopTask = %+v, %v", out, err)
+		t.Fatalf("StopTask = %+v, %v, want desiredStatus STOPPED", out, err)
 	}
-	end := s.until(t, arn, "STOPPED")
+	end := s.waitFor(t, arn, "STOPPED")
 	if end.StopCode != "UserInitiated" || end.StoppedReason != "enough" || *end.Containers[0].ExitCode != 143 {
-		t.Errorf("it ended as %+v", end)
+		t.Errorf("the task ended as %+v, want UserInitiated with the reason and exit code 143", end)
 	}
-	if after := s.containers.started[arn+" model"].after; after != 7*time.Second {
-		t.Errorf("the container was given %s, want its stopTimeout", after)
+	if after := s.runner.started[arn+" model"].after; after != 7*time.Second {
+		t.Errorf("the container got %s to stop, want its stopTimeout of 7s", after)
 	}
 	var unknown *types.InvalidParameterException
-	if _, err := s.StopTask(t.Context(), &client.StopTaskInput{Task: aws.String("0123")}); !errors.As(err, &unknown) || !strings.Contains(err.Error(), "not found") {
-		t.Errorf("StopTask of an unknown task = %v", err)
+	_, err = s.StopTask(t.Context(), &client.StopTaskInput{Task: aws.String("0123")})
+	if !errors.As(err, &unknown) || !strings.Contains(err.Error(), "not found") {
+		t.Errorf("StopTask of an unknown task = %v, want an InvalidParameterException: not found", err)
 	}
 }
 
@@ -283,24 +290,24 @@ func TestAClientTokenNamesOneCall(t *testing.T) {
 	s := start(t, "", ecs.Faults{})
 	arn := s.run(t, nil)
 	if again := s.run(t, nil); again != arn {
-		t.Errorf("the same call again started %s, want %s", again, arn)
+		t.Errorf("the repeated call returned %s, want %s", again, arn)
 	}
 	var conflict *types.ConflictException
 	_, err := s.RunTask(t.Context(), request(func(in *client.RunTaskInput) { in.StartedBy = aws.String("me/run/2") }))
 	if !errors.As(err, &conflict) || !slices.Equal(conflict.ResourceIds, []string{arn}) {
-		t.Errorf("another call with the token = %v, want a ConflictException that names %s", err, arn)
+		t.Errorf("another request with the token = %v, want a ConflictException that names %s", err, arn)
 	}
 	if other := s.run(t, func(in *client.RunTaskInput) { in.Cluster = aws.String("other") }); other == arn {
-		t.Error("a token is known in another cluster")
+		t.Error("the token returned the same task in another cluster")
 	}
 	s.exit(t, arn, "model", ecs.Exit{})
-	s.until(t, arn, "STOPPED")
+	s.waitFor(t, arn, "STOPPED")
 	if again := s.run(t, nil); again != arn {
-		t.Errorf("after the end of the task the same call started %s", again)
+		t.Errorf("after the task stopped, the repeated call returned %s, want %s", again, arn)
 	}
-	s.pass(61 * time.Minute)
+	s.advance(61 * time.Minute)
 	if again := s.run(t, nil); again == arn {
-		t.Error("the token is known more than an hour after the end of its task")
+		t.Error("more than an hour after the task stopped, its token still returns it")
 	}
 }
 
@@ -309,17 +316,18 @@ func TestAStoppedTaskIsKnownForAnHour(t *testing.T) {
 	s := start(t, "", ecs.Faults{})
 	arn := s.run(t, nil)
 	s.exit(t, arn, "model", ecs.Exit{})
-	s.until(t, arn, "STOPPED")
+	s.waitFor(t, arn, "STOPPED")
 	for _, known := range []bool{true, false} {
 		out, err := s.DescribeTasks(t.Context(), &client.DescribeTasksInput{Tasks: []string{arn}})
 		if err != nil || (len(out.Tasks) == 1) != known || !known && *out.Failures[0].Reason != "MISSING" {
 			t.Errorf("DescribeTasks = %+v, %v, want known: %t", out, err, known)
 		}
-		s.pass(61 * time.Minute)
+		s.advance(61 * time.Minute)
 	}
 }
 
-// TestRefusals: RunTask can start nothing with an error, and with HTTP 200; and a 5xx may have started the task.
+// TestRefusals checks three failures of RunTask: failures[] with HTTP 200, an error, and a 5xx after which the task
+// runs.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	refusals := map[string]ecs.Refusal{
@@ -327,40 +335,41 @@ func TestRefusals(t *testing.T) {
 		"me/slow/1":  {Type: "ThrottlingException", Message: "Rate exceeded"},
 		"me/error/1": {Type: "ServerException", Message: "Service Unavailable.", Status: http.StatusInternalServerError, Started: true},
 	}
-	s := start(t, "", ecs.Faults{RunTask: func(a ecs.Asked) *ecs.Refusal {
+	s := start(t, "", ecs.Faults{RunTask: func(a ecs.LaunchRequest) *ecs.Refusal {
 		if r, refused := refusals[a.StartedBy]; refused {
 			return &r
 		}
 		return nil
 	}})
-	by := func(mark string) *client.RunTaskInput {
+	by := func(startedBy string) *client.RunTaskInput {
 		return request(func(in *client.RunTaskInput) {
-			in.StartedBy, in.ClientToken = aws.String(mark), aws.String(strings.ReplaceAll(mark, "/", "-"))
+			in.StartedBy, in.ClientToken = aws.String(startedBy), aws.String(strings.ReplaceAll(startedBy, "/", "-"))
 		})
 	}
-	for range 2 { // the failures of a call are remembered with its token
+	for range 2 { // the server remembers the failures of a call with its token
 		out, err := s.RunTask(t.Context(), by("me/full/1"))
-		if err != nil || len(out.Tasks) > 0 || len(out.Failures) != 1 || !strings.HasPrefix(*out.Failures[0].Reason, "Capacity is unavailable") {
-			t.Errorf("a full region: RunTask = %+v, %v", out, err)
+		if err != nil || len(out.Tasks) > 0 || len(out.Failures) != 1 ||
+			!strings.HasPrefix(*out.Failures[0].Reason, "Capacity is unavailable") {
+			t.Errorf("without capacity: RunTask = %+v, %v, want one failure", out, err)
 		}
 	}
 	if _, err := s.RunTask(t.Context(), by("me/slow/1")); err == nil || !strings.Contains(err.Error(), "Rate exceeded") {
-		t.Errorf("a throttled call: RunTask = %v", err)
+		t.Errorf("a throttled call: RunTask = %v, want Rate exceeded", err)
 	}
 	delete(refusals, "me/slow/1")
 	if out, err := s.RunTask(t.Context(), by("me/slow/1")); err != nil || len(out.Tasks) != 1 {
-		t.Errorf("the same call after it was throttled: RunTask = %+v, %v", out, err)
+		t.Errorf("the same call after the throttling: RunTask = %+v, %v, want one task", out, err)
 	}
 	if _, err := s.RunTask(t.Context(), by("me/error/1")); err == nil || !strings.Contains(err.Error(), "ServerException") {
-		t.Errorf("a server error: RunTask = %v", err)
+		t.Errorf("a server error: RunTask = %v, want ServerException", err)
 	}
 	list, err := s.ListTasks(t.Context(), &client.ListTasksInput{StartedBy: aws.String("me/error/1")})
 	if err != nil || len(list.TaskArns) != 1 {
-		t.Errorf("after it, ListTasks = %+v, %v, want the task that was started", list, err)
+		t.Errorf("after the server error: ListTasks = %+v, %v, want the started task", list, err)
 	}
 }
 
-func TestParametersThatRunTaskRefuses(t *testing.T) {
+func TestRunTaskRefusesInvalidParameters(t *testing.T) {
 	t.Parallel()
 	s := start(t, "", ecs.Faults{})
 	override := func(o types.ContainerOverride) func(*client.RunTaskInput) {
@@ -376,18 +385,24 @@ func TestParametersThatRunTaskRefuses(t *testing.T) {
 		"a long startedBy":     {func(in *client.RunTaskInput) { in.StartedBy = aws.String(strings.Repeat("x", 129)) }, "startedBy"},
 		"a long token":         {func(in *client.RunTaskInput) { in.ClientToken = aws.String(strings.Repeat("x", 65)) }, "clientToken"},
 		"eleven tasks":         {func(in *client.RunTaskInput) { in.Count = aws.Int32(11) }, "Count"},
-		"no subnets":           {func(in *client.RunTaskInput) { in.NetworkConfiguration = nil }, "Network Configuration must be provided when networkMode 'awsvpc' is specified"},
+		"no subnets": {
+			func(in *client.RunTaskInput) { in.NetworkConfiguration = nil },
+			"Network Configuration must be provided when networkMode 'awsvpc' is specified",
+		},
 		"an unknown container": {override(types.ContainerOverride{Name: aws.String("sales")}), "sales"},
-		"overrides over 8,192": {override(types.ContainerOverride{Name: aws.String("model"), Command: []string{strings.Repeat("x", 8192)}}), "8192"},
+		"overrides over 8,192": {
+			override(types.ContainerOverride{Name: aws.String("model"), Command: []string{strings.Repeat("x", 8192)}}),
+			"8192",
+		},
 		"an invalid size": {func(in *client.RunTaskInput) {
 			in.Overrides = &types.TaskOverride{Cpu: aws.String("256"), Memory: aws.String("4096")}
 		}, "No Fargate configuration exists"},
 		"an unknown definition": {func(in *client.RunTaskInput) { in.TaskDefinition = aws.String("sails") }, "TaskDefinition not found"},
 		"an unknown cluster":    {func(in *client.RunTaskInput) { in.Cluster = aws.String("nowhere") }, "Cluster not found"},
-		"a tag of AWS's": {func(in *client.RunTaskInput) {
+		"a tag key that AWS reserves": {func(in *client.RunTaskInput) {
 			in.Tags = []types.Tag{{Key: aws.String("aws:x"), Value: aws.String("y")}}
 		}, "aws:x"},
-		"launch type and spot": {func(in *client.RunTaskInput) {
+		"launch type and capacity provider": {func(in *client.RunTaskInput) {
 			in.CapacityProviderStrategy = []types.CapacityProviderStrategyItem{{CapacityProvider: aws.String("FARGATE_SPOT")}}
 		}, "not both"},
 	}
@@ -395,7 +410,7 @@ func TestParametersThatRunTaskRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if _, err := s.RunTask(t.Context(), request(test.change)); err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("RunTask = %v, want …%s…", err, test.want)
+				t.Errorf("RunTask = %v, want an error that contains %q", err, test.want)
 			}
 		})
 	}
@@ -405,32 +420,37 @@ func TestDefinitionsHaveRevisions(t *testing.T) {
 	t.Parallel()
 	s := start(t, "", ecs.Faults{})
 	out, err := s.RegisterTaskDefinition(t.Context(), &client.RegisterTaskDefinitionInput{
-		Family: aws.String("sales"), NetworkMode: types.NetworkModeAwsvpc, RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
-		Cpu: aws.String("512"), Memory: aws.String("1024"), ContainerDefinitions: []types.ContainerDefinition{{Name: aws.String("model"), Image: aws.String("i:2")}},
+		Family: aws.String("sales"), Cpu: aws.String("512"), Memory: aws.String("1024"),
+		NetworkMode: types.NetworkModeAwsvpc, RequiresCompatibilities: []types.Compatibility{types.CompatibilityFargate},
+		ContainerDefinitions: []types.ContainerDefinition{{Name: aws.String("model"), Image: aws.String("i:2")}},
 	})
 	if err != nil || out.TaskDefinition.Revision != 2 {
 		t.Fatalf("RegisterTaskDefinition = %+v, %v, want revision 2", out, err)
 	}
-	for name, want := range map[string]string{"sales": "512", "sales:1": "256", "sales:2": "512", *out.TaskDefinition.TaskDefinitionArn: "512"} {
+	arn := *out.TaskDefinition.TaskDefinitionArn
+	for name, want := range map[string]string{"sales": "512", "sales:1": "256", "sales:2": "512", arn: "512"} {
 		run, err := s.RunTask(t.Context(), request(func(in *client.RunTaskInput) { in.TaskDefinition, in.ClientToken = &name, nil }))
 		if err != nil || *run.Tasks[0].Cpu != want {
-			t.Errorf("%s has %+v CPU units, %v; want %s", name, run, err, want)
+			t.Errorf("RunTask of %s = %+v, %v, want %s CPU units", name, run, err, want)
 		}
 	}
-	if _, err := s.DeregisterTaskDefinition(t.Context(), &client.DeregisterTaskDefinitionInput{TaskDefinition: aws.String("sales:2")}); err != nil {
+	second := aws.String("sales:2")
+	if _, err := s.DeregisterTaskDefinition(t.Context(), &client.DeregisterTaskDefinitionInput{TaskDefinition: second}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.RunTask(t.Context(), request(func(in *client.RunTaskInput) { in.TaskDefinition = aws.String("sales:2") })); err == nil || !strings.Contains(err.Error(), "inactive") {
-		t.Errorf("an inactive revision: RunTask = %v", err)
+	_, err = s.RunTask(t.Context(), request(func(in *client.RunTaskInput) { in.TaskDefinition = second }))
+	if err == nil || !strings.Contains(err.Error(), "inactive") {
+		t.Errorf("RunTask of an inactive revision = %v, want an error", err)
 	}
 	run, err := s.RunTask(t.Context(), request(nil))
 	if err != nil || *run.Tasks[0].Cpu != "256" {
-		t.Errorf("the family is now %+v, %v, want its latest active revision", run, err)
+		t.Errorf("RunTask of the family = %+v, %v, want its latest active revision", run, err)
 	}
 }
 
-// TestStoppingTasksAreHiddenFromLists: a list shows what is to run, unless STOPPED is asked for.
-func TestStoppingTasksAreHiddenFromLists(t *testing.T) {
+// TestListTasksFiltersByDesiredStatus checks that a list shows tasks with desiredStatus RUNNING unless the request
+// names another status.
+func TestListTasksFiltersByDesiredStatus(t *testing.T) {
 	t.Parallel()
 	s := start(t, "", ecs.Faults{})
 	arn := s.run(t, nil)
@@ -442,92 +462,103 @@ func TestStoppingTasksAreHiddenFromLists(t *testing.T) {
 		return len(out.TaskArns)
 	}
 	if list("") != 1 || list(types.DesiredStatusStopped) != 0 {
-		t.Error("a new task is not listed as one that is to run")
+		t.Error("a new task is not listed under RUNNING alone")
 	}
 	s.exit(t, arn, "model", ecs.Exit{})
-	s.until(t, arn, "STOPPED")
+	s.waitFor(t, arn, "STOPPED")
 	if list("") != 0 || list(types.DesiredStatusStopped) != 1 {
-		t.Error("a stopped task is not listed as one that has stopped")
+		t.Error("a stopped task is not listed under STOPPED alone")
 	}
 }
 
-func TestSecretsAreGivenOrMissed(t *testing.T) {
+func TestSecrets(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{"PASSWORD": "RUNNING", "TOKEN": "STOPPED"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := start(t, "", ecs.Faults{})
-			secret := fmt.Sprintf(`{"family": "sales", "cpu": "256", "memory": "512", "containerDefinitions": [{"name": "model", "image": "i", "secrets": [{"name": %q, "valueFrom": "arn:x"}]}]}`, name)
+			secret := fmt.Sprintf(`{"family": "sales", "cpu": "256", "memory": "512", "containerDefinitions": [
+				{"name": "model", "image": "i", "secrets": [{"name": %q, "valueFrom": "arn:x"}]}
+			]}`, name)
 			if _, err := s.server.Register(json.RawMessage(secret)); err != nil {
 				t.Fatal(err)
 			}
 			arn := s.run(t, nil)
-			task := s.until(t, arn, want)
+			task := s.waitFor(t, arn, want)
 			if want == "STOPPED" && !strings.Contains(task.StoppedReason, `secret "TOKEN" is not set: add TOKEN=… to .env.local`) {
-				t.Errorf("it stopped for %q", task.StoppedReason)
+				t.Errorf("the stoppedReason is %q, want it to name the secret and .env.local", task.StoppedReason)
 			}
-			if want == "RUNNING" && !slices.Contains(s.containers.started[arn+" model"].Environment, "PASSWORD=hush") {
-				t.Errorf("its environment is %q", s.containers.started[arn+" model"].Environment)
+			if want == "STOPPED" {
+				return
+			}
+			if environment := s.runner.started[arn+" model"].Environment; !slices.Contains(environment, "PASSWORD=hush") {
+				t.Errorf("the container's environment is %q, want PASSWORD=hush in it", environment)
 			}
 		})
 	}
 }
 
-func TestFaultsStopATask(t *testing.T) {
+func TestAFaultStopsATask(t *testing.T) {
 	t.Parallel()
-	s := start(t, "", ecs.Faults{Task: func(ecs.Asked) *ecs.End {
-		return &ecs.End{Code: "SpotInterruption", Reason: "Your Spot Task was interrupted."}
+	s := start(t, "", ecs.Faults{Task: func(ecs.LaunchRequest) *ecs.TaskEnd {
+		return &ecs.TaskEnd{Code: "SpotInterruption", Reason: "Your Spot Task was interrupted."}
 	}})
-	if end := s.until(t, s.run(t, nil), "STOPPED"); end.StopCode != "SpotInterruption" || end.StoppedReason != "Your Spot Task was interrupted." {
-		t.Errorf("it ended as %+v", end)
+	end := s.waitFor(t, s.run(t, nil), "STOPPED")
+	if end.StopCode != "SpotInterruption" || end.StoppedReason != "Your Spot Task was interrupted." {
+		t.Errorf("the task ended as %+v, want SpotInterruption", end)
 	}
 }
 
-func TestAFaultKillsAContainerForItsMemory(t *testing.T) {
+func TestAFaultKillsAContainerOutOfMemory(t *testing.T) {
 	t.Parallel()
-	s := start(t, "", ecs.Faults{Task: func(a ecs.Asked) *ecs.End {
-		return &ecs.End{Code: "EssentialContainerExited", Reason: "Essential container in task exited", OutOfMemory: a.MemoryMiB < 1024}
+	s := start(t, "", ecs.Faults{Task: func(a ecs.LaunchRequest) *ecs.TaskEnd {
+		const reason = "Essential container in task exited"
+		return &ecs.TaskEnd{Code: "EssentialContainerExited", Reason: reason, OutOfMemory: a.MemoryMiB < 1024}
 	}})
-	end := s.until(t, s.run(t, nil), "STOPPED")
+	end := s.waitFor(t, s.run(t, nil), "STOPPED")
 	if c := end.Containers[0]; c.ExitCode == nil || *c.ExitCode != 137 || !strings.HasPrefix(c.Reason, "OutOfMemoryError") {
-		t.Errorf("its container ended as %+v", c)
+		t.Errorf("the container ended as %+v, want exit code 137 and an OutOfMemoryError", c)
 	}
 }
 
 func TestAFaultKeepsATaskFromStarting(t *testing.T) {
 	t.Parallel()
-	s := start(t, "", ecs.Faults{Task: func(ecs.Asked) *ecs.End { return &ecs.End{Code: "TaskFailedToStart", Reason: "no", NotStarted: true} }})
-	end := s.until(t, s.run(t, nil), "STOPPED")
+	s := start(t, "", ecs.Faults{Task: func(ecs.LaunchRequest) *ecs.TaskEnd {
+		return &ecs.TaskEnd{Code: "TaskFailedToStart", Reason: "no", NotStarted: true}
+	}})
+	end := s.waitFor(t, s.run(t, nil), "STOPPED")
 	if c := end.Containers[0]; end.StopCode != "TaskFailedToStart" || c.ExitCode != nil || !end.StartedAt.IsZero() {
-		t.Errorf("it ended as %+v", end)
+		t.Errorf("the task ended as %+v, want TaskFailedToStart without a start or an exit code", end)
 	}
 }
 
-// TestTasksOutliveTheProcess: what was live when it died is found, reaped, and told of as stopped.
-func TestTasksOutliveTheProcess(t *testing.T) {
+// TestRecover opens the file of a first server, which still runs, with a second one. Recover reaps and stops the live
+// task, and emits the last event of the stopped task again.
+func TestRecover(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "ecs.db")
 	first := start(t, file, ecs.Faults{})
-	live, ended := first.run(t, nil), first.run(t, func(in *client.RunTaskInput) { in.ClientToken = aws.String("another") })
+	live := first.run(t, nil)
+	ended := first.run(t, func(in *client.RunTaskInput) { in.ClientToken = aws.String("another") })
 	first.exit(t, ended, "model", ecs.Exit{Code: 4})
-	first.until(t, ended, "STOPPED")
-	first.until(t, live, "RUNNING")
+	first.waitFor(t, ended, "STOPPED")
+	first.waitFor(t, live, "RUNNING")
 
 	second := start(t, file, ecs.Faults{})
 	if err := second.server.Recover(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if end := second.until(t, live, "STOPPED"); end.StopCode != "TerminationNotice" || end.Containers[0].ExitCode != nil {
-		t.Errorf("the live one ended as %+v", end)
+	if end := second.waitFor(t, live, "STOPPED"); end.StopCode != "TerminationNotice" || end.Containers[0].ExitCode != nil {
+		t.Errorf("the live task ended as %+v, want TerminationNotice without an exit code", end)
 	}
-	if end := second.until(t, ended, "STOPPED"); *end.Containers[0].ExitCode != 4 {
-		t.Errorf("the one that had ended is told of as %+v", end)
+	if end := second.waitFor(t, ended, "STOPPED"); *end.Containers[0].ExitCode != 4 {
+		t.Errorf("the event of the stopped task is %+v, want exit code 4", end)
 	}
-	if !slices.Equal(second.containers.reaped, []string{live}) {
-		t.Errorf("%q were reaped, want the live one", second.containers.reaped)
+	if !slices.Equal(second.runner.reaped, []string{live}) {
+		t.Errorf("Recover reaped %q, want the live task", second.runner.reaped)
 	}
 	if again := second.run(t, nil); again != live {
-		t.Errorf("its token now starts %s", again)
+		t.Errorf("the token of the live task now returns %s, want %s", again, live)
 	}
 }
 
@@ -535,15 +566,16 @@ func TestCloseStopsTasks(t *testing.T) {
 	t.Parallel()
 	s := start(t, "", ecs.Faults{})
 	arn := s.run(t, nil)
-	s.until(t, arn, "RUNNING")
+	s.waitFor(t, arn, "RUNNING")
 	if err := s.server.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if end := s.until(t, arn, "STOPPED"); end.StopCode != "TerminationNotice" {
-		t.Errorf("it ended as %+v", end)
+	if end := s.waitFor(t, arn, "STOPPED"); end.StopCode != "TerminationNotice" {
+		t.Errorf("the task ended as %+v, want TerminationNotice", end)
 	}
-	if _, err := s.RunTask(t.Context(), request(func(in *client.RunTaskInput) { in.ClientToken = nil })); err == nil || !strings.Contains(err.Error(), "stopping") {
-		t.Errorf("RunTask afterwards = %v", err)
+	_, err := s.RunTask(t.Context(), request(func(in *client.RunTaskInput) { in.ClientToken = nil }))
+	if err == nil || !strings.Contains(err.Error(), "stopping") {
+		t.Errorf("RunTask after Close = %v, want an error", err)
 	}
 }
 
@@ -553,14 +585,14 @@ func FuzzRunTask(f *testing.F) {
 	f.Add(`{"cluster": 1}`)
 	f.Fuzz(func(t *testing.T, body string) {
 		s := start(t, "", ecs.Faults{})
-		s.containers.refuse = errors.New("not here")
+		s.runner.refuse = errors.New("not here")
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", strings.NewReader(body))
 		r.Header.Set("X-Amz-Target", "AmazonEC2ContainerServiceV20141113.RunTask")
 		r.Header.Set("Content-Type", "application/x-amz-json-1.1")
 		answer := httptest.NewRecorder()
 		s.server.ServeHTTP(answer, r)
 		if !json.Valid(answer.Body.Bytes()) || answer.Code >= http.StatusInternalServerError {
-			t.Errorf("%d %s", answer.Code, answer.Body)
+			t.Errorf("RunTask answered %d %s, want JSON and no server error", answer.Code, answer.Body)
 		}
 	})
 }

@@ -12,45 +12,47 @@ import (
 	"modeldispatch/internal/private"
 )
 
-const tables = `
+const schema = `
 CREATE TABLE IF NOT EXISTS task (arn TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS call (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS definition (family TEXT NOT NULL, revision INTEGER NOT NULL, status TEXT NOT NULL, registered TEXT NOT NULL, PRIMARY KEY (family, revision)) WITHOUT ROWID;`
+CREATE TABLE IF NOT EXISTS definition (family TEXT NOT NULL, revision INTEGER NOT NULL, status TEXT NOT NULL,
+	registered TEXT NOT NULL, PRIMARY KEY (family, revision)) WITHOUT ROWID;`
 
-// openFile opens the file and reads what is in it.
+// openFile opens Options.File and loads its task definitions, calls and tasks.
 func (s *Server) openFile(ctx context.Context) error {
 	dsn := "file::memory:?_pragma=busy_timeout(10000)"
 	if s.File != "" {
 		if err := private.Database(s.File); err != nil {
 			return err
 		}
-		dsn = "file:" + (&url.URL{Path: s.File}).EscapedPath() + "?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"
+		dsn = "file:" + (&url.URL{Path: s.File}).EscapedPath() +
+			"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)"
 	}
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return err
 	}
-	db.SetMaxOpenConns(1) // one writer, and a database in memory is its connection's
+	db.SetMaxOpenConns(1) // SQLite has one writer, and each connection to :memory: is a database of its own
 	s.db = db
-	if _, err := db.ExecContext(ctx, tables); err != nil {
+	if _, err := db.ExecContext(ctx, schema); err != nil {
 		return err
 	}
 	if err := s.readDefinitions(ctx); err != nil {
 		return err
 	}
-	if err := read(ctx, db, `SELECT body FROM call`, func(c *call) { s.calls[c.key()] = c }); err != nil {
+	if err := readBodies(ctx, db, `SELECT body FROM call`, func(c *call) { s.calls[c.key()] = c }); err != nil {
 		return err
 	}
-	return read(ctx, db, `SELECT body FROM task`, func(state *taskState) {
-		t := &task{taskState: *state, stops: make(chan stop, 8)}
-		if t.definition = s.definition(t.DefinitionARN); t.definition != nil {
+	return readBodies(ctx, db, `SELECT body FROM task`, func(state *taskState) {
+		t := &task{taskState: *state, stopRequests: make(chan stopCause, 8)}
+		if t.definition = s.findDefinition(t.DefinitionARN); t.definition != nil {
 			s.tasks[t.ARN] = t
 		}
 	})
 }
 
-// read reads JSON bodies.
-func read[T any](ctx context.Context, db *sql.DB, query string, take func(*T)) error {
+// readBodies decodes the JSON body in each row and passes it to take.
+func readBodies[T any](ctx context.Context, db *sql.DB, query string, take func(*T)) error {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return err
@@ -63,7 +65,7 @@ func read[T any](ctx context.Context, db *sql.DB, query string, take func(*T)) e
 		}
 		v := new(T)
 		if err := json.Unmarshal([]byte(body), v); err != nil {
-			return fmt.Errorf("reading %.40s…: %w", body, err)
+			return fmt.Errorf("decoding the row %.40s…: %w", body, err)
 		}
 		take(v)
 	}
@@ -87,7 +89,7 @@ func (s *Server) readDefinitions(ctx context.Context) error {
 			return err
 		}
 		if d.spec.check() != nil {
-			d.Status = "INACTIVE" // earlier versions registered names that ECS refuses
+			d.Status = "INACTIVE" // earlier versions of this program registered names that ECS refuses
 		}
 		s.definitions[d.Family] = append(s.definitions[d.Family], d)
 	}
@@ -95,7 +97,8 @@ func (s *Server) readDefinitions(ctx context.Context) error {
 }
 
 func (s *Server) saveDefinition(d *definition) error {
-	_, err := s.db.Exec(`INSERT OR REPLACE INTO definition VALUES (?, ?, ?, ?)`, d.Family, d.Revision, d.Status, string(d.Registered))
+	const insert = `INSERT OR REPLACE INTO definition VALUES (?, ?, ?, ?)`
+	_, err := s.db.Exec(insert, d.Family, d.Revision, d.Status, string(d.Registered))
 	return err
 }
 
@@ -107,32 +110,32 @@ func (s *Server) saveCall(c *call, started []*task) error {
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after a commit
 	if c.Token != "" {
-		if _, err := tx.Exec(`INSERT OR REPLACE INTO call VALUES (?, ?)`, c.key(), encoded(c)); err != nil {
+		if _, err := tx.Exec(`INSERT OR REPLACE INTO call VALUES (?, ?)`, c.key(), encode(c)); err != nil {
 			return err
 		}
 	}
 	for _, t := range started {
-		if _, err := tx.Exec(`INSERT INTO task VALUES (?, ?)`, t.ARN, encoded(t.taskState)); err != nil {
+		if _, err := tx.Exec(`INSERT INTO task VALUES (?, ?)`, t.ARN, encode(t.taskState)); err != nil {
 			return err
 		}
 	}
 	return tx.Commit()
 }
 
-// saveTask writes a task as it is now. What cannot be written only matters after a crash: then
-// the task is found as it was before, and settled.
+// saveTask writes the current state of a task. It ignores errors, because they matter only after a crash: the next
+// process then loads the older state, and Recover settles the task.
 func (s *Server) saveTask(t *task) {
-	_, _ = s.db.Exec(`UPDATE task SET body = ? WHERE arn = ?`, encoded(t.taskState), t.ARN)
+	_, _ = s.db.Exec(`UPDATE task SET body = ? WHERE arn = ?`, encode(t.taskState), t.ARN)
 }
 
 func (s *Server) dropTask(arn string) { _, _ = s.db.Exec(`DELETE FROM task WHERE arn = ?`, arn) }
 
 func (s *Server) dropCall(key string) { _, _ = s.db.Exec(`DELETE FROM call WHERE key = ?`, key) }
 
-func encoded(v any) string {
+func encode(v any) string {
 	body, err := json.Marshal(v)
 	if err != nil {
-		panic(fmt.Sprintf("a task that cannot be encoded: %v", err)) // plain data: cannot happen
+		panic(fmt.Sprintf("encoding a %T: %v", v, err)) // cannot happen: tasks and calls are plain data
 	}
 	return string(body)
 }

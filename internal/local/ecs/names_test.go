@@ -16,18 +16,19 @@ import (
 	"modeldispatch/internal/local/ecs"
 )
 
-// noNames have none of the forms that ECS has for names.
-var noNames = []string{"..", "../x", "a/b", `a\b`, "a b", "a.b", "a:b", "ä", "a\n", "a\x00", strings.Repeat("a", 256)}
+// invalidNames are names that ECS refuses.
+var invalidNames = []string{"..", "../x", "a/b", `a\b`, "a b", "a.b", "a:b", "ä", "a\n", "a\x00", strings.Repeat("a", 256)}
 
-// longestName is as long as names may be.
+// longestName has the longest allowed length, 255 characters.
 var longestName = strings.Repeat("a", 250) + "Z-_09"
 
-func TestNamesHaveTheFormsOfECS(t *testing.T) {
+func TestInvalidNamesAreRefused(t *testing.T) {
 	t.Parallel()
 	s := start(t, "", ecs.Faults{})
 	register := func(family, container, volume string) error {
 		_, err := s.RegisterTaskDefinition(t.Context(), &client.RegisterTaskDefinitionInput{
-			Family: &family, ContainerDefinitions: []types.ContainerDefinition{{Name: &container, Image: aws.String("i")}}, Volumes: []types.Volume{{Name: &volume}},
+			Family: &family, Volumes: []types.Volume{{Name: &volume}},
+			ContainerDefinitions: []types.ContainerDefinition{{Name: &container, Image: aws.String("i")}},
 		})
 		return err
 	}
@@ -38,38 +39,38 @@ func TestNamesHaveTheFormsOfECS(t *testing.T) {
 	if err := errors.Join(register(longestName, longestName, longestName), cluster(longestName)); err != nil {
 		t.Error(err)
 	}
-	if err := register("f", "", "v"); !refuses(err, "ClientException", "Container.name should not be null or empty.") {
-		t.Errorf("a container without a name: %v", err)
+	if err := register("f", "", "v"); !isRefusal(err, "ClientException", "Container.name should not be null or empty.") {
+		t.Errorf("a container without a name: error %v", err)
 	}
-	for _, name := range noNames {
-		if err := register(name, "c", "v"); !refuses(err, "ClientException", "Family contains invalid characters") {
-			t.Errorf("the family %.20q: %v", name, err)
+	for _, name := range invalidNames {
+		if err := register(name, "c", "v"); !isRefusal(err, "ClientException", "Family contains invalid characters") {
+			t.Errorf("family %.20q: error %v", name, err)
 		}
-		if err := register("f", name, "v"); !refuses(err, "ClientException", "Container.name contains invalid characters.") {
-			t.Errorf("the container %.20q: %v", name, err)
+		if err := register("f", name, "v"); !isRefusal(err, "ClientException", "Container.name contains invalid characters.") {
+			t.Errorf("container %.20q: error %v", name, err)
 		}
-		if err := register("f", "c", name); !refuses(err, "ClientException", "Volume.name contains invalid characters.") {
-			t.Errorf("the volume %.20q: %v", name, err)
+		if err := register("f", "c", name); !isRefusal(err, "ClientException", "Volume.name contains invalid characters.") {
+			t.Errorf("volume %.20q: error %v", name, err)
 		}
-		if err := cluster(name); !refuses(err, "InvalidParameterException", "clusterName must be") {
-			t.Errorf("the cluster %.20q: %v", name, err)
+		if err := cluster(name); !isRefusal(err, "InvalidParameterException", "clusterName must be") {
+			t.Errorf("cluster %.20q: error %v", name, err)
 		}
 	}
 	listed, err := s.ListTaskDefinitions(t.Context(), &client.ListTaskDefinitionsInput{})
 	if err != nil || len(listed.TaskDefinitionArns) != 2 {
-		t.Errorf("there are the definitions %q, %v, want %s and the stand's", listed.TaskDefinitionArns, err, longestName)
+		t.Errorf("ListTaskDefinitions = %q, %v, want %s and the harness's own", listed.TaskDefinitionArns, err, longestName)
 	}
 }
 
-// refuses reports whether an error is one of ECS's, with this code and the beginning of this message.
-func refuses(err error, code, message string) bool {
+// isRefusal reports whether err is an error of the API with the given code, and a message that begins with message.
+func isRefusal(err error, code, message string) bool {
 	var refusal smithy.APIError
 	return errors.As(err, &refusal) && refusal.ErrorCode() == code && strings.HasPrefix(refusal.ErrorMessage(), message)
 }
 
-// TestADefinitionWithABadNameFromBefore finds one in the file, which an earlier version registered. It can be looked at, and
-// not be run.
-func TestADefinitionWithABadNameFromBefore(t *testing.T) {
+// TestAStoredInvalidNameIsInactive loads a task definition that an earlier version of this program registered under an
+// invalid name. DescribeTaskDefinition shows it, and RunTask refuses it.
+func TestAStoredInvalidNameIsInactive(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "ecs.db")
 	if err := start(t, file, ecs.Faults{}).server.Close(t.Context()); err != nil {
@@ -88,10 +89,11 @@ func TestADefinitionWithABadNameFromBefore(t *testing.T) {
 	for name, want := range map[string]string{"old:1": "inactive", "old": "not found"} {
 		_, err := s.RunTask(t.Context(), request(func(in *client.RunTaskInput) { in.TaskDefinition = &name }))
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("RunTask of %s = %v, want %s", name, err, want)
+			t.Errorf("RunTask of %s = %v, want an error that contains %q", name, err, want)
 		}
 	}
-	if out, err := s.DescribeTaskDefinition(t.Context(), &client.DescribeTaskDefinitionInput{TaskDefinition: aws.String("old:1")}); err != nil {
-		t.Errorf("DescribeTaskDefinition = %+v, %v", out, err)
+	in := &client.DescribeTaskDefinitionInput{TaskDefinition: aws.String("old:1")}
+	if out, err := s.DescribeTaskDefinition(t.Context(), in); err != nil {
+		t.Errorf("DescribeTaskDefinition = %+v, %v, want the definition", out, err)
 	}
 }

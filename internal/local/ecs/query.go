@@ -4,12 +4,10 @@ import (
 	"context"
 	"slices"
 	"strings"
-
-	"modeldispatch/internal/local/awsjson"
 )
 
-// find finds a task of a cluster by its ARN or id.
-func (s *Server) find(cluster, task string) *task {
+// findTask returns the task of a cluster with the given ARN or id, or nil. The caller holds Server.mu.
+func (s *Server) findTask(cluster, task string) *task {
 	id := task[strings.LastIndexByte(task, '/')+1:]
 	return s.tasks[s.arn("task/"+cluster+"/"+id)]
 }
@@ -19,31 +17,31 @@ func (s *Server) stopTask(_ context.Context, in struct {
 	Task    string `json:"task"`
 	Reason  string `json:"reason"`
 }) (any, error) {
-	cluster, err := s.cluster(in.Cluster)
+	cluster, err := s.clusterName(in.Cluster)
 	if err != nil {
 		return nil, err
 	}
 	s.mu.Lock()
-	s.forget()
-	t := s.find(cluster, in.Task)
+	s.dropExpired()
+	t := s.findTask(cluster, in.Task)
 	s.mu.Unlock()
 	if t == nil {
-		return nil, invalid("The referenced task was not found.")
+		return nil, invalidParameter("The referenced task was not found.")
 	}
-	why := stop{"UserInitiated", in.Reason}
+	why := stopCause{"UserInitiated", in.Reason}
 	if why.reason == "" {
 		why.reason = "Task stopped by user"
 	}
 	s.mu.Lock()
-	asked := t.DesiredStatus == stopped
+	stopping := t.DesiredStatus == stopped
 	s.mu.Unlock()
-	if !asked {
+	if !stopping {
 		s.change(t, func() {
 			if t.DesiredStatus != stopped {
 				t.DesiredStatus, t.StopCode, t.StoppedReason = stopped, why.code, why.reason
 			}
 		})
-		t.ask(why)
+		t.requestStop(why)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -55,19 +53,19 @@ func (s *Server) describeTasks(_ context.Context, in struct {
 	Tasks   []string `json:"tasks"`
 	Include []string `json:"include"`
 }) (any, error) {
-	cluster, err := s.cluster(in.Cluster)
+	cluster, err := s.clusterName(in.Cluster)
 	if err != nil {
 		return nil, err
 	}
 	if len(in.Tasks) == 0 || len(in.Tasks) > 100 {
-		return nil, invalid("Tasks must be 1 to 100 ids or ARNs.")
+		return nil, invalidParameter("Tasks must be 1 to 100 ids or ARNs.")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.forget()
+	s.dropExpired()
 	tasks, failures := []taskState{}, []failure{}
 	for _, name := range in.Tasks {
-		t := s.find(cluster, name)
+		t := s.findTask(cluster, name)
 		if t == nil {
 			id := name[strings.LastIndexByte(name, '/')+1:]
 			failures = append(failures, failure{ARN: s.arn("task/" + cluster + "/" + id), Reason: "MISSING"})
@@ -93,45 +91,49 @@ type listRequest struct {
 }
 
 func (s *Server) listTasks(_ context.Context, in listRequest) (any, error) {
-	cluster, err := s.cluster(in.Cluster)
+	cluster, err := s.clusterName(in.Cluster)
 	if err != nil {
 		return nil, err
 	}
 	if in.StartedBy != "" && (in.Family != "" || in.LaunchType != "" || in.DesiredStatus != "") {
-		return nil, invalid("startedBy must be the only filter.")
+		return nil, invalidParameter("startedBy must be the only filter.")
 	}
 	desired := in.DesiredStatus
 	if desired == "" {
 		desired = running
 	}
 	if !slices.Contains([]string{running, pending, stopped}, desired) {
-		return nil, &awsjson.Error{Type: "InvalidParameterException", Message: "desiredStatus is one of RUNNING, PENDING, STOPPED."}
+		return nil, invalidParameter("desiredStatus must be one of RUNNING, PENDING, STOPPED.")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.forget()
+	s.dropExpired()
 	arns := []string{}
 	for arn, t := range s.tasks {
 		if t.ClusterARN == s.arn("cluster/"+cluster) && t.DesiredStatus == desired && arn > in.NextToken &&
-			(in.StartedBy == "" || t.StartedBy == in.StartedBy) && (in.Family == "" || t.definition.Family == in.Family) &&
+			(in.StartedBy == "" || t.StartedBy == in.StartedBy) &&
+			(in.Family == "" || t.definition.Family == in.Family) &&
 			(in.LaunchType == "" || t.LaunchType == in.LaunchType) {
 			arns = append(arns, arn)
 		}
 	}
 	slices.Sort(arns)
-	answer := map[string]any{"taskArns": arns}
+	response := map[string]any{"taskArns": arns}
 	if most := min(max(in.MaxResults, 0), 100); most > 0 && len(arns) > most || len(arns) > 100 {
 		if most == 0 {
 			most = 100
 		}
-		answer["taskArns"], answer["nextToken"] = arns[:most], arns[most-1]
+		response["taskArns"], response["nextToken"] = arns[:most], arns[most-1]
 	}
-	return answer, nil
+	return response, nil
 }
 
-// clusterState is a cluster as ECS shows it.
+// clusterState returns a cluster in the form of the API's answers.
 func (s *Server) clusterState(name string) map[string]any {
-	return map[string]any{"clusterArn": s.arn("cluster/" + name), "clusterName": name, "status": "ACTIVE", "capacityProviders": []string{"FARGATE", "FARGATE_SPOT"}}
+	return map[string]any{
+		"clusterArn": s.arn("cluster/" + name), "clusterName": name, "status": "ACTIVE",
+		"capacityProviders": []string{"FARGATE", "FARGATE_SPOT"},
+	}
 }
 
 func (s *Server) listClusters(context.Context, struct{}) (any, error) {
@@ -153,7 +155,7 @@ func (s *Server) describeClusters(_ context.Context, in struct {
 	}
 	clusters, failures := []any{}, []failure{}
 	for _, wanted := range in.Clusters {
-		name, err := s.cluster(wanted)
+		name, err := s.clusterName(wanted)
 		if err != nil {
 			failures = append(failures, failure{ARN: s.arn("cluster/" + wanted), Reason: "MISSING"})
 			continue
@@ -169,8 +171,8 @@ func (s *Server) createCluster(_ context.Context, in struct {
 	if in.Name == "" {
 		in.Name = "default"
 	}
-	if !nameForm.MatchString(in.Name) {
-		return nil, invalid("clusterName must be at most 255 letters, digits, hyphens and underscores.")
+	if !namePattern.MatchString(in.Name) {
+		return nil, invalidParameter("clusterName must be at most 255 letters, digits, hyphens and underscores.")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,14 +180,15 @@ func (s *Server) createCluster(_ context.Context, in struct {
 	return map[string]any{"cluster": s.clusterState(in.Name)}, nil
 }
 
-// StartedBy gives the startedBy of every task that is known, one for each task.
-func (s *Server) StartedBy() []string {
+// StartedByValues returns the startedBy of each task that the server knows, sorted. A value occurs once for each of its
+// tasks.
+func (s *Server) StartedByValues() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var marks []string
+	var values []string
 	for _, t := range s.tasks {
-		marks = append(marks, t.StartedBy)
+		values = append(values, t.StartedBy)
 	}
-	slices.Sort(marks)
-	return marks
+	slices.Sort(values)
+	return values
 }

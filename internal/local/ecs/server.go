@@ -1,17 +1,3 @@
-// Package ecs is Amazon ECS on one machine, as far as standalone tasks go: any AWS SDK or CLI can
-// register a task definition, run, list, describe and stop tasks. What a container is, a Runner
-// decides; here it is kept what ECS promises about tasks:
-//
-//   - a clientToken names one call: the same call again returns the same tasks (or failures), and
-//     another call with the token is a ConflictException that names them. A token lives for 24
-//     hours, or an hour longer than its tasks, whichever is shorter;
-//   - RunTask can start nothing and still answer 200, with failures[];
-//   - a task goes through its statuses with a version that grows at each change, each of which
-//     is an ECS Task State Change event;
-//   - a stopped task is known for an hour, then MISSING.
-//
-// Tasks and calls are written down before anything is started, in a SQLite file, so they outlive
-// this process: a task that was live when it died is found and stopped by Recover.
 package ecs
 
 import (
@@ -27,50 +13,52 @@ import (
 	"modeldispatch/internal/local/awsjson"
 )
 
-// Options are what the local ECS works with.
+// Options configures a Server. Region, Account, Now, Runner and LogFile are required.
 type Options struct {
 	Region   string
 	Account  string
-	Clusters []string // beside `default`
+	Clusters []string // clusters beside `default`, which always exists
 	Now      func() time.Time
 	Runner   Runner
-	// Emit is given an EventBridge event for each change of a task, in the order of its versions.
+	// Emit receives an EventBridge event for each change of a task, in the order of the task's versions. nil drops events.
 	Emit func(event json.RawMessage)
-	// File is the SQLite file that keeps tasks; "" keeps them in memory.
+	// File is the path of the SQLite file for tasks, calls and task definitions. "" keeps them in memory.
 	File string
-	// Secrets gives the value of a container's secret, by the secret's name.
+	// Secrets returns the value of a container's secret by the secret's name, and whether it is set. With nil, none is
+	// set.
 	Secrets func(name string) (string, bool)
-	// Environment is what every container finds beside its own, as NAME=value.
+	// Environment holds variables for every container, as NAME=value. The container's own variables come after them.
 	Environment []string
-	// LogFile returns the path of a container's log, in the Runner's folder of logs.
+	// LogFile returns the path of a container's log file, relative to the Runner's log folder.
 	LogFile func(startedBy, taskID, container string) string
-	// Parallel is how many tasks have their containers running at once; others wait in PENDING.
-	// Default: two for each CPU.
+	// Parallel limits the tasks that have containers running at the same time. Other tasks wait in PENDING.
+	// 0 means two for each CPU.
 	Parallel int
-	// Faults, when set, makes calls and tasks fail.
+	// Faults makes calls and tasks fail. Its zero value injects no fault.
 	Faults Faults
 }
 
-// retention is how long a stopped task is known.
+// retention is the time for which the server remembers a stopped task.
 const retention = time.Hour
 
-// Server is the local ECS.
+// Server is a local ECS. It implements http.Handler.
 type Server struct {
 	Options
 	service  awsjson.Service
 	db       *sql.DB
-	slots    chan struct{} // one for each task whose containers may run
+	slots    chan struct{} // holds one item for each task that has its containers running
 	clusters map[string]bool
 
 	mu          sync.Mutex
-	tasks       map[string]*task // by ARN
-	calls       map[string]*call // by cluster and token
-	definitions map[string][]*definition
-	closing     bool
-	live        sync.WaitGroup
+	tasks       map[string]*task         // tasks by ARN
+	calls       map[string]*call         // calls by call.key
+	definitions map[string][]*definition // revisions by family, the first at index 0
+	closing     bool                     // Close was called: RunTask is refused
+	live        sync.WaitGroup           // counts the goroutines in runLifecycle
 }
 
-// New opens the local ECS with what an earlier process left. Call Recover once Emit can be used.
+// New opens the local ECS and loads the tasks, calls and task definitions in Options.File. It fails if that file cannot
+// be opened or read. Call Recover as soon as Emit can be called.
 func New(ctx context.Context, o Options) (*Server, error) {
 	if o.Parallel == 0 {
 		o.Parallel = 2 * runtime.NumCPU()
@@ -101,44 +89,47 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
-// Serves says whether the request is for ECS.
-func (s *Server) Serves(r *http.Request) bool { return s.service.Serves(r) }
+// Handles reports whether the request is an ECS call.
+func (s *Server) Handles(r *http.Request) bool { return s.service.Handles(r) }
 
+// ServeHTTP answers a call of the ECS API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.service.ServeHTTP(w, r) }
 
-// Recover settles the tasks of an earlier process that died: what is left of their processes is
-// ended, and they are STOPPED as if their host had been lost. Of tasks that had stopped the last
-// event is emitted again, as it may not have been before.
+// Recover settles the tasks of an earlier process that died. It kills the leftover processes of each live task and
+// stops the task with TerminationNotice, as ECS does when a host is lost. For each stopped task it emits the last
+// event again, because the earlier process may have died before it did. It returns an error when the Runner cannot
+// reap a task. The tasks after that one stay unsettled.
 func (s *Server) Recover(context.Context) error {
 	s.mu.Lock()
-	var left []*task
+	var live []*task
 	var ended []taskState
 	for _, t := range s.tasks {
 		if t.LastStatus == stopped {
 			ended = append(ended, t.state())
 		} else {
-			left = append(left, t)
+			live = append(live, t)
 		}
 	}
 	s.mu.Unlock()
 	for _, t := range ended {
 		s.emit(t)
 	}
-	for _, t := range left {
+	for _, t := range live {
 		if err := s.Runner.Reap(t.ARN); err != nil {
-			return fmt.Errorf("ending what is left of task %s: %w", t.ARN, err)
+			return fmt.Errorf("killing the leftover processes of task %s: %w", t.ARN, err)
 		}
-		s.finish(t, stop{code: "TerminationNotice", reason: "Host terminated: the local stack was killed"})
+		s.finish(t, stopCause{code: "TerminationNotice", reason: "Host terminated: the local stack was killed"})
 	}
 	return nil
 }
 
-// Close stops all tasks as a host that is going away does, and returns when they have stopped.
+// Close refuses further RunTask calls, stops all tasks with TerminationNotice and waits for them. Then it closes the
+// file. It returns an error, and leaves the file open, when ctx ends before all tasks have stopped.
 func (s *Server) Close(ctx context.Context) error {
 	s.mu.Lock()
 	s.closing = true
 	for _, t := range s.tasks {
-		t.ask(stop{code: "TerminationNotice", reason: "Host terminated: the local stack was stopped"})
+		t.requestStop(stopCause{code: "TerminationNotice", reason: "Host terminated: the local stack was stopped"})
 	}
 	s.mu.Unlock()
 	done := make(chan struct{})
@@ -150,11 +141,11 @@ func (s *Server) Close(ctx context.Context) error {
 	case <-done:
 		return s.db.Close()
 	case <-ctx.Done():
-		return fmt.Errorf("tasks have not stopped: %w", ctx.Err())
+		return fmt.Errorf("closing the local ECS: waiting for tasks to stop: %w", ctx.Err())
 	}
 }
 
-// arn is the name of something of this account.
+// arn returns the ARN of an ECS resource in this region and account.
 func (s *Server) arn(rest string) string {
 	return fmt.Sprintf("arn:aws:ecs:%s:%s:%s", s.Region, s.Account, rest)
 }

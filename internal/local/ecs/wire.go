@@ -2,11 +2,12 @@ package ecs
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 )
 
-// The statuses that a task goes through.
+// The statuses of a task, in order. This package leaves out ACTIVATING, DEACTIVATING and STOPPING.
 const (
 	provisioning   = "PROVISIONING"
 	pending        = "PENDING"
@@ -15,7 +16,7 @@ const (
 	stopped        = "STOPPED"
 )
 
-// taskState is a task as ECS shows it.
+// taskState is a task in the form of the API's answers. The SQLite file stores it in the same form.
 type taskState struct {
 	ARN                string           `json:"taskArn"`
 	ClusterARN         string           `json:"clusterArn"`
@@ -36,13 +37,13 @@ type taskState struct {
 	Containers         []containerState `json:"containers"`
 	Attachments        []attachment     `json:"attachments"`
 	Tags               []tag            `json:"tags"`
-	CreatedAt          stamp            `json:"createdAt"`
-	PullStartedAt      stamp            `json:"pullStartedAt,omitzero"`
-	PullStoppedAt      stamp            `json:"pullStoppedAt,omitzero"`
-	StartedAt          stamp            `json:"startedAt,omitzero"`
-	StoppingAt         stamp            `json:"stoppingAt,omitzero"`
-	ExecutionStoppedAt stamp            `json:"executionStoppedAt,omitzero"`
-	StoppedAt          stamp            `json:"stoppedAt,omitzero"`
+	CreatedAt          timestamp        `json:"createdAt"`
+	PullStartedAt      timestamp        `json:"pullStartedAt,omitzero"`
+	PullStoppedAt      timestamp        `json:"pullStoppedAt,omitzero"`
+	StartedAt          timestamp        `json:"startedAt,omitzero"`
+	StoppingAt         timestamp        `json:"stoppingAt,omitzero"`
+	ExecutionStoppedAt timestamp        `json:"executionStoppedAt,omitzero"`
+	StoppedAt          timestamp        `json:"stoppedAt,omitzero"`
 }
 
 type containerState struct {
@@ -87,25 +88,27 @@ type containerOverride struct {
 	Memory      int      `json:"memory,omitempty"`
 }
 
-// stamp is a time: seconds since 1970 with a fraction in answers, ISO 8601 in events.
-type stamp struct{ time.Time }
+// timestamp is a time that is written as a number of seconds since 1970, with a fraction, as in the API's answers.
+// eventDetail writes it in ISO 8601.
+type timestamp struct{ time.Time }
 
-// MarshalJSON writes seconds.
-func (t stamp) MarshalJSON() ([]byte, error) {
+// MarshalJSON writes seconds since 1970.
+func (t timestamp) MarshalJSON() ([]byte, error) {
 	return json.Marshal(float64(t.UnixMilli()) / 1000)
 }
 
-// UnmarshalJSON reads seconds.
-func (t *stamp) UnmarshalJSON(text []byte) error {
+// UnmarshalJSON reads seconds since 1970.
+func (t *timestamp) UnmarshalJSON(text []byte) error {
 	var seconds float64
 	err := json.Unmarshal(text, &seconds)
 	t.Time = time.UnixMilli(int64(seconds * 1000)).UTC()
 	return err
 }
 
-// eventJSON is a task as a state-change event shows it: the same, but for the times, the names of
-// the attachments' kinds, and the tags, which events do not carry.
-func (t taskState) eventJSON() (map[string]any, error) {
+// eventDetail returns the task in the form of a state-change event's detail. It differs from an answer of the API
+// in four points: times are in ISO 8601, the attachments' type is eni, the overrides name every container, and tags are
+// missing.
+func (t taskState) eventDetail() (map[string]any, error) {
 	text, err := json.Marshal(t)
 	if err != nil {
 		return nil, err
@@ -134,18 +137,20 @@ func (t taskState) eventAttachments() []attachment {
 	return all
 }
 
-// eventOverrides names every container, also those that nothing was overridden for.
+// eventOverrides returns the overrides with an item for every container, as events have them. Containers without
+// overrides have an item with only a name.
 func (t taskState) eventOverrides() overrides {
 	o := t.Overrides
 	for _, c := range t.Containers {
-		if o.of(c.Name) == nil {
-			o.ContainerOverrides = append(o.ContainerOverrides[:len(o.ContainerOverrides):len(o.ContainerOverrides)], containerOverride{Name: c.Name})
+		if o.forContainer(c.Name) == nil {
+			o.ContainerOverrides = append(slices.Clip(o.ContainerOverrides), containerOverride{Name: c.Name})
 		}
 	}
 	return o
 }
 
-func (o overrides) of(container string) *containerOverride {
+// forContainer returns the overrides of a container, or nil if it has none.
+func (o overrides) forContainer(container string) *containerOverride {
 	for i := range o.ContainerOverrides {
 		if o.ContainerOverrides[i].Name == container {
 			return &o.ContainerOverrides[i]

@@ -16,11 +16,12 @@ import (
 const (
 	busName      = "default"
 	maxEntries   = 10
-	maxTotalSize = 1 << 20 // of one PutEvents, by EventBridge's own way of counting
+	maxTotalSize = 1 << 20 // the most bytes in one PutEvents call, as entry.size counts them
 )
 
-// The requests and answers here are EventBridge's own, in its own names.
+// The types of requests and responses below have the field names of EventBridge's API.
 
+// operations returns the API operations by name.
 func (b *Bus) operations() map[string]awsjson.Operation {
 	return map[string]awsjson.Operation{
 		"PutEvents":        requireUTF8(awsjson.Handle(b.putEvents)),
@@ -30,7 +31,8 @@ func (b *Bus) operations() map[string]awsjson.Operation {
 	}
 }
 
-// requireUTF8 refuses what the JSON decoder would silently replace.
+// requireUTF8 rejects a request with bytes that are not UTF-8. The JSON decoder would silently replace
+// them.
 func requireUTF8(operation awsjson.Operation) awsjson.Operation {
 	return func(ctx context.Context, request json.RawMessage) (any, error) {
 		if !utf8.Valid(request) {
@@ -43,7 +45,7 @@ func requireUTF8(operation awsjson.Operation) awsjson.Operation {
 type putRequest struct{ Entries []entry }
 
 type entry struct {
-	Time         *float64 // seconds since 1970
+	Time         *float64 // Unix time in seconds; nil means now
 	Source       string
 	DetailType   string
 	Detail       string
@@ -51,12 +53,12 @@ type entry struct {
 	EventBusName string
 }
 
-type putAnswer struct {
+type putResponse struct {
 	FailedEntryCount int
 	Entries          []result
 }
 
-// result is the event's id, or what was wrong.
+// result holds an entry's event id, or its error.
 type result struct {
 	EventId      string `json:",omitempty"`
 	ErrorCode    string `json:",omitempty"`
@@ -67,21 +69,24 @@ func invalid(format string, args ...any) *awsjson.Error {
 	return &awsjson.Error{Type: "ValidationException", Message: fmt.Sprintf(format, args...)}
 }
 
-// putEvents answers when the good entries are with their targets. A bad one fails alone, under 200.
-func (b *Bus) putEvents(ctx context.Context, in putRequest) (putAnswer, error) {
+// putEvents returns once the targets have stored the entries, or DeliveryTimeout is over. An entry that
+// fails has an error in its result; the call itself succeeds.
+func (b *Bus) putEvents(ctx context.Context, in putRequest) (putResponse, error) {
 	if n := len(in.Entries); n < 1 || n > maxEntries {
-		return putAnswer{}, invalid("1 validation error detected: Value at 'entries' failed to satisfy constraint: Member must have length between 1 and %d; it has %d", maxEntries, n)
+		return putResponse{}, invalid("1 validation error detected: Value at 'entries' failed to satisfy constraint: "+
+			"Member must have length between 1 and %d; it has %d", maxEntries, n)
 	}
 	total := 0
 	for _, e := range in.Entries {
 		total += e.size()
 	}
 	if total > maxTotalSize {
-		return putAnswer{}, invalid("Total size of the entries in the request is over the limit: %d bytes, %d is the most.", total, maxTotalSize)
+		return putResponse{}, invalid("Total size of the entries in the request is over the limit: "+
+			"it is %d bytes, and the limit is %d bytes.", total, maxTotalSize)
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.options.Patience)
+	ctx, cancel := context.WithTimeout(ctx, b.options.DeliveryTimeout)
 	defer cancel()
-	out := putAnswer{Entries: make([]result, len(in.Entries))}
+	out := putResponse{Entries: make([]result, len(in.Entries))}
 	var puts sync.WaitGroup
 	for i, e := range in.Entries {
 		puts.Go(func() { out.Entries[i] = b.put(ctx, e) })
@@ -95,6 +100,7 @@ func (b *Bus) putEvents(ctx context.Context, in putRequest) (putAnswer, error) {
 	return out, nil
 }
 
+// put checks one entry and publishes it.
 func (b *Bus) put(ctx context.Context, e entry) result {
 	if code, message := b.check(e); code != "" {
 		return result{ErrorCode: code, ErrorMessage: message}
@@ -105,12 +111,13 @@ func (b *Bus) put(ctx context.Context, e entry) result {
 	}
 	event = event.complete(b.options)
 	if err := b.publish(ctx, event); err != nil {
-		return result{ErrorCode: "InternalFailure", ErrorMessage: err.Error()} // which clients may send again
+		return result{ErrorCode: "InternalFailure", ErrorMessage: err.Error()} // clients may send the entry again
 	}
 	return result{EventId: event.ID}
 }
 
-// size is what EventBridge counts.
+// size returns the entry's size in bytes, as EventBridge counts it:
+// https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevent-size.html
 func (e entry) size() int {
 	n := len(e.Source) + len(e.DetailType) + len(e.Detail)
 	if e.Time != nil {
@@ -122,14 +129,14 @@ func (e entry) size() int {
 	return n
 }
 
-// check names what is wrong with an entry, by the code and message that EventBridge uses.
+// check returns EventBridge's error code and message for an invalid entry, and "" for a valid one.
 func (b *Bus) check(e entry) (code, message string) {
 	argument := func(name, reason string) (string, string) {
 		return "InvalidArgument", fmt.Sprintf("Parameter %s is not valid. Reason: %s", name, reason)
 	}
 	switch {
 	case !b.isDefault(e.EventBusName):
-		return argument("EventBusName", fmt.Sprintf("there is no event bus %q here; %q is the only one.", e.EventBusName, busName))
+		return argument("EventBusName", fmt.Sprintf("event bus %q does not exist; the local stack has only %q.", e.EventBusName, busName))
 	case e.Source == "":
 		return argument("Source", "Source is a required argument.")
 	case len(e.Source) > 256:
@@ -140,8 +147,8 @@ func (b *Bus) check(e entry) (code, message string) {
 		return argument("DetailType", "DetailType must be at most 128 characters.")
 	case e.Detail == "":
 		return argument("Detail", "Detail is a required argument.")
-	case e.Time != nil && !(math.Abs(*e.Time) < 1<<37): // not NaN, and a year of four digits
-		return argument("Time", "Time must be seconds since 1970.")
+	case e.Time != nil && !(math.Abs(*e.Time) < 1<<37): // excludes NaN too, and years of more than four digits
+		return argument("Time", "Time must be a Unix time in seconds.")
 	case strings.HasPrefix(e.Source, "aws."):
 		return "NotAuthorizedForSourceException", "Not authorized for the source."
 	case !isObject(json.RawMessage(e.Detail)):
@@ -154,7 +161,7 @@ func (b *Bus) arn(resource string) string {
 	return "arn:aws:events:" + b.options.Region + ":" + b.options.Account + ":" + resource
 }
 
-type ruleAnswer struct {
+type ruleDescription struct {
 	Name         string
 	Arn          string
 	EventBusName string
@@ -163,50 +170,53 @@ type ruleAnswer struct {
 }
 
 type busRequest struct {
-	Name         string // DescribeEventBus
-	EventBusName string // ListRules
-	NamePrefix   string
+	Name         string // the bus to describe, in DescribeEventBus
+	EventBusName string // the bus of the rules, in ListRules
+	NamePrefix   string // the prefix of the names to list, in ListRules and ListEventBuses
 }
 
+// isDefault reports whether a name or an ARN names the default bus. So does "".
 func (b *Bus) isDefault(bus string) bool {
 	return bus == "" || bus == busName || bus == b.arn("event-bus/"+busName)
 }
 
+// checkBus returns ResourceNotFoundException unless the name is that of the default bus.
 func (b *Bus) checkBus(name string) error {
 	if !b.isDefault(name) {
-		return &awsjson.Error{Type: "ResourceNotFoundException", Message: fmt.Sprintf("Event bus %s does not exist; %s is the only one here.", name, busName)}
+		message := fmt.Sprintf("Event bus %s does not exist; the local stack has only %s.", name, busName)
+		return &awsjson.Error{Type: "ResourceNotFoundException", Message: message}
 	}
 	return nil
 }
 
-func (b *Bus) listRules(_ context.Context, in busRequest) (map[string][]ruleAnswer, error) {
-	rules := []ruleAnswer{}
+func (b *Bus) listRules(_ context.Context, in busRequest) (map[string][]ruleDescription, error) {
+	rules := []ruleDescription{}
 	for _, r := range b.currentRules() {
 		if strings.HasPrefix(r.Name, in.NamePrefix) {
-			rules = append(rules, ruleAnswer{r.Name, b.arn("rule/" + r.Name), busName, "ENABLED", r.Pattern})
+			rules = append(rules, ruleDescription{r.Name, b.arn("rule/" + r.Name), busName, "ENABLED", r.Pattern})
 		}
 	}
-	return map[string][]ruleAnswer{"Rules": rules}, b.checkBus(in.EventBusName)
+	return map[string][]ruleDescription{"Rules": rules}, b.checkBus(in.EventBusName)
 }
 
-type busAnswer struct {
+type busDescription struct {
 	Name         string
 	Arn          string
 	CreationTime float64
 }
 
-func (b *Bus) describe() busAnswer {
-	return busAnswer{busName, b.arn("event-bus/" + busName), float64(b.created.UnixMilli()) / 1000}
+func (b *Bus) describe() busDescription {
+	return busDescription{busName, b.arn("event-bus/" + busName), float64(b.created.UnixMilli()) / 1000}
 }
 
-func (b *Bus) describeEventBus(_ context.Context, in busRequest) (busAnswer, error) {
+func (b *Bus) describeEventBus(_ context.Context, in busRequest) (busDescription, error) {
 	return b.describe(), b.checkBus(in.Name)
 }
 
-func (b *Bus) listEventBuses(_ context.Context, in busRequest) (map[string][]busAnswer, error) {
-	buses := []busAnswer{}
+func (b *Bus) listEventBuses(_ context.Context, in busRequest) (map[string][]busDescription, error) {
+	buses := []busDescription{}
 	if strings.HasPrefix(busName, in.NamePrefix) {
 		buses = append(buses, b.describe())
 	}
-	return map[string][]busAnswer{"EventBuses": buses}, nil
+	return map[string][]busDescription{"EventBuses": buses}, nil
 }

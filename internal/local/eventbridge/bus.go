@@ -1,13 +1,3 @@
-// Package eventbridge is Amazon EventBridge on one machine: the default event bus with PutEvents
-// behind AWS's own JSON protocol, and the rules that its owner gives it.
-//
-// An event comes in through PutEvents (from outside) or Publish (from the local AWS services),
-// gets its envelope, and is handed to the target of each rule that matches. Nothing is kept here:
-// a call is answered only when every target has taken the event into its own keeping, so an
-// answered event is durable, and one that could not be delivered is reported to its sender, who
-// still has it. As in AWS, a sender that tries again may reach a target twice.
-//
-// Watchers see the last events and every new one; they are never waited for.
 package eventbridge
 
 import (
@@ -27,26 +17,27 @@ import (
 	"modeldispatch/internal/local/awsjson"
 )
 
-// Rule gives the events that it matches to a target.
+// Rule hands the events that it matches to a target.
 type Rule struct {
 	Name string
-	// Match gets the whole event, decoded; numbers are json.Number, for patterns compare their text.
+	// Match reports whether the rule matches the event. It gets the whole event as decoded JSON.
+	// Numbers are json.Number, because patterns compare their text.
 	Match func(event any) bool
-	// Target takes the event; when it returns nil, the event must be durable with it.
+	// Target stores the event. It returns nil only once the event is durable.
 	Target func(ctx context.Context, event json.RawMessage) error
-	// Pattern is what ListRules shows; it decides nothing.
+	// Pattern is the text that ListRules returns. The bus itself uses Match only.
 	Pattern string
 }
 
-// Options is where the bus pretends to be, and what it does.
+// Options configure a Bus. The zero value is ready to use.
 type Options struct {
-	Region  string           // default us-east-1
-	Account string           // default 000000000000
-	Now     func() time.Time // default time.Now
-	Keep    int              // events kept for watchers; default 1000
-	// Patience is how long PutEvents tries to deliver before it says that an entry failed; default
-	// 10 s. Publish has as long as its context.
-	Patience time.Duration
+	Region  string           // the region in envelopes and ARNs; default us-east-1
+	Account string           // the account in envelopes and ARNs; default 000000000000
+	Now     func() time.Time // the clock; default time.Now
+	Keep    int              // the number of past events that watchers can still see; default 1000
+	// DeliveryTimeout limits how long PutEvents tries to deliver before it reports an entry as
+	// failed; default 10 s. Publish tries until its context ends.
+	DeliveryTimeout time.Duration
 }
 
 func (o Options) withDefaults() Options {
@@ -62,8 +53,8 @@ func (o Options) withDefaults() Options {
 	if o.Keep == 0 {
 		o.Keep = 1000
 	}
-	if o.Patience == 0 {
-		o.Patience = 10 * time.Second
+	if o.DeliveryTimeout == 0 {
+		o.DeliveryTimeout = 10 * time.Second
 	}
 	return o
 }
@@ -79,7 +70,7 @@ type Bus struct {
 	rules []Rule
 }
 
-// New makes a bus with these rules.
+// New returns a bus with the given rules.
 func New(options Options, rules ...Rule) *Bus {
 	options = options.withDefaults()
 	b := &Bus{options: options, created: options.Now(), watch: newRing(options.Keep), rules: rules}
@@ -87,7 +78,7 @@ func New(options Options, rules ...Rule) *Bus {
 	return b
 }
 
-// SetRules replaces the rules. Events that are under way keep those they began with.
+// SetRules replaces the rules. An event that is being delivered keeps the old ones.
 func (b *Bus) SetRules(rules ...Rule) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -100,17 +91,18 @@ func (b *Bus) currentRules() []Rule {
 	return b.rules
 }
 
-// Serves says whether the request is for EventBridge.
-func (b *Bus) Serves(r *http.Request) bool { return b.service.Serves(r) }
+// Handles reports whether the request is for EventBridge.
+func (b *Bus) Handles(r *http.Request) bool { return b.service.Handles(r) }
 
+// ServeHTTP answers a request to EventBridge's API.
 func (b *Bus) ServeHTTP(w http.ResponseWriter, r *http.Request) { b.service.ServeHTTP(w, r) }
 
-// Subscribe shows f the last events and then each new one, in order, one at a time. A watcher that
-// falls behind by more than the bus keeps misses the oldest. After cancel at most the call that is
-// under way is finished.
+// Subscribe calls f with the past events that the bus still holds (Options.Keep) and then with each
+// new one, in order, one at a time. A watcher that falls further behind than that misses the oldest
+// events. After cancel at most one call of f, which has already begun, still finishes.
 func (b *Bus) Subscribe(f func(event json.RawMessage)) (cancel func()) { return b.watch.subscribe(f) }
 
-// envelope is an event as every rule and target sees it.
+// envelope is a complete event, in the form that rules and targets get.
 type envelope struct {
 	Version    string          `json:"version"`
 	ID         string          `json:"id"`
@@ -123,7 +115,7 @@ type envelope struct {
 	Detail     json.RawMessage `json:"detail"`
 }
 
-// complete fills in what AWS fills in.
+// complete returns the event with its missing fields set, as AWS sets them.
 func (e envelope) complete(o Options) envelope {
 	fill := func(field *string, value string) {
 		if *field == "" {
@@ -141,7 +133,7 @@ func (e envelope) complete(o Options) envelope {
 	return e
 }
 
-// encode is JSON without HTML escapes, which AWS does not use either.
+// encode returns the event as JSON. Like AWS it does not escape <, > and &.
 func (e envelope) encode() (json.RawMessage, error) {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
@@ -152,9 +144,11 @@ func (e envelope) encode() (json.RawMessage, error) {
 	return bytes.TrimSpace(out.Bytes()), nil
 }
 
-// Publish puts an AWS service's event on the bus, a whole event as AWS writes it; version, id, account,
-// time, region and resources are filled in where they are missing. It returns when every target
-// of a matching rule has taken the event, and tries those that fail again until ctx ends.
+// Publish puts an event of an AWS service on the bus. The event is a whole envelope; Publish sets
+// version, id, account, time, region and resources where they are missing. It returns nil once the
+// target of every matching rule has stored the event, and tries failing targets again until ctx
+// ends. It returns an error if the event is not JSON, has no source or detail-type, or has a detail
+// that is not an object, and if a target has not stored the event when ctx ends.
 func (b *Bus) Publish(ctx context.Context, event json.RawMessage) error {
 	var e envelope
 	if err := json.Unmarshal(event, &e); err != nil {
@@ -162,9 +156,9 @@ func (b *Bus) Publish(ctx context.Context, event json.RawMessage) error {
 	}
 	switch {
 	case e.Source == "" || e.DetailType == "":
-		return errors.New("publishing an event: it needs a source and a detail-type")
+		return errors.New("publishing an event: source and detail-type are required")
 	case !isObject(e.Detail):
-		return errors.New("publishing an event: its detail is not a JSON object")
+		return errors.New("publishing an event: detail must be a JSON object")
 	}
 	if err := b.publish(ctx, e.complete(b.options)); err != nil {
 		return fmt.Errorf("publishing %s from %s: %w", e.DetailType, e.Source, err)
@@ -172,10 +166,13 @@ func (b *Bus) Publish(ctx context.Context, event json.RawMessage) error {
 	return nil
 }
 
+// isObject reports whether text is one JSON object.
 func isObject(text json.RawMessage) bool {
 	return json.Valid(text) && bytes.HasPrefix(bytes.TrimLeft(text, " \t\r\n"), []byte("{"))
 }
 
+// publish shows the event to watchers and delivers it to the targets of all matching rules in
+// parallel. The error joins those of all targets that failed.
 func (b *Bus) publish(ctx context.Context, e envelope) error {
 	event, err := e.encode()
 	if err != nil {
@@ -187,7 +184,7 @@ func (b *Bus) publish(ctx context.Context, e envelope) error {
 	if err := decoder.Decode(&decoded); err != nil {
 		return err
 	}
-	b.watch.add(event) // before its targets, so that a watcher sees causes before effects
+	b.watch.add(event) // before the targets get it, so that a watcher sees a cause before its effects
 	var deliveries sync.WaitGroup
 	rules := b.currentRules()
 	failures := make([]error, len(rules))
@@ -200,16 +197,16 @@ func (b *Bus) publish(ctx context.Context, e envelope) error {
 	return errors.Join(failures...)
 }
 
-// deliver hands the event to a target until it takes it, or ctx ends.
+// deliver calls the rule's target until it accepts the event or ctx ends.
 func deliver(ctx context.Context, rule Rule, event json.RawMessage) error {
-	const first, most = 10 * time.Millisecond, 2 * time.Second
-	for wait := first; ; wait = min(2*wait, most) {
+	const firstPause, longestPause = 10 * time.Millisecond, 2 * time.Second
+	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		err := rule.Target(ctx, event)
 		if err == nil {
 			return nil
 		}
-		zerolog.Ctx(ctx).Warn().Err(err).Str("rule", rule.Name).Msg("target did not take the event")
-		timer := time.NewTimer(wait/2 + rand.N(wait/2))
+		zerolog.Ctx(ctx).Warn().Err(err).Str("rule", rule.Name).Msg("target did not accept the event")
+		timer := time.NewTimer(pause/2 + rand.N(pause/2))
 		select {
 		case <-timer.C:
 		case <-ctx.Done():

@@ -21,18 +21,18 @@ import (
 	"modeldispatch/internal/local/eventbridge"
 )
 
-// target takes events, after refusing some.
+// target records the events that it gets. The first calls, as many as failures says, fail.
 type target struct {
 	mu       sync.Mutex
 	got      []string
-	refusals int
+	failures int
 }
 
 func (g *target) take(_ context.Context, event json.RawMessage) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.refusals > 0 {
-		g.refusals--
+	if g.failures > 0 {
+		g.failures--
 		return errors.New("not now")
 	}
 	g.got = append(g.got, string(event))
@@ -45,7 +45,7 @@ func (g *target) all() []string {
 	return slices.Clone(g.got)
 }
 
-// from matches events of a source.
+// from returns a Match function for the events of a source.
 func from(source string) func(any) bool {
 	return func(event any) bool {
 		fields, _ := event.(map[string]any)
@@ -66,8 +66,7 @@ func serve(t *testing.T, b *eventbridge.Bus) *awseb.Client {
 }
 
 func entry(source, detailType, detail string) types.PutEventsRequestEntry {
-	e := types.PutEventsRequestEntry{Source: &source, DetailType: &detailType, Detail: &detail}
-	return e
+	return types.PutEventsRequestEntry{Source: &source, DetailType: &detailType, Detail: &detail}
 }
 
 func TestPutEvents(t *testing.T) {
@@ -79,24 +78,28 @@ func TestPutEvents(t *testing.T) {
 	))
 	full := entry("acme.sales", "Order <placed>", `{ "total": 1.50 }`)
 	full.Time, full.Resources = aws.Time(time.Unix(1700000000, 0)), []string{"order/1"}
-	out, err := c.PutEvents(t.Context(), &awseb.PutEventsInput{Entries: []types.PutEventsRequestEntry{full, entry("acme.stock", "Counted", `{}`)}})
+	in := &awseb.PutEventsInput{Entries: []types.PutEventsRequestEntry{full, entry("acme.stock", "Counted", `{}`)}}
+	out, err := c.PutEvents(t.Context(), in)
 	if err != nil || out.FailedEntryCount != 0 {
-		t.Fatalf("answer %+v %v", out, err)
+		t.Fatalf("response %+v, error %v", out, err)
 	}
-	want := `{"version":"0","id":"` + *out.Entries[0].EventId + `","detail-type":"Order <placed>","source":"acme.sales","account":"000000000000",` +
+	want := `{"version":"0","id":"` + *out.Entries[0].EventId + `","detail-type":"Order <placed>",` +
+		`"source":"acme.sales","account":"000000000000",` +
 		`"time":"2023-11-14T22:13:20Z","region":"us-east-1","resources":["order/1"],"detail":{"total":1.50}}`
 	if got := sales.all(); len(got) != 1 || got[0] != want {
 		t.Errorf("sales got\n%s, want\n%s", strings.Join(got, "\n"), want)
 	}
-	if got := all.all(); len(got) != 2 || !strings.Contains(strings.Join(got, "\n"), `"time":"2026-03-01T11:00:00Z","region":"us-east-1","resources":[],"detail":{}}`) {
+	completed := `"time":"2026-03-01T11:00:00Z","region":"us-east-1","resources":[],"detail":{}}`
+	if got := all.all(); len(got) != 2 || !strings.Contains(strings.Join(got, "\n"), completed) {
 		t.Errorf("all got %v", got)
 	}
 }
 
-func TestBadEntriesFailAlone(t *testing.T) {
+func TestInvalidEntriesFailAlone(t *testing.T) {
 	t.Parallel()
 	var all target
-	c := serve(t, eventbridge.New(eventbridge.Options{}, eventbridge.Rule{Name: "all", Match: func(any) bool { return true }, Target: all.take}))
+	matchAll := func(any) bool { return true }
+	c := serve(t, eventbridge.New(eventbridge.Options{}, eventbridge.Rule{Name: "all", Match: matchAll, Target: all.take}))
 	elsewhere := entry("acme", "x", `{}`)
 	elsewhere.EventBusName = aws.String("other")
 	here := entry("acme", "x", `{}`)
@@ -126,20 +129,21 @@ func TestBadEntriesFailAlone(t *testing.T) {
 	}
 	out, err := c.PutEvents(t.Context(), in)
 	if err != nil || out.FailedEntryCount != failed || len(out.Entries) != len(cases) {
-		t.Fatalf("answer %+v %v", out, err)
+		t.Fatalf("response %+v, error %v", out, err)
 	}
 	for i, c := range cases {
 		got := out.Entries[i]
-		if aws.ToString(got.ErrorCode) != c.code || (c.code == "") != (got.EventId != nil) || (c.code == "") != (got.ErrorMessage == nil) {
+		valid := c.code == ""
+		if aws.ToString(got.ErrorCode) != c.code || valid != (got.EventId != nil) || valid != (got.ErrorMessage == nil) {
 			t.Errorf("entry %d: code %q (%s), want %q", i, aws.ToString(got.ErrorCode), aws.ToString(got.ErrorMessage), c.code)
 		}
 	}
 	if n := len(all.all()); n != 2 {
-		t.Errorf("%d events were delivered, want the 2 good ones", n)
+		t.Errorf("%d events were delivered, want the 2 valid ones", n)
 	}
 }
 
-func TestLimitsOfOneCall(t *testing.T) {
+func TestPutEventsLimits(t *testing.T) {
 	t.Parallel()
 	c := serve(t, eventbridge.New(eventbridge.Options{}))
 	detail := func(size int) string { return `{"a":"` + strings.Repeat("x", size-len(`sd{"a":""}`)) + `"}` }
@@ -151,14 +155,14 @@ func TestLimitsOfOneCall(t *testing.T) {
 		"ten entries":    {slices.Repeat([]types.PutEventsRequestEntry{entry("s", "d", `{}`)}, 10), true},
 		"eleven entries": {slices.Repeat([]types.PutEventsRequestEntry{entry("s", "d", `{}`)}, 11), false},
 		"1 MiB":          {[]types.PutEventsRequestEntry{entry("s", "d", detail(1<<20))}, true},
-		"a byte more":    {[]types.PutEventsRequestEntry{entry("s", "d", detail(1<<20+1))}, false},
+		"1 MiB + 1 byte": {[]types.PutEventsRequestEntry{entry("s", "d", detail(1<<20+1))}, false},
 	} {
 		out, err := c.PutEvents(t.Context(), &awseb.PutEventsInput{Entries: test.entries})
 		switch {
 		case test.fits && (err != nil || out.FailedEntryCount != 0):
-			t.Errorf("%s: %v", name, err)
+			t.Errorf("%s: response %+v, error %v", name, out, err)
 		case !test.fits && (err == nil || !strings.Contains(err.Error(), "ValidationException")):
-			t.Errorf("%s: %v, want a ValidationException", name, err)
+			t.Errorf("%s: error %v, want a ValidationException", name, err)
 		}
 	}
 }
@@ -167,7 +171,8 @@ func TestPublish(t *testing.T) {
 	t.Parallel()
 	var all target
 	b := eventbridge.New(eventbridge.Options{Now: noon}, eventbridge.Rule{Name: "all", Match: from("aws.s3"), Target: all.take})
-	whole := `{"version":"0","id":"7","detail-type":"Object Created","source":"aws.s3","account":"1","time":"2026-01-01T00:00:00Z","region":"eu-west-1","resources":["r"],"detail":{"object":{"key":"a+b <ü> 100%"}}}`
+	whole := `{"version":"0","id":"7","detail-type":"Object Created","source":"aws.s3","account":"1",` +
+		`"time":"2026-01-01T00:00:00Z","region":"eu-west-1","resources":["r"],"detail":{"object":{"key":"a+b <ü> 100%"}}}`
 	if err := b.Publish(t.Context(), json.RawMessage(whole)); err != nil {
 		t.Fatal(err)
 	}
@@ -176,20 +181,23 @@ func TestPublish(t *testing.T) {
 	}
 	got := all.all()
 	if got[0] != whole {
-		t.Errorf("a whole event was changed:\n%s\n%s", got[0], whole)
+		t.Errorf("a complete event was changed to\n%s, want\n%s", got[0], whole)
 	}
 	var filled map[string]any
-	if err := json.Unmarshal([]byte(got[1]), &filled); err != nil || filled["time"] != "2026-03-01T11:00:00Z" || filled["id"] == "" || filled["version"] != "0" {
-		t.Errorf("filled in: %v %v", filled, err)
+	if err := json.Unmarshal([]byte(got[1]), &filled); err != nil {
+		t.Fatal(err)
+	}
+	if filled["time"] != "2026-03-01T11:00:00Z" || filled["id"] == "" || filled["version"] != "0" {
+		t.Errorf("a completed event is %v", filled)
 	}
 	for _, bad := range []string{`{`, `{"source":"aws.s3","detail":{}}`, `{"source":"aws.s3","detail-type":"x","detail":"{}"}`} {
 		if err := b.Publish(t.Context(), json.RawMessage(bad)); err == nil {
-			t.Errorf("%s was published", bad)
+			t.Errorf("publishing %s: no error", bad)
 		}
 	}
 }
 
-// Patterns compare numbers by their text: 300 is not 300.0.
+// Patterns compare numbers by their text, so 300 differs from 300.0.
 func TestMatchGetsNumbersAsText(t *testing.T) {
 	t.Parallel()
 	var texts []string
@@ -209,12 +217,13 @@ func TestMatchGetsNumbersAsText(t *testing.T) {
 func TestDelivery(t *testing.T) {
 	t.Parallel()
 	event := json.RawMessage(`{"source":"s","detail-type":"d","detail":{}}`)
-	t.Run("is tried until the target takes the event", func(t *testing.T) {
+	t.Run("is retried until the target accepts the event", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			slow, quick := target{refusals: 50}, target{}
+			slow, quick := target{failures: 50}, target{}
 			b := eventbridge.New(eventbridge.Options{},
-				eventbridge.Rule{Name: "slow", Match: from("s"), Target: slow.take}, eventbridge.Rule{Name: "quick", Match: from("s"), Target: quick.take})
+				eventbridge.Rule{Name: "slow", Match: from("s"), Target: slow.take},
+				eventbridge.Rule{Name: "quick", Match: from("s"), Target: quick.take})
 			if err := b.Publish(t.Context(), event); err != nil {
 				t.Error(err)
 			}
@@ -223,26 +232,31 @@ func TestDelivery(t *testing.T) {
 			}
 		})
 	})
-	t.Run("that fails is told to the sender, with the rule", func(t *testing.T) {
+	t.Run("failure is an error of Publish that names the rule", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			never := target{refusals: 1e9}
+			never := target{failures: 1e9}
 			b := eventbridge.New(eventbridge.Options{}, eventbridge.Rule{Name: "never", Match: from("s"), Target: never.take})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			err := b.Publish(ctx, event)
-			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "rule never") || !strings.Contains(err.Error(), "not now") {
+			if !errors.Is(err, context.DeadlineExceeded) ||
+				!strings.Contains(err.Error(), "rule never") || !strings.Contains(err.Error(), "not now") {
 				t.Errorf("error %v", err)
 			}
 		})
 	})
-	t.Run("that fails fails the entry of PutEvents", func(t *testing.T) {
+	t.Run("failure fails the entry of PutEvents", func(t *testing.T) {
 		t.Parallel()
-		never := target{refusals: 1e9}
-		c := serve(t, eventbridge.New(eventbridge.Options{Patience: time.Millisecond}, eventbridge.Rule{Name: "never", Match: from("bad"), Target: never.take}))
-		out, err := c.PutEvents(t.Context(), &awseb.PutEventsInput{Entries: []types.PutEventsRequestEntry{entry("bad", "d", `{}`), entry("good", "d", `{}`)}})
-		if err != nil || out.FailedEntryCount != 1 || aws.ToString(out.Entries[0].ErrorCode) != "InternalFailure" || out.Entries[1].EventId == nil {
-			t.Errorf("answer %+v %v", out, err)
+		never := target{failures: 1e9}
+		c := serve(t, eventbridge.New(eventbridge.Options{DeliveryTimeout: time.Millisecond},
+			eventbridge.Rule{Name: "never", Match: from("bad"), Target: never.take}))
+		out, err := c.PutEvents(t.Context(), &awseb.PutEventsInput{
+			Entries: []types.PutEventsRequestEntry{entry("bad", "d", `{}`), entry("good", "d", `{}`)},
+		})
+		if err != nil || out.FailedEntryCount != 1 ||
+			aws.ToString(out.Entries[0].ErrorCode) != "InternalFailure" || out.Entries[1].EventId == nil {
+			t.Errorf("response %+v, error %v", out, err)
 		}
 	})
 	t.Run("follows new rules", func(t *testing.T) {
@@ -270,7 +284,7 @@ func TestWatchers(t *testing.T) {
 				}
 			}
 		}
-		// watch notes the sources it sees; it stops at "block" until it is released.
+		// watch subscribes a watcher that records the sources of events. At the source "block" it waits for release.
 		release := make(chan struct{})
 		watch := func() (seen func() string, cancel func()) {
 			var mu sync.Mutex
@@ -307,7 +321,7 @@ func TestWatchers(t *testing.T) {
 		cancelLate()
 		publish("block")
 		synctest.Wait()
-		publish("e", "f", "g", "h") // nobody waits for the blocked watcher, and it skips e
+		publish("e", "f", "g", "h") // publishing does not wait for the blocked watcher, which misses e
 		close(release)
 		if early() != "a b c d block f g h" || late() != "b c d" {
 			t.Errorf("early saw %q, late saw %q", early(), late())
@@ -316,12 +330,13 @@ func TestWatchers(t *testing.T) {
 	})
 }
 
-func TestDescriptions(t *testing.T) {
+func TestBusAndRuleDescriptions(t *testing.T) {
 	t.Parallel()
 	c := serve(t, eventbridge.New(eventbridge.Options{Now: noon},
 		eventbridge.Rule{Name: "sales", Pattern: `{"source":["acme"]}`}, eventbridge.Rule{Name: "stock"}))
 	bus, err := c.DescribeEventBus(t.Context(), &awseb.DescribeEventBusInput{})
-	if err != nil || *bus.Arn != "arn:aws:events:us-east-1:000000000000:event-bus/default" || !bus.CreationTime.Equal(noon()) {
+	const arn = "arn:aws:events:us-east-1:000000000000:event-bus/default"
+	if err != nil || *bus.Arn != arn || !bus.CreationTime.Equal(noon()) {
 		t.Errorf("bus %+v %v", bus, err)
 	}
 	buses, err := c.ListEventBuses(t.Context(), &awseb.ListEventBusesInput{})
@@ -329,7 +344,8 @@ func TestDescriptions(t *testing.T) {
 		t.Errorf("buses %+v %v", buses, err)
 	}
 	rules, err := c.ListRules(t.Context(), &awseb.ListRulesInput{NamePrefix: aws.String("sa")})
-	if err != nil || len(rules.Rules) != 1 || *rules.Rules[0].EventPattern != `{"source":["acme"]}` || rules.Rules[0].State != types.RuleStateEnabled {
+	if err != nil || len(rules.Rules) != 1 ||
+		*rules.Rules[0].EventPattern != `{"source":["acme"]}` || rules.Rules[0].State != types.RuleStateEnabled {
 		t.Errorf("rules %+v %v", rules, err)
 	}
 	var absent *types.ResourceNotFoundException

@@ -5,12 +5,12 @@ import (
 	"sync"
 )
 
-// ring keeps the last events, numbered from 0, for watchers that read at their own pace.
+// ring holds the last events, numbered from 0, for watchers that read at their own speed.
 type ring struct {
 	mu     sync.Mutex
-	events []json.RawMessage // event n is at n % len
-	next   int               // number of the next event
-	added  chan struct{}     // closed at the next event
+	events []json.RawMessage // event n lies at index n % len(events)
+	next   int               // the number of the next event
+	added  chan struct{}     // closed when the next event is added
 }
 
 func newRing(size int) *ring {
@@ -26,8 +26,8 @@ func (r *ring) add(event json.RawMessage) {
 	r.added = make(chan struct{})
 }
 
-// from returns the event of this number or, if it is gone, the oldest, with the number that follows. If
-// there is none yet, it returns a channel that tells of it.
+// from returns event n, or the oldest event if n has been overwritten, and the number of the event
+// after that. If event n is still to come, from returns a channel that is closed when it is added.
 func (r *ring) from(n int) (event json.RawMessage, following int, wait <-chan struct{}) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -38,13 +38,14 @@ func (r *ring) from(n int) (event json.RawMessage, following int, wait <-chan st
 	return r.events[n%len(r.events)], n + 1, nil
 }
 
+// subscribe starts a goroutine that calls f with each event until cancel is called.
 func (r *ring) subscribe(f func(json.RawMessage)) (cancel func()) {
-	gone := make(chan struct{})
+	cancelled := make(chan struct{})
 	go func() {
 		for n := 0; ; {
 			event, following, wait := r.from(n)
 			select {
-			case <-gone:
+			case <-cancelled:
 				return
 			default:
 			}
@@ -55,10 +56,10 @@ func (r *ring) subscribe(f func(json.RawMessage)) (cancel func()) {
 			}
 			select {
 			case <-wait:
-			case <-gone:
+			case <-cancelled:
 				return
 			}
 		}
 	}()
-	return sync.OnceFunc(func() { close(gone) })
+	return sync.OnceFunc(func() { close(cancelled) })
 }

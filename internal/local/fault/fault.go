@@ -1,13 +1,35 @@
-// Package fault reads what goes wrong on purpose in the local stack, so that what follows can be tried
-// and tested without waiting for AWS to have a bad day.
+// Package fault injects failures into the local ECS, so that users and tests can see how a run
+// reacts, without waiting for AWS to fail. It acts at the launch step of the flow: a fault makes a
+// RunTask call fail, or ends a task.
+//
+// Faults are declared in a YAML file:
 //
 //	# faults.yaml: modeldispatch local --faults faults.yaml
-//	- fault: out-of-memory     # what goes wrong: see Kinds
-//	  model: forecast          # for which model; without it, for all
-//	  below: 2048              # only while the task has less memory, in MiB
+//	- fault: out-of-memory     # the kind of fault; Kinds lists them
+//	  model: forecast          # only for this model; default: every model
+//	  below: 2048              # only for a task with less memory than this, in MiB
 //	- fault: interruption
-//	  capacity: spot           # only where the task runs on this capacity
-//	  times: 2                 # how often; without it, each time
+//	  capacity: spot           # only for a task on this capacity
+//	  times: 2                 # happens this many times; default: every time
+//
+// Terms:
+//
+//   - Fault: one entry of the file, with a kind and the conditions under which it happens.
+//   - Kind: the sort of failure, such as interruption. Each kind is a refusal or an end.
+//   - Refusal: a kind that makes RunTask fail (capacity, quota, throttled, server-error).
+//   - End: a kind that ends a task (start-failure, interruption, out-of-memory).
+//
+// Entry points: Read reads and checks a file, Faults turns its entries into the hooks that the local
+// ECS calls, and Kinds lists the kinds. Fault.matches decides whether a fault applies to a launch.
+//
+// Rules:
+//
+//   - The local ECS asks for refusals at each RunTask call, and for ends before it starts a task's
+//     containers. Each time the first fault in the file whose conditions all hold happens.
+//   - Each match uses up one of the fault's times. The counts lie in memory, and start anew with
+//     each call of Faults.
+//   - The model is read from startedBy (DEPLOYMENT/RUN/ATTEMPT). A fault with a model does not match a
+//     task whose startedBy has another form.
 package fault
 
 import (
@@ -21,58 +43,70 @@ import (
 	"sync"
 
 	"modeldispatch/internal/local/ecs"
-	"modeldispatch/internal/local/strict"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/yamlstrict"
 )
 
-// File is the name that a file of faults has beside the events that are played with it.
+// File is the name of the faults file in a folder of events that "modeldispatch local --play" plays.
 const File = "faults.yaml"
 
-// Kind is what goes wrong, in the words of the outcome that it leads to.
+// Kind names a sort of failure, such as interruption.
 type Kind string
 
-// kinds is how ECS shows each kind: RunTask refuses, or the task ends.
+// kinds holds how ECS reports each kind: as a refused RunTask call, or as the end of a task.
 var kinds = map[Kind]struct {
-	what    string
-	refusal *ecs.Refusal
-	end     *ecs.End
+	description string
+	refusal     *ecs.Refusal
+	end         *ecs.TaskEnd
 }{
-	"capacity": {what: "RunTask starts nothing: there is no capacity", refusal: &ecs.Refusal{
+	"capacity": {description: "RunTask starts no task: Fargate has no capacity", refusal: &ecs.Refusal{
 		Failure: "Capacity is unavailable at this time. Please try again later or in a different availability zone",
 	}},
-	"quota": {what: "RunTask starts nothing: a quota of the account is used up", refusal: &ecs.Refusal{
+	"quota": {description: "RunTask starts no task: a quota of the account is used up", refusal: &ecs.Refusal{
 		Failure: "You've reached the limit on the number of vCPUs you can run concurrently",
 	}},
-	"throttled":    {what: "RunTask answers ThrottlingException", refusal: &ecs.Refusal{Type: "ThrottlingException", Message: "Rate exceeded"}},
-	"server-error": {what: "RunTask answers 500, and has started the task", refusal: &ecs.Refusal{Type: "ServerException", Message: "Service Unavailable.", Status: http.StatusInternalServerError, Started: true}},
-	"start-failure": {what: "the task stops before its containers run", end: &ecs.End{
-		Code: "TaskFailedToStart", Reason: "ResourceInitializationError: unable to pull secrets or registry auth: execution resource retrieval failed", NotStarted: true,
+	"throttled": {description: "RunTask returns ThrottlingException", refusal: &ecs.Refusal{
+		Type: "ThrottlingException", Message: "Rate exceeded",
 	}},
-	"interruption": {what: "Fargate Spot takes the task away", end: &ecs.End{Code: "SpotInterruption", Reason: "Your Spot Task was interrupted."}},
-	"out-of-memory": {what: "the container is killed for its memory", end: &ecs.End{
+	"server-error": {description: "RunTask returns status 500, but has started the task", refusal: &ecs.Refusal{
+		Type: "ServerException", Message: "Service Unavailable.", Status: http.StatusInternalServerError, Started: true,
+	}},
+	"start-failure": {description: "the task stops before its containers start", end: &ecs.TaskEnd{
+		Code: "TaskFailedToStart",
+		Reason: "ResourceInitializationError: unable to pull secrets or registry auth: " +
+			"execution resource retrieval failed",
+		NotStarted: true,
+	}},
+	"interruption": {description: "Fargate Spot interrupts the task", end: &ecs.TaskEnd{
+		Code: "SpotInterruption", Reason: "Your Spot Task was interrupted.",
+	}},
+	"out-of-memory": {description: "the container is killed because it is out of memory", end: &ecs.TaskEnd{
 		Code: "EssentialContainerExited", Reason: "Essential container in task exited", OutOfMemory: true,
 	}},
 }
 
-// Kinds are the kinds of faults, and what each is.
+// Kinds returns all kinds, each with a one-line description.
 func Kinds() map[Kind]string {
 	all := map[Kind]string{}
 	for kind, k := range kinds {
-		all[kind] = k.what
+		all[kind] = k.description
 	}
 	return all
 }
 
-// Fault is one thing that goes wrong, where all that it names holds.
+// Fault is one failure to inject, and the conditions under which it happens. All conditions must
+// hold. A zero field sets no condition.
 type Fault struct {
 	Kind     Kind           `yaml:"fault"`
-	Model    string         `yaml:"model"`
-	Capacity model.Capacity `yaml:"capacity"`
-	Below    int            `yaml:"below"` // MiB
-	Times    *int           `yaml:"times"`
+	Model    string         `yaml:"model"`    // only launches of this model
+	Capacity model.Capacity `yaml:"capacity"` // only launches on this capacity
+	Below    int            `yaml:"below"`    // only tasks with less memory than this, in MiB
+	Times    *int           `yaml:"times"`    // the number of times that the fault happens; nil means every time
 }
 
-// Read reads a file of faults, for the models of a catalog.
+// Read reads a faults file and checks it against the catalog's models. It returns an error if the file
+// cannot be read, has invalid YAML or unknown fields, or has a fault with an unknown kind, model or
+// capacity, a negative below, or a times below 1. The error names the file, and the fault by its number.
 func Read(file string, c model.Catalog) ([]Fault, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -86,7 +120,7 @@ func Read(file string, c model.Catalog) ([]Fault, error) {
 }
 
 func parse(text []byte, c model.Catalog) (faults []Fault, err error) {
-	if err := strict.YAML(text, &faults); err != nil {
+	if err := yamlstrict.Unmarshal(text, &faults); err != nil {
 		return nil, err
 	}
 	for i, f := range faults {
@@ -100,16 +134,16 @@ func parse(text []byte, c model.Catalog) (faults []Fault, err error) {
 func (f Fault) check(c model.Catalog) error {
 	capacities := []model.Capacity{"", model.Spot, model.OnDemand, model.EC2, model.External}
 	_, known := kinds[f.Kind]
-	_, there := c.Model(f.Model)
+	_, hasModel := c.Model(f.Model)
 	switch {
 	case !known:
-		return fmt.Errorf("%q is no fault; there are %s", f.Kind, join(slices.Sorted(maps.Keys(kinds))))
-	case f.Model != "" && !there:
+		return fmt.Errorf("unknown fault %q; the faults are %s", f.Kind, join(slices.Sorted(maps.Keys(kinds))))
+	case f.Model != "" && !hasModel:
 		return fmt.Errorf("there is no model %q", f.Model)
 	case !slices.Contains(capacities, f.Capacity):
-		return fmt.Errorf("%q is no capacity; there are %s", f.Capacity, join(capacities[1:]))
+		return fmt.Errorf("unknown capacity %q; the capacities are %s", f.Capacity, join(capacities[1:]))
 	case f.Below < 0 || f.Times != nil && *f.Times < 1:
-		return fmt.Errorf("below (MiB) and times are at least 1; without times it happens each time")
+		return fmt.Errorf("below (in MiB) and times must be at least 1; without times the fault happens every time")
 	}
 	return nil
 }
@@ -122,20 +156,21 @@ func join[T ~string](words []T) string {
 	return strings.Join(all, ", ")
 }
 
-// Faults are the faults as the local ECS asks for them: the first one that holds happens.
+// Faults returns hooks for the local ECS that inject the faults. For each RunTask call and for each
+// start of a task the first fault that matches happens. The hooks may be called from any goroutine.
 func Faults(all []Fault) ecs.Faults {
 	var mu sync.Mutex
-	left := make([]int, len(all))
+	left := make([]int, len(all)) // the times left for each fault; negative means no limit
 	for i, f := range all {
 		if left[i] = -1; f.Times != nil {
 			left[i] = *f.Times
 		}
 	}
-	first := func(a ecs.Asked, refuses bool) *Fault {
+	next := func(a ecs.LaunchRequest, refuses bool) *Fault {
 		mu.Lock()
 		defer mu.Unlock()
 		for i, f := range all {
-			if (kinds[f.Kind].refusal != nil) == refuses && left[i] != 0 && f.holds(a) {
+			if (kinds[f.Kind].refusal != nil) == refuses && left[i] != 0 && f.matches(a) {
 				left[i]--
 				return &all[i]
 			}
@@ -143,14 +178,14 @@ func Faults(all []Fault) ecs.Faults {
 		return nil
 	}
 	return ecs.Faults{
-		RunTask: func(a ecs.Asked) *ecs.Refusal {
-			if f := first(a, true); f != nil {
+		RunTask: func(a ecs.LaunchRequest) *ecs.Refusal {
+			if f := next(a, true); f != nil {
 				return kinds[f.Kind].refusal
 			}
 			return nil
 		},
-		Task: func(a ecs.Asked) *ecs.End {
-			if f := first(a, false); f != nil {
+		Task: func(a ecs.LaunchRequest) *ecs.TaskEnd {
+			if f := next(a, false); f != nil {
 				return kinds[f.Kind].end
 			}
 			return nil
@@ -158,15 +193,18 @@ func Faults(all []Fault) ecs.Faults {
 	}
 }
 
-// holds says whether all that the fault names is so.
-func (f Fault) holds(a ecs.Asked) bool {
+// matches reports whether all conditions of the fault hold for the launch.
+func (f Fault) matches(a ecs.LaunchRequest) bool {
 	_, run, _ := strings.Cut(a.StartedBy, "/")
 	run, _, _ = strings.Cut(run, "/")
 	name := run[:max(strings.LastIndexByte(run, '-'), 0)]
-	return (f.Model == "" || f.Model == name) && (f.Capacity == "" || f.Capacity == capacity(a)) && (f.Below == 0 || a.MemoryMiB < f.Below)
+	return (f.Model == "" || f.Model == name) &&
+		(f.Capacity == "" || f.Capacity == capacity(a)) &&
+		(f.Below == 0 || a.MemoryMiB < f.Below)
 }
 
-func capacity(a ecs.Asked) model.Capacity {
+// capacity returns the capacity that a launch asks for, in the words of a model's task.capacity.
+func capacity(a ecs.LaunchRequest) model.Capacity {
 	switch {
 	case a.CapacityProvider == "FARGATE_SPOT":
 		return model.Spot

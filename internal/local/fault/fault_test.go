@@ -22,7 +22,7 @@ func read(t *testing.T, text string) ([]fault.Fault, error) {
 	return fault.Read(file, catalog)
 }
 
-func TestAFaultHappensWhereAllThatItNamesHolds(t *testing.T) {
+func TestFaultHappensWhenAllItsConditionsHold(t *testing.T) {
 	t.Parallel()
 	all, err := read(t, `
 - { fault: capacity, model: sales-eu, capacity: spot }
@@ -34,46 +34,46 @@ func TestAFaultHappensWhereAllThatItNamesHolds(t *testing.T) {
 	}
 	f := fault.Faults(all)
 	const ours, other = "local/sales-eu-aaaaaaaaaaaa/1", "local/sales-us-aaaaaaaaaaaa/1"
-	for i, one := range []struct {
-		asked ecs.Asked
+	for i, test := range []struct {
+		asked ecs.LaunchRequest
 		want  string
 	}{
-		{ecs.Asked{StartedBy: ours, CapacityProvider: "FARGATE_SPOT"}, "Capacity is unavailable"},
-		{ecs.Asked{StartedBy: other, CapacityProvider: "FARGATE_SPOT"}, "Rate exceeded"},
-		{ecs.Asked{StartedBy: ours, LaunchType: "FARGATE"}, "Rate exceeded"},
-		{ecs.Asked{StartedBy: ours, LaunchType: "FARGATE"}, ""},
-		{ecs.Asked{StartedBy: "by hand", LaunchType: "EC2"}, ""},
+		{ecs.LaunchRequest{StartedBy: ours, CapacityProvider: "FARGATE_SPOT"}, "Capacity is unavailable"},
+		{ecs.LaunchRequest{StartedBy: other, CapacityProvider: "FARGATE_SPOT"}, "Rate exceeded"},
+		{ecs.LaunchRequest{StartedBy: ours, LaunchType: "FARGATE"}, "Rate exceeded"},
+		{ecs.LaunchRequest{StartedBy: ours, LaunchType: "FARGATE"}, ""},
+		{ecs.LaunchRequest{StartedBy: "by hand", LaunchType: "EC2"}, ""},
 	} {
-		got := f.RunTask(one.asked)
-		if one.want == "" && got == nil {
+		got := f.RunTask(test.asked)
+		if test.want == "" && got == nil {
 			continue
 		}
-		if got == nil || one.want == "" || !strings.HasPrefix(got.Failure+got.Message, one.want) {
-			t.Errorf("call %d: %+v, want %q", i+1, got, one.want)
+		if got == nil || test.want == "" || !strings.HasPrefix(got.Failure+got.Message, test.want) {
+			t.Errorf("call %d: refusal %+v, want %q", i+1, got, test.want)
 		}
 	}
 	for memory, want := range map[int]bool{512: true, 1024: true, 2048: false} {
-		if end := f.Task(ecs.Asked{StartedBy: other, MemoryMiB: memory}); (end != nil) != want {
-			t.Errorf("a task of %d MiB ends as %+v", memory, end)
+		if end := f.Task(ecs.LaunchRequest{StartedBy: other, MemoryMiB: memory}); (end != nil) != want {
+			t.Errorf("task with %d MiB: end %+v, want an end: %t", memory, end, want)
 		}
 	}
 }
 
-func TestWhatIsNoFaultIsRefused(t *testing.T) {
+func TestInvalidFaultsAreErrors(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`[{ fault: oom }]`:                         `fault 1: "oom" is no fault; there are capacity, interruption, out-of-memory`,
-		`[{ fault: quota }, { fault: "" }]`:        `fault 2: "" is no fault`,
+		`[{ fault: oom }]`:                         `fault 1: unknown fault "oom"; the faults are capacity, interruption, out-of-memory`,
+		`[{ fault: quota }, { fault: "" }]`:        `fault 2: unknown fault ""`,
 		`[{ fault: quota, model: sales }]`:         `there is no model "sales"`,
-		`[{ fault: quota, capacity: reserved }]`:   `"reserved" is no capacity; there are spot, on-demand, ec2, external`,
-		`[{ fault: quota, times: 0 }]`:             `times are at least 1`,
+		`[{ fault: quota, capacity: reserved }]`:   `unknown capacity "reserved"; the capacities are spot, on-demand, ec2, external`,
+		`[{ fault: quota, times: 0 }]`:             `times must be at least 1`,
 		`[{ fault: out-of-memory, memory: 1024 }]`: `unknown field "memory"`,
 	} {
 		if _, err := read(t, text); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%s: %v, want %q", text, err, want)
+			t.Errorf("%s: error %v, want %q", text, err, want)
 		}
 	}
 	if _, err := fault.Read(filepath.Join(t.TempDir(), "none.yaml"), catalog); err == nil {
-		t.Error("a file that is not there can be read")
+		t.Error("reading a file that does not exist: no error")
 	}
 }

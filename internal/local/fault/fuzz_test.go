@@ -8,7 +8,7 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// FuzzFaults: faults that are taken can be asked for.
+// FuzzFaults checks that the hooks of any faults file that parse accepts do not panic.
 func FuzzFaults(f *testing.F) {
 	text, err := os.ReadFile("../../../events/life/faults.yaml")
 	if err != nil {
@@ -21,7 +21,8 @@ func FuzzFaults(f *testing.F) {
 		if err != nil {
 			return
 		}
-		happen := Faults(all)
-		_, _ = happen.RunTask(ecs.Asked{StartedBy: "d/m-1/1", LaunchType: "FARGATE"}), happen.Task(ecs.Asked{})
+		hooks := Faults(all)
+		_ = hooks.RunTask(ecs.LaunchRequest{StartedBy: "d/m-1/1", LaunchType: "FARGATE"})
+		_ = hooks.Task(ecs.LaunchRequest{})
 	})
 }

@@ -1,20 +1,36 @@
-// Package guard stands in front of all endpoints of the local stack and lets only the developer's
-// own programs through.
+// Package guard protects the endpoints of the local stack from web pages. Every HTTP request passes
+// the guard before S3, SQS, ECS or EventBridge sees it.
 //
-// The stack listens on loopback, and it runs commands. Each web page that the developer visits can
-// send requests to loopback, too. The guard refuses what a page can send, by four rules:
+// The stack listens on loopback, and it runs commands. Any web page that the developer visits can
+// send requests to loopback too. The guard applies four rules:
 //
-//   - Host. The Host header names this machine and this port. A page that points its own domain
-//     name at 127.0.0.1 (DNS rebinding) sends that name.
-//   - Origin. A request that changes something comes from no web page, or from a page of this very
-//     address. A browser names the page in Origin and Sec-Fetch-Site, which a page cannot forge.
-//   - Credential. A request carries the project's access key id, which a page does not know. Only
-//     GET and HEAD of an object work without. Signatures are not verified: the id is the secret
-//     here, and verification would refuse clients behind proxies and with other clocks.
-//   - Answer. A browser does not run an object as a page of this address (Content-Security-Policy:
-//     sandbox), does not guess another content type, and does not hand it to other pages.
+//   - Host. The Host header must name this machine and the stack's port. A page that points its own
+//     domain name at 127.0.0.1 (DNS rebinding) sends that domain name instead.
+//   - Origin. A request that may change something must not come from a web page of another origin.
+//     A browser names the page in Origin and Sec-Fetch-Site, and a page cannot forge these headers.
+//   - Credential. A request must carry the project's access key id, which a page does not know. Only
+//     GET and HEAD of an object need no id. The guard does not verify signatures: here the id is the
+//     secret, and verification would refuse clients behind a proxy or with a wrong clock.
+//   - Response. Each response carries headers that stop a browser from running an object as a page
+//     of the stack (Content-Security-Policy: sandbox), from guessing another content type, and from
+//     giving the content to other pages.
 //
-// A refusal is an AWS error in the protocol of the request, with status 403 and what to do instead.
+// Terms:
+//
+//   - An origin is the scheme, host and port of a web page, as in http://localhost:3000.
+//   - An allowed origin is a web app that the developer lets through with --allow-origin. It gets CORS
+//     headers, and it still needs the credential.
+//   - An allowed host is a further name of the stack, from --allow-host, such as the name by which a
+//     container calls it.
+//   - A bucket in the host stands before a known name, as in landing.localhost. The guard moves it to
+//     the front of the path, because the local S3 looks for the bucket there.
+//   - A denial is the refusal of a request without the right credential.
+//
+// Entry points: New builds a Guard from Options in front of a handler. Guard.ServeHTTP decides about
+// a request, in this order: host, preflight, origin, credential.
+//
+// A refusal is an AWS error in the protocol of the request, with status 403 and a hint what to do. A
+// form that cannot be read gets status 400. The guard keeps no state and writes no log.
 package guard
 
 import (
@@ -32,19 +48,19 @@ import (
 	"modeldispatch/internal/local/awsjson"
 )
 
-// Options say what the guard lets through.
+// Options configures a Guard.
 type Options struct {
-	// Port is the port of the endpoint. A Host header has it.
+	// Port is the port of the endpoint. The Host header of a request must have it.
 	Port int
-	// Hosts are further hosts, each NAME or NAME:PORT. *.NAME lets any one bucket stand before the name.
+	// Hosts lists the allowed hosts beside loopback, each NAME or NAME:PORT. *.NAME allows a bucket before the name.
 	Hosts []string
-	// Origins are the web apps that may call the endpoint, each as http://HOST:PORT.
+	// Origins lists the web apps that may call the endpoint, each as http://HOST:PORT or https://HOST:PORT.
 	Origins []string
-	// AccessKeyID is the id that requests carry. "" lets any request through, signed or not.
+	// AccessKeyID is the id that requests must carry. "" turns the credential rule off; the other rules still hold.
 	AccessKeyID string
 }
 
-// Guard is a handler that checks requests and hands them on.
+// Guard is a handler that checks requests and passes the allowed ones to the next handler.
 type Guard struct {
 	hosts   hosts
 	origins []string
@@ -52,7 +68,7 @@ type Guard struct {
 	next    http.Handler
 }
 
-// New returns a guard in front of a handler. Its errors name the host or origin that has a wrong form.
+// New returns a guard in front of a handler. It returns an error that names the first host or origin with a wrong form.
 func New(o Options, next http.Handler) (*Guard, error) {
 	allowed, err := newHosts(o.Port, o.Hosts)
 	if err != nil {
@@ -69,76 +85,78 @@ func New(o Options, next http.Handler) (*Guard, error) {
 	return g, nil
 }
 
-// ServeHTTP refuses a request, or hands it on with the bucket of its Host in its path.
+// ServeHTTP refuses a request, or passes it on. If the Host header starts with a bucket, the path then starts with it.
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	origin := r.Header.Get("Origin")
-	admitted := slices.Contains(g.origins, strings.ToLower(origin))
-	answer := &answer{ResponseWriter: w}
-	if admitted {
-		answer.origin = origin
+	allowed := slices.Contains(g.origins, strings.ToLower(origin))
+	response := &safeResponse{ResponseWriter: w}
+	if allowed {
+		response.origin = origin
 	}
-	bucket, known := g.hosts.find(r.Host)
+	bucket, known := g.hosts.match(r.Host)
 	if !known {
-		const why = "the local stack does not answer to the host %q; call %s, or start it with --allow-host %[1]s"
-		refuse(answer, r, accessDenied(r), fmt.Sprintf(why, r.Host, g.hosts.own()))
+		const why = "the local stack does not answer to the host %q: call %s, or start the stack with --allow-host %[1]s"
+		refuse(response, r, accessDenied(r), fmt.Sprintf(why, r.Host, g.hosts.own()))
 		return
 	}
 	if bucket != "" {
-		intoPath(r, bucket)
+		moveBucketToPath(r, bucket)
 	}
 	if r.Method == http.MethodOptions {
-		g.preflight(answer, r, admitted)
+		g.preflight(response, r, allowed)
 		return
 	}
-	if why := crossSite(r); changes(r) && !admitted && why != "" {
-		refuse(answer, r, accessDenied(r), why+"; web pages may not change anything here: "+ownApp)
+	if why := crossSite(r); mayChange(r) && !allowed && why != "" {
+		refuse(response, r, accessDenied(r), why+"; web pages may not change anything in the local stack: "+originHint)
 		return
 	}
 	if code, why := g.denial(r); code != "" {
-		refuse(answer, r, code, why)
+		refuse(response, r, code, why)
 		return
 	}
-	g.next.ServeHTTP(answer, r)
-	answer.end()
+	g.next.ServeHTTP(response, r)
+	response.finish()
 }
 
-// ownApp tells the developer how to let a page through.
-const ownApp = "start it with --allow-origin URL for a web app of your own"
+// originHint tells the developer how to let a web app through.
+const originHint = "to allow a web app of your own, start the stack with --allow-origin URL"
 
-// intoPath moves the bucket from the Host into the path, where the endpoint looks for it.
-func intoPath(r *http.Request, bucket string) {
+// moveBucketToPath puts the bucket of the Host header before the path, where the local S3 expects it.
+func moveBucketToPath(r *http.Request, bucket string) {
 	r.URL.Path = "/" + bucket + r.URL.Path
 	if r.URL.RawPath != "" {
 		r.URL.RawPath = "/" + bucket + r.URL.RawPath
 	}
 }
 
-// changes reports whether a request may change something. The JSON protocols POST their reads, too.
-func changes(r *http.Request) bool {
+// mayChange reports whether a request may change something. GET and HEAD of S3 cannot; every other method can, and so
+// can every call of a JSON protocol.
+func mayChange(r *http.Request) bool {
 	return r.Method != http.MethodGet && r.Method != http.MethodHead || isJSON(r)
 }
 
-// crossSite returns the reason for which a request comes from a web page of another origin, or "".
-// http.CrossOriginProtection believes one of the two headers; here both have to be right.
+// crossSite returns why a request seems to come from a web page of another origin, or "" if it does not. Both headers
+// must be right. http.CrossOriginProtection of the standard library is content with one of the two.
 func crossSite(r *http.Request) string {
 	origins, sites := r.Header.Values("Origin"), r.Header.Values("Sec-Fetch-Site")
 	for _, origin := range origins {
 		if !strings.EqualFold(origin, "http://"+r.Host) {
-			return fmt.Sprintf("the request comes from a page of the origin %q", origin)
+			return fmt.Sprintf("the request comes from a web page of the origin %q", origin)
 		}
 	}
 	for _, site := range sites {
 		if site != "none" && site != "same-origin" {
-			return fmt.Sprintf("the browser says of the request Sec-Fetch-Site: %q", site)
+			return fmt.Sprintf("the browser sent Sec-Fetch-Site: %q with the request", site)
 		}
 	}
 	return ""
 }
 
-// preflight answers the question of a browser whether a page may send a request.
-func (g *Guard) preflight(w http.ResponseWriter, r *http.Request, admitted bool) {
-	if !admitted {
-		refuse(w, r, accessDenied(r), fmt.Sprintf("pages of the origin %q may not call the local stack: %s", r.Header.Get("Origin"), ownApp))
+// preflight answers an OPTIONS request, by which a browser asks whether a page may send a request.
+func (g *Guard) preflight(w http.ResponseWriter, r *http.Request, allowed bool) {
+	if !allowed {
+		const why = "web pages of the origin %q may not call the local stack: %s"
+		refuse(w, r, accessDenied(r), fmt.Sprintf(why, r.Header.Get("Origin"), originHint))
 		return
 	}
 	w.Header().Set("Access-Control-Allow-Methods", "GET, HEAD, PUT, POST, DELETE")
@@ -146,64 +164,65 @@ func (g *Guard) preflight(w http.ResponseWriter, r *http.Request, admitted bool)
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// answer is a response with the headers that keep browsers from running or sharing what is in it.
-type answer struct {
+// safeResponse adds the headers that stop a browser from running the content of a response or giving it to other pages.
+type safeResponse struct {
 	http.ResponseWriter
-	origin string // of the web app that may read the response; "" where none may
-	begun  bool
+	origin      string // the allowed web app that may read the response; "" if no page may
+	wroteHeader bool
 }
 
-// cors are the headers by which gofakes3 and a preflight allow pages to read a response.
+// cors begins the names of the headers that let web pages read a response. gofakes3 and a preflight set such headers.
 const cors = "Access-Control-"
 
-// WriteHeader sets the headers last: nothing behind the guard can loosen them.
-func (a *answer) WriteHeader(status int) {
-	if !a.begun {
-		a.begun = true
-		a.protect()
+// WriteHeader sets the protecting headers as the last step, so no handler behind the guard can weaken them.
+func (s *safeResponse) WriteHeader(status int) {
+	if !s.wroteHeader {
+		s.wroteHeader = true
+		s.protect()
 	}
-	a.ResponseWriter.WriteHeader(status)
+	s.ResponseWriter.WriteHeader(status)
 }
 
-func (a *answer) protect() {
-	h := a.Header()
+// protect sets the headers that protect a response. It removes CORS headers unless an allowed web app sent the request.
+func (s *safeResponse) protect() {
+	h := s.Header()
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Security-Policy", "sandbox")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	for name := range h {
-		if strings.HasPrefix(name, cors) && a.origin == "" {
+		if strings.HasPrefix(name, cors) && s.origin == "" {
 			h.Del(name)
 		}
 	}
-	if a.origin != "" {
-		h.Set(cors+"Allow-Origin", a.origin)
+	if s.origin != "" {
+		h.Set(cors+"Allow-Origin", s.origin)
 		h.Set(cors+"Expose-Headers", "*")
 		h.Add("Vary", "Origin")
 	}
 }
 
-// Write begins the response as WriteHeader does.
-func (a *answer) Write(p []byte) (int, error) {
-	if !a.begun {
-		a.WriteHeader(http.StatusOK)
+// Write writes the header first, as http.ResponseWriter does.
+func (s *safeResponse) Write(p []byte) (int, error) {
+	if !s.wroteHeader {
+		s.WriteHeader(http.StatusOK)
 	}
-	return a.ResponseWriter.Write(p)
+	return s.ResponseWriter.Write(p)
 }
 
-// end begins a response that nothing was written to, such as an empty object's.
-func (a *answer) end() {
-	if !a.begun {
-		a.WriteHeader(http.StatusOK)
+// finish writes the header of a response whose handler wrote nothing, such as the response for an empty object.
+func (s *safeResponse) finish() {
+	if !s.wroteHeader {
+		s.WriteHeader(http.StatusOK)
 	}
 }
 
 // Unwrap lets http.ResponseController reach the connection.
-func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
+func (s *safeResponse) Unwrap() http.ResponseWriter { return s.ResponseWriter }
 
-// isJSON reports whether a request speaks one of AWS's JSON protocols; all others speak S3's XML.
+// isJSON reports whether a request uses one of AWS's JSON protocols. The guard answers all others in the XML of S3.
 func isJSON(r *http.Request) bool { return r.Header.Get("X-Amz-Target") != "" }
 
-// accessDenied returns the error code for a caller that may not do this, in the request's protocol.
+// accessDenied returns the code of the access-denied error in the request's protocol.
 func accessDenied(r *http.Request) string {
 	if isJSON(r) {
 		return "AccessDeniedException"
@@ -211,23 +230,24 @@ func accessDenied(r *http.Request) string {
 	return "AccessDenied"
 }
 
-// drainTime bounds how long a refused client may go on sending.
+// drainTime is the longest time for which a refused client may go on sending.
 const drainTime = 10 * time.Second
 
-// drain reads the body of a refused request: a client that is still sending would lose the connection before it reads why. A
-// client that waits for permission to send gets none.
+// drain reads and drops the body of a refused request. Without it, a client that is still sending would lose the
+// connection before it reads the error. A client that sent Expect: 100-continue has not started its body, so drain
+// skips it.
 func drain(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get("Expect") != "" {
 		return
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTime)) // where there is no connection, there is no need
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(drainTime)) // fails in tests only, which have no connection
 	_, _ = io.Copy(io.Discard, r.Body)
 }
 
-// statuses are the statuses of codes other than 403.
+// statuses maps error codes to their HTTP status. Codes that are missing here have status 403.
 var statuses = map[string]int{"MalformedPOSTRequest": http.StatusBadRequest}
 
-// refuse answers with an AWS error.
+// refuse writes an AWS error in the request's protocol. HEAD gets the status without a body.
 func refuse(w http.ResponseWriter, r *http.Request, code, message string) {
 	drain(w, r)
 	status := cmp.Or(statuses[code], http.StatusForbidden)
@@ -247,5 +267,5 @@ func refuse(w http.ResponseWriter, r *http.Request, code, message string) {
 		RequestID string `xml:"RequestId"`
 	}{Code: code, Message: message, RequestID: uuid.NewString()}
 	_, _ = w.Write([]byte(xml.Header))
-	_ = xml.NewEncoder(w).Encode(body) // a client that has gone needs no answer
+	_ = xml.NewEncoder(w).Encode(body) // fails only if the client has gone
 }

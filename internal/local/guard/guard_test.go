@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,19 +22,19 @@ const (
 	keyID = "LOCALKEY"
 )
 
-// signed is the Authorization header of an SDK.
+// signed is an Authorization header as an SDK sends it.
 const signed = "AWS4-HMAC-SHA256 Credential=LOCALKEY/20260105/us-east-1/s3/aws4_request, SignedHeaders=host;x-amz-date, Signature=0"
 
-// passed is a request as the endpoint behind the guard saw it.
-type passed struct{ path, form, file string }
+// served holds a request as the handler behind the guard sees it.
+type served struct{ path, form, file string }
 
-// stand returns a guard, and what it let through last.
-func stand(t *testing.T, o guard.Options) (*guard.Guard, *passed) {
+// newGuard returns a guard, and the last request that passed it.
+func newGuard(t *testing.T, o guard.Options) (*guard.Guard, *served) {
 	t.Helper()
 	o.Port = port
-	last := &passed{}
+	last := &served{}
 	g, err := guard.New(o, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		*last = passed{path: r.Method + " " + r.URL.Path}
+		*last = served{path: r.Method + " " + r.URL.Path}
 		if strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
 			last.form = r.FormValue("key")
 			if file, _, err := r.FormFile("file"); err == nil {
@@ -51,10 +52,11 @@ func stand(t *testing.T, o guard.Options) (*guard.Guard, *passed) {
 	return g, last
 }
 
-// call is one request. Its host is 127.0.0.1:4566 and it is signed, unless its headers say otherwise.
+// call describes one request. The request has the host 127.0.0.1:4566 and the header signed, unless header says
+// otherwise.
 type call struct {
 	method, target string
-	header         string // "Name: value", one a line; "Name:" removes
+	header         string // one "Name: value" a line; "Name:" removes the header
 }
 
 func (c call) request(t *testing.T) *http.Request {
@@ -80,25 +82,32 @@ const (
 	json     = "X-Amz-Target: AmazonSQS.SendMessage\n"
 )
 
-// TestWhoIsLetThrough covers each rule, with the host, origin and credential of the request. want is "" for a request that
-// passes, else the error code of the 403.
-func TestWhoIsLetThrough(t *testing.T) {
-	t.Parallel()
-	options := guard.Options{
-		AccessKeyID: keyID, Hosts: []string{"host.docker.internal", "proxy.test:8080", "*.stack.test", "192.0.2.7"}, Origins: []string{"http://localhost:3000/", "https://app.test:443"},
-	}
-	for _, one := range []struct {
-		name string
-		call
-		want string
-	}{
+// signedForAllRegions is an Authorization header of Signature Version 4A, which names no Region.
+const signedForAllRegions = "AWS4-ECDSA-P256-SHA256 Credential=LOCALKEY/20260105/s3/aws4_request, SignedHeaders=host, Signature=0"
+
+// presigned is the query of a presigned URL.
+const presigned = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=LOCALKEY%2F20260105%2Fus-east-1%2Fs3%2Faws4_request"
+
+// signedBy returns the header of a request that is signed with the access key id.
+func signedBy(id string) string {
+	return unsigned + "Authorization: " + strings.Replace(signed, keyID, id, 1)
+}
+
+// ruleTest checks one rule. want is the error code of a 403, or "" for a request that passes.
+type ruleTest struct {
+	name string
+	call
+	want string
+}
+
+// hostTests returns the tests of the Host rule.
+func hostTests() []ruleTest {
+	return []ruleTest{
 		{"as the SDK calls", call{"PUT", "/b/k", ""}, ""},
 		{"as the SDK calls JSON", call{"POST", "/", json}, ""},
-
-		// Host
 		{"localhost", call{"PUT", "/b/k", "Host: localhost:4566"}, ""},
 		{"IPv6", call{"PUT", "/b/k", "Host: [::1]:4566"}, ""},
-		{"letters of any case", call{"PUT", "/b/k", "Host: LocalHost:4566"}, ""},
+		{"a host in mixed case", call{"PUT", "/b/k", "Host: LocalHost:4566"}, ""},
 		{"a bucket", call{"PUT", "/k", "Host: landing.localhost:4566"}, ""},
 		{"an allowed host", call{"PUT", "/b/k", "Host: host.docker.internal:4566"}, ""},
 		{"an allowed address", call{"PUT", "/b/k", "Host: 192.0.2.7:4566"}, ""},
@@ -109,26 +118,30 @@ func TestWhoIsLetThrough(t *testing.T) {
 		{"a bucket before a host that is allowed alone", call{"PUT", "/k", "Host: landing.host.docker.internal:4566"}, "AccessDenied"},
 		{"a rebound name", call{"GET", "/b/k", "Host: evil.test:4566"}, "AccessDenied"},
 		{"a rebound name, JSON", call{"POST", "/", json + "Host: evil.test:4566"}, "AccessDeniedException"},
-		{"a name that begins like ours", call{"GET", "/b/k", "Host: localhost.evil.test:4566"}, "AccessDenied"},
-		{"a name that ends like ours", call{"GET", "/b/k", "Host: evillocalhost:4566"}, "AccessDenied"},
+		{"a name that begins with localhost", call{"GET", "/b/k", "Host: localhost.evil.test:4566"}, "AccessDenied"},
+		{"a name that ends with localhost", call{"GET", "/b/k", "Host: evillocalhost:4566"}, "AccessDenied"},
 		{"another port", call{"GET", "/b/k", "Host: 127.0.0.1:4567"}, "AccessDenied"},
 		{"no port", call{"GET", "/b/k", "Host: 127.0.0.1"}, "AccessDenied"},
 		{"another address of loopback", call{"GET", "/b/k", "Host: 127.0.0.2:4566"}, "AccessDenied"},
 		{"an empty bucket", call{"GET", "/k", "Host: .localhost:4566"}, "AccessDenied"},
 		{"a root dot", call{"GET", "/k", "Host: localhost.:4566"}, "AccessDenied"},
 		{"no host", call{"GET", "/b/k", "Host: "}, "AccessDenied"},
+	}
+}
 
-		// Origin
+// originTests returns the tests of the Origin rule, which looks at Origin and Sec-Fetch-Site.
+func originTests() []ruleTest {
+	return []ruleTest{
 		{"our own origin", call{"PUT", "/b/k", "Origin: http://127.0.0.1:4566"}, ""},
 		{"our own origin by name", call{"PUT", "/b/k", "Host: localhost:4566\nOrigin: http://localhost:4566"}, ""},
-		{"another name of ours", call{"PUT", "/b/k", "Origin: http://localhost:4566"}, "AccessDenied"},
+		{"our own origin by another name", call{"PUT", "/b/k", "Origin: http://localhost:4566"}, "AccessDenied"},
 		{"a bucket's page", call{"PUT", "/b/k", "Origin: http://landing.localhost:4566"}, "AccessDenied"},
 		{"our own address by https", call{"PUT", "/b/k", "Origin: https://127.0.0.1:4566"}, "AccessDenied"},
 		{"another port of this machine", call{"PUT", "/b/k", "Origin: http://127.0.0.1:3000"}, "AccessDenied"},
 		{"a foreign page puts", call{"PUT", "/b/k", "Origin: http://evil.test"}, "AccessDenied"},
 		{"a foreign page posts", call{"POST", "/b", "Origin: http://evil.test"}, "AccessDenied"},
 		{"a foreign page deletes", call{"DELETE", "/b/k", "Origin: http://evil.test"}, "AccessDenied"},
-		{"a foreign page with a method of its own", call{"PATCH", "/b/k", "Origin: http://evil.test"}, "AccessDenied"},
+		{"a foreign page with an unusual method", call{"PATCH", "/b/k", "Origin: http://evil.test"}, "AccessDenied"},
 		{"a foreign page calls JSON", call{"POST", "/", json + "Origin: http://evil.test"}, "AccessDeniedException"},
 		{"a foreign page calls JSON by GET", call{"GET", "/", json + "Origin: http://evil.test"}, "AccessDeniedException"},
 		{"a sandboxed page", call{"PUT", "/b/k", "Origin: null"}, "AccessDenied"},
@@ -138,17 +151,19 @@ func TestWhoIsLetThrough(t *testing.T) {
 		{"an allowed web app by another scheme", call{"PUT", "/b/k", "Origin: http://app.test"}, "AccessDenied"},
 		{"an allowed web app needs the credential", call{"PUT", "/b/k", "Origin: http://localhost:3000\n" + unsigned}, "AccessDenied"},
 		{"an allowed web app at a rebound name", call{"PUT", "/b/k", "Origin: http://localhost:3000\nHost: evil.test:4566"}, "AccessDenied"},
-
-		// Sec-Fetch-Site
 		{"the browser's address bar", call{"PUT", "/b/k", "Sec-Fetch-Site: none"}, ""},
 		{"our own page", call{"PUT", "/b/k", "Sec-Fetch-Site: same-origin\nOrigin: http://127.0.0.1:4566"}, ""},
 		{"a page of another port", call{"POST", "/b", "Sec-Fetch-Site: same-site"}, "AccessDenied"},
 		{"a foreign page without an origin", call{"POST", "/b", "Sec-Fetch-Site: cross-site"}, "AccessDenied"},
-		{"a foreign origin that says it is ours", call{"POST", "/b", "Sec-Fetch-Site: same-origin\nOrigin: http://evil.test"}, "AccessDenied"},
-		{"an unknown word", call{"POST", "/b", "Sec-Fetch-Site: perhaps"}, "AccessDenied"},
+		{"a foreign origin that claims same-origin", call{"POST", "/b", "Sec-Fetch-Site: same-origin\nOrigin: http://evil.test"}, "AccessDenied"},
+		{"an unknown value", call{"POST", "/b", "Sec-Fetch-Site: perhaps"}, "AccessDenied"},
 		{"a link to an object", call{"GET", "/b/k", "Sec-Fetch-Site: cross-site\n" + unsigned}, ""},
+	}
+}
 
-		// Credential
+// credentialTests returns the tests of the credential rule.
+func credentialTests() []ruleTest {
+	return []ruleTest{
 		{"an object without a signature", call{"GET", "/b/k/l", unsigned}, ""},
 		{"the head of an object without a signature", call{"HEAD", "/b/k", unsigned}, ""},
 		{"an object of a bucket's host without a signature", call{"GET", "/k", "Host: b.localhost:4566\n" + unsigned}, ""},
@@ -159,34 +174,48 @@ func TestWhoIsLetThrough(t *testing.T) {
 		{"a bucket without a signature", call{"GET", "/b/", unsigned}, "AccessDenied"},
 		{"all buckets without a signature", call{"GET", "/", unsigned}, "AccessDenied"},
 		{"an object as an anonymous SDK asks for it", call{"GET", "/b/k?x-id=GetObject&versionId=null&partNumber=1", unsigned}, ""},
-		{"versions at an object without a signature", call{"GET", "/b/k?versions=1", unsigned}, "AccessDenied"},
-		{"uploads at an object without a signature", call{"GET", "/b/k?uploads=1", unsigned}, "AccessDenied"},
+		{"versions of an object without a signature", call{"GET", "/b/k?versions=1", unsigned}, "AccessDenied"},
+		{"uploads of an object without a signature", call{"GET", "/b/k?uploads=1", unsigned}, "AccessDenied"},
 		{"parts without a signature", call{"GET", "/b/k?uploadId=1", unsigned}, "AccessDenied"},
 		{"tags without a signature", call{"GET", "/b/k?tagging", unsigned}, "AccessDenied"},
 		{"JSON without a signature", call{"POST", "/", json + unsigned}, "MissingAuthenticationTokenException"},
 		{"JSON by GET without a signature", call{"GET", "/b/k", json + unsigned}, "MissingAuthenticationTokenException"},
-		{"another key", call{"PUT", "/b/k", unsigned + "Authorization: " + strings.Replace(signed, keyID, "AKIAEXAMPLE", 1)}, "InvalidAccessKeyId"},
-		{"another key reads an object", call{"GET", "/b/k", unsigned + "Authorization: " + strings.Replace(signed, keyID, "AKIAEXAMPLE", 1)}, "InvalidAccessKeyId"},
-		{"a longer key", call{"PUT", "/b/k", unsigned + "Authorization: " + strings.Replace(signed, keyID, keyID+"X", 1)}, "InvalidAccessKeyId"},
-		{"an empty key", call{"PUT", "/b/k", unsigned + "Authorization: " + strings.Replace(signed, keyID, "", 1)}, "InvalidAccessKeyId"},
-		{"another key, JSON", call{"POST", "/", json + unsigned + "Authorization: " + strings.Replace(signed, keyID, "test", 1)}, "UnrecognizedClientException"},
-		{"a signature of all Regions", call{"PUT", "/b/k", unsigned + "Authorization: AWS4-ECDSA-P256-SHA256 Credential=LOCALKEY/20260105/s3/aws4_request, SignedHeaders=host, Signature=0"}, ""},
+		{"another key", call{"PUT", "/b/k", signedBy("AKIAEXAMPLE")}, "InvalidAccessKeyId"},
+		{"another key reads an object", call{"GET", "/b/k", signedBy("AKIAEXAMPLE")}, "InvalidAccessKeyId"},
+		{"a longer key", call{"PUT", "/b/k", signedBy(keyID + "X")}, "InvalidAccessKeyId"},
+		{"an empty key", call{"PUT", "/b/k", signedBy("")}, "InvalidAccessKeyId"},
+		{"another key, JSON", call{"POST", "/", json + signedBy("test")}, "UnrecognizedClientException"},
+		{"a signature of all Regions", call{"PUT", "/b/k", unsigned + "Authorization: " + signedForAllRegions}, ""},
 		{"a signature of version 2", call{"PUT", "/b/k", unsigned + "Authorization: AWS LOCALKEY:c2ln"}, ""},
 		{"another key of version 2", call{"PUT", "/b/k", unsigned + "Authorization: AWS AKIAEXAMPLE:c2ln"}, "InvalidAccessKeyId"},
-		{"no signature of AWS", call{"PUT", "/b/k", unsigned + "Authorization: Basic Credential=LOCALKEY/"}, "InvalidAccessKeyId"},
-		{"a presigned URL", call{"PUT", "/b/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=LOCALKEY%2F20260105%2Fus-east-1%2Fs3%2Faws4_request", unsigned}, ""},
+		{"a signature of another scheme", call{"PUT", "/b/k", unsigned + "Authorization: Basic Credential=LOCALKEY/"}, "InvalidAccessKeyId"},
+		{"a presigned URL", call{"PUT", "/b/k?" + presigned, unsigned}, ""},
 		{"a presigned URL of another key", call{"GET", "/b/k?X-Amz-Credential=AKIAEXAMPLE%2F20260105", unsigned}, "InvalidAccessKeyId"},
 		{"a presigned URL of version 2", call{"PUT", "/b/k?AWSAccessKeyId=LOCALKEY&Signature=x&Expires=1", unsigned}, ""},
-		{"a presigned URL of version 2 of another key", call{"PUT", "/b/k?AWSAccessKeyId=AKIAEXAMPLE&Signature=x&Expires=1", unsigned}, "InvalidAccessKeyId"},
-	} {
+		{
+			"another key in a presigned URL of version 2",
+			call{"PUT", "/b/k?AWSAccessKeyId=AKIAEXAMPLE&Signature=x&Expires=1", unsigned}, "InvalidAccessKeyId",
+		},
+	}
+}
+
+// TestRules sends a request for each case of each rule to a guard with allowed hosts and origins.
+func TestRules(t *testing.T) {
+	t.Parallel()
+	options := guard.Options{
+		AccessKeyID: keyID,
+		Hosts:       []string{"host.docker.internal", "proxy.test:8080", "*.stack.test", "192.0.2.7"},
+		Origins:     []string{"http://localhost:3000/", "https://app.test:443"},
+	}
+	for _, one := range slices.Concat(hostTests(), originTests(), credentialTests()) {
 		t.Run(one.name, func(t *testing.T) {
 			t.Parallel()
-			g, last := stand(t, options)
+			g, last := newGuard(t, options)
 			r, answer := one.request(t), httptest.NewRecorder()
 			g.ServeHTTP(answer, r)
 			body := answer.Body.String()
 			if through := last.path != ""; through != (one.want == "") {
-				t.Fatalf("it was answered with %d %s; let through: %v, want %v", answer.Code, body, through, one.want == "")
+				t.Fatalf("the guard answers %d %s; passed: %v, want %v", answer.Code, body, through, one.want == "")
 			}
 			if one.want == "" {
 				return
@@ -196,16 +225,16 @@ func TestWhoIsLetThrough(t *testing.T) {
 				code = fmt.Sprintf(`"__type":%q`, one.want)
 			}
 			if answer.Code != http.StatusForbidden || !strings.Contains(body, code) || !strings.Contains(body, "start ") {
-				t.Errorf("it was answered with %d %s; want 403, %s, and what to do", answer.Code, body, code)
+				t.Errorf("the guard answers %d %s; want 403, %s, and a hint", answer.Code, body, code)
 			}
 		})
 	}
 }
 
-// content is larger than what the guard reads of a form.
+// content returns a file that is larger than the part of a form that the guard reads.
 func content() string { return strings.Repeat("<script>", 1<<18) }
 
-// form is a browser's form upload.
+// form returns the body and content type of a form upload, as a browser sends it.
 func form(t *testing.T, fields map[string]string) (body io.Reader, contentType string) {
 	t.Helper()
 	var text bytes.Buffer
@@ -228,7 +257,7 @@ func form(t *testing.T, fields map[string]string) (body io.Reader, contentType s
 	return &text, w.FormDataContentType()
 }
 
-func TestAFormNeedsACredentialAndNoForeignOrigin(t *testing.T) {
+func TestForms(t *testing.T) {
 	t.Parallel()
 	scope := keyID + "/20260105/us-east-1/s3/aws4_request"
 	for _, one := range []struct {
@@ -239,17 +268,20 @@ func TestAFormNeedsACredentialAndNoForeignOrigin(t *testing.T) {
 	}{
 		{"a presigned POST", map[string]string{"key": "k", "x-amz-credential": scope}, "", http.StatusOK},
 		{"a presigned POST as boto3 writes it", map[string]string{"key": "k", "AWSAccessKeyId": keyID}, "", http.StatusOK},
-		{"a presigned POST in other letters", map[string]string{"key": "k", "X-Amz-Credential": scope}, "", http.StatusOK},
+		{"a presigned POST with a field name in mixed case", map[string]string{"key": "k", "X-Amz-Credential": scope}, "", http.StatusOK},
 		{"a page of our own", map[string]string{"key": "k", "x-amz-credential": scope}, "http://127.0.0.1:4566", http.StatusOK},
 		{"a foreign page that knows the key", map[string]string{"key": "k", "x-amz-credential": scope}, "http://evil.test", http.StatusForbidden},
-		{"a credential of each version", map[string]string{"key": "k", "x-amz-credential": "AKIAEXAMPLE/x", "AWSAccessKeyId": keyID}, "", http.StatusForbidden},
+		{
+			"two credentials, and the one of version 4 is wrong",
+			map[string]string{"key": "k", "x-amz-credential": "AKIAEXAMPLE/x", "AWSAccessKeyId": keyID}, "", http.StatusForbidden,
+		},
 		{"no credential", map[string]string{"key": "k"}, "", http.StatusForbidden},
 		{"another credential", map[string]string{"key": "k", "x-amz-credential": "AKIAEXAMPLE/x"}, "", http.StatusForbidden},
 		{"an empty credential", map[string]string{"key": "k", "x-amz-credential": ""}, "", http.StatusForbidden},
 	} {
 		t.Run(one.name, func(t *testing.T) {
 			t.Parallel()
-			g, last := stand(t, guard.Options{AccessKeyID: keyID})
+			g, last := newGuard(t, guard.Options{AccessKeyID: keyID})
 			body, contentType := form(t, one.fields)
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:4566/landing", body)
 			r.Header.Set("Content-Type", contentType)
@@ -259,53 +291,64 @@ func TestAFormNeedsACredentialAndNoForeignOrigin(t *testing.T) {
 			answer := httptest.NewRecorder()
 			g.ServeHTTP(answer, r)
 			if answer.Code != one.want || (last.form == "k" && last.file == content()) != (one.want == http.StatusOK) {
-				t.Errorf("it was answered with %d %s, want %d; the form that passed has the key %q and %d bytes", answer.Code, answer.Body, one.want, last.form, len(last.file))
+				t.Errorf("the guard answers %d %s, want %d; the form behind it has the key %q and %d bytes",
+					answer.Code, answer.Body, one.want, last.form, len(last.file))
 			}
 		})
 	}
 }
 
-func TestAFormThatCannotBeReadIsRefused(t *testing.T) {
+func TestUnreadableFormIsRefused(t *testing.T) {
 	t.Parallel()
 	const field = "--x\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n"
 	for name, body := range map[string]string{
-		"no form": "no form", "no file": field + "k\r\n--x--\r\n", "no end": field + "k", "a huge field": field + strings.Repeat("k", 2<<20) + "\r\n--x--\r\n",
+		"no form":      "no form",
+		"no file":      field + "k\r\n--x--\r\n",
+		"no end":       field + "k",
+		"a huge field": field + strings.Repeat("k", 2<<20) + "\r\n--x--\r\n",
 	} {
-		g, last := stand(t, guard.Options{AccessKeyID: keyID})
+		g, last := newGuard(t, guard.Options{AccessKeyID: keyID})
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:4566/landing", strings.NewReader(body))
 		r.Header.Set("Content-Type", "multipart/form-data; boundary=x")
 		answer := httptest.NewRecorder()
-		if g.ServeHTTP(answer, r); answer.Code != http.StatusBadRequest || !strings.Contains(answer.Body.String(), "MalformedPOSTRequest") || last.path != "" {
-			t.Errorf("%s was answered with %d %s", name, answer.Code, answer.Body)
+		g.ServeHTTP(answer, r)
+		if answer.Code != http.StatusBadRequest || !strings.Contains(answer.Body.String(), "MalformedPOSTRequest") || last.path != "" {
+			t.Errorf("%s: the guard answers %d %s, want 400 MalformedPOSTRequest", name, answer.Code, answer.Body)
 		}
 	}
 }
 
-// TestABucketOfTheHostGoesIntoThePath: what follows the bucket stays as it was written.
-func TestABucketOfTheHostGoesIntoThePath(t *testing.T) {
+// TestBucketMovesFromHostToPath checks that the guard adds the bucket and leaves the escapes of the path as they are.
+func TestBucketMovesFromHostToPath(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]string{
-		"landing.localhost:4566": "PUT /landing/a b/c+d", "my.bucket.localhost:4566": "PUT /my.bucket/a b/c+d", "localhost:4566": "PUT /a b/c+d",
+		"landing.localhost:4566":   "PUT /landing/a b/c+d",
+		"my.bucket.localhost:4566": "PUT /my.bucket/a b/c+d",
+		"localhost:4566":           "PUT /a b/c+d",
 	} {
-		g, last := stand(t, guard.Options{AccessKeyID: keyID})
+		g, last := newGuard(t, guard.Options{AccessKeyID: keyID})
 		r := call{"PUT", "/a%20b/c%2Bd", "Host: " + host}.request(t)
 		g.ServeHTTP(httptest.NewRecorder(), r)
 		if last.path != want {
-			t.Errorf("%s: the endpoint sees %q, want %q", host, last.path, want)
+			t.Errorf("%s: the handler sees %q, want %q", host, last.path, want)
 		}
 		if again, err := url.PathUnescape(r.URL.EscapedPath()); err != nil || "PUT "+again != want {
-			t.Errorf("%s: its escaped path is %q", host, r.URL.EscapedPath())
+			t.Errorf("%s: the escaped path is %q", host, r.URL.EscapedPath())
 		}
 	}
 }
 
-// TestBrowsersDoNotRunOrShareAnswers holds for all answers, refusals among them.
-func TestBrowsersDoNotRunOrShareAnswers(t *testing.T) {
+// TestResponseHeaders checks the protecting headers of responses and refusals.
+func TestResponseHeaders(t *testing.T) {
 	t.Parallel()
-	g, _ := stand(t, guard.Options{AccessKeyID: keyID, Origins: []string{"http://localhost:3000"}})
+	g, _ := newGuard(t, guard.Options{AccessKeyID: keyID, Origins: []string{"http://localhost:3000"}})
 	for _, c := range []call{
-		{"GET", "/b/k", unsigned}, {"GET", "/b/k", "Origin: http://evil.test"}, {"PUT", "/b/k", "Origin: http://evil.test"}, {"GET", "/", "Host: evil.test:4566"},
-		{"OPTIONS", "/b/k", "Origin: http://evil.test\nAccess-Control-Request-Method: PUT"}, {"OPTIONS", "/b/k", ""},
+		{"GET", "/b/k", unsigned},
+		{"GET", "/b/k", "Origin: http://evil.test"},
+		{"PUT", "/b/k", "Origin: http://evil.test"},
+		{"GET", "/", "Host: evil.test:4566"},
+		{"OPTIONS", "/b/k", "Origin: http://evil.test\nAccess-Control-Request-Method: PUT"},
+		{"OPTIONS", "/b/k", ""},
 	} {
 		answer := httptest.NewRecorder()
 		g.ServeHTTP(answer, c.request(t))
@@ -323,8 +366,8 @@ func TestBrowsersDoNotRunOrShareAnswers(t *testing.T) {
 	}
 }
 
-// TestAnEmptyAnswerIsProtected: a handler that writes nothing answers an empty object.
-func TestAnEmptyAnswerIsProtected(t *testing.T) {
+// TestEmptyResponseHeaders checks a handler that writes nothing, as for an empty object.
+func TestEmptyResponseHeaders(t *testing.T) {
 	t.Parallel()
 	g, err := guard.New(guard.Options{Port: port}, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -335,56 +378,68 @@ func TestAnEmptyAnswerIsProtected(t *testing.T) {
 	answer := httptest.NewRecorder()
 	g.ServeHTTP(answer, call{"GET", "/b/k", "Origin: http://evil.test"}.request(t))
 	h := answer.Header()
-	if h.Get("Access-Control-Allow-Origin") != "" || h.Get("Content-Security-Policy") != "sandbox" || h.Get("Cross-Origin-Resource-Policy") != "same-origin" {
-		t.Errorf("the headers are %v", h)
+	if h.Get("Access-Control-Allow-Origin") != "" || h.Get("Content-Security-Policy") != "sandbox" ||
+		h.Get("Cross-Origin-Resource-Policy") != "same-origin" {
+		t.Errorf("the headers are %v, want sandbox, same-origin and no CORS", h)
 	}
 }
 
-func TestAnAllowedWebAppMayCall(t *testing.T) {
+func TestAllowedOrigin(t *testing.T) {
 	t.Parallel()
-	g, last := stand(t, guard.Options{AccessKeyID: keyID, Origins: []string{"http://localhost:3000"}})
+	g, last := newGuard(t, guard.Options{AccessKeyID: keyID, Origins: []string{"http://localhost:3000"}})
 	answer := httptest.NewRecorder()
-	g.ServeHTTP(answer, call{"OPTIONS", "/b/k", unsigned + "Origin: http://localhost:3000\nAccess-Control-Request-Method: PUT\nAccess-Control-Request-Headers: authorization,x-amz-date"}.request(t))
+	g.ServeHTTP(answer, call{"OPTIONS", "/b/k", unsigned + "Origin: http://localhost:3000\n" +
+		"Access-Control-Request-Method: PUT\nAccess-Control-Request-Headers: authorization,x-amz-date"}.request(t))
 	h := answer.Header()
-	if answer.Code != http.StatusNoContent || h.Get("Access-Control-Allow-Origin") != "http://localhost:3000" || !strings.Contains(h.Get("Access-Control-Allow-Methods"), "PUT") ||
+	if answer.Code != http.StatusNoContent || h.Get("Access-Control-Allow-Origin") != "http://localhost:3000" ||
+		!strings.Contains(h.Get("Access-Control-Allow-Methods"), "PUT") ||
 		h.Get("Access-Control-Allow-Headers") != "authorization,x-amz-date" || last.path != "" {
-		t.Errorf("the preflight is answered with %d %v, and passed as %q", answer.Code, h, last.path)
+		t.Errorf("the guard answers the preflight with %d %v; the handler sees %q", answer.Code, h, last.path)
 	}
 	answer = httptest.NewRecorder()
 	g.ServeHTTP(answer, call{"GET", "/b/k", "Origin: http://localhost:3000"}.request(t))
-	if h := answer.Header(); answer.Code != http.StatusOK || h.Get("Access-Control-Allow-Origin") != "http://localhost:3000" || h.Get("Vary") != "Origin" {
-		t.Errorf("a GET is answered with %d %v", answer.Code, h)
+	h = answer.Header()
+	if answer.Code != http.StatusOK || h.Get("Access-Control-Allow-Origin") != "http://localhost:3000" || h.Get("Vary") != "Origin" {
+		t.Errorf("the guard answers a GET with %d %v", answer.Code, h)
 	}
 }
 
-// TestAnyCredentials restores the behaviour without credentials, and no more.
+// TestAnyCredentials checks that an empty AccessKeyID turns off the credential rule, and no other rule.
 func TestAnyCredentials(t *testing.T) {
 	t.Parallel()
-	g, last := stand(t, guard.Options{})
-	for _, c := range []call{{"PUT", "/b/k", unsigned}, {"POST", "/", json + unsigned}, {"GET", "/", unsigned}, {"PUT", "/b/k", "Authorization: AWS4-HMAC-SHA256 Credential=x/"}} {
-		*last = passed{}
+	g, last := newGuard(t, guard.Options{})
+	for _, c := range []call{
+		{"PUT", "/b/k", unsigned}, {"POST", "/", json + unsigned}, {"GET", "/", unsigned},
+		{"PUT", "/b/k", "Authorization: AWS4-HMAC-SHA256 Credential=x/"},
+	} {
+		*last = served{}
 		if g.ServeHTTP(httptest.NewRecorder(), c.request(t)); last.path == "" {
-			t.Errorf("%+v is refused", c)
+			t.Errorf("the guard refuses %+v", c)
 		}
 	}
 	for _, c := range []call{{"PUT", "/b/k", "Origin: http://evil.test"}, {"PUT", "/b/k", "Host: evil.test:4566"}} {
-		*last = passed{}
+		*last = served{}
 		if g.ServeHTTP(httptest.NewRecorder(), c.request(t)); last.path != "" {
-			t.Errorf("%+v passes", c)
+			t.Errorf("the guard lets %+v through", c)
 		}
 	}
 }
 
-func TestHostsAndOriginsHaveAForm(t *testing.T) {
+func TestHostAndOriginForms(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{"", "*", "*.", "http://x", "x/y", "x:0", "x:99999", "x:y", "a b", "a,b", "user@x", "a.*.b", "x?y", "x#y"} {
-		if _, err := guard.New(guard.Options{Port: port, Hosts: []string{host}}, nil); err == nil || !strings.Contains(err.Error(), "--allow-host "+fmt.Sprintf("%q", host)) {
-			t.Errorf("--allow-host %q: %v", host, err)
+		_, err := guard.New(guard.Options{Port: port, Hosts: []string{host}}, nil)
+		if err == nil || !strings.Contains(err.Error(), "--allow-host "+fmt.Sprintf("%q", host)) {
+			t.Errorf("--allow-host %q: error %v, want one that names the host", host, err)
 		}
 	}
-	for _, origin := range []string{"", "*", "null", "localhost:3000", "http://", "http://:80", "ftp://x", "http://x/y", "http://x?y", "http://x#y", "http://u@x", "http://*.x", "http:x"} {
-		if _, err := guard.New(guard.Options{Port: port, Origins: []string{origin}}, nil); err == nil || !strings.Contains(err.Error(), "--allow-origin "+fmt.Sprintf("%q", origin)) {
-			t.Errorf("--allow-origin %q: %v", origin, err)
+	for _, origin := range []string{
+		"", "*", "null", "localhost:3000", "http://", "http://:80", "ftp://x",
+		"http://x/y", "http://x?y", "http://x#y", "http://u@x", "http://*.x", "http:x",
+	} {
+		_, err := guard.New(guard.Options{Port: port, Origins: []string{origin}}, nil)
+		if err == nil || !strings.Contains(err.Error(), "--allow-origin "+fmt.Sprintf("%q", origin)) {
+			t.Errorf("--allow-origin %q: error %v, want one that names the origin", origin, err)
 		}
 	}
 	for _, host := range []string{"stack", "STACK", "stack:80", "[fd00::2]", "[fd00::2]:80", "192.0.2.1", "*.stack", "my_stack"} {
@@ -394,8 +449,8 @@ func TestHostsAndOriginsHaveAForm(t *testing.T) {
 	}
 }
 
-// TestAClientThatIsStillSendingReadsWhy: it sends its whole body before it reads the answer.
-func TestAClientThatIsStillSendingReadsWhy(t *testing.T) {
+// TestSendingClientReadsRefusal checks a client that sends its whole body before it reads the response.
+func TestSendingClientReadsRefusal(t *testing.T) {
 	t.Parallel()
 	listener := httptest.NewUnstartedServer(nil)
 	g, err := guard.New(guard.Options{Port: listener.Listener.Addr().(*net.TCPAddr).Port, AccessKeyID: keyID}, nil)
@@ -411,7 +466,8 @@ func TestAClientThatIsStillSendingReadsWhy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = connection.Close() }()
-	if _, err := fmt.Fprintf(connection, "PUT /b/k HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n", listener.Listener.Addr(), size); err != nil {
+	const head = "PUT /b/k HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n"
+	if _, err := fmt.Fprintf(connection, head, listener.Listener.Addr(), size); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := connection.Write(make([]byte, size)); err != nil {
@@ -423,6 +479,6 @@ func TestAClientThatIsStillSendingReadsWhy(t *testing.T) {
 	}
 	body, err := io.ReadAll(answer.Body)
 	if err != nil || answer.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "modeldispatch local env") {
-		t.Errorf("the client reads %d %s, %v", answer.StatusCode, body, err)
+		t.Errorf("the client reads %d %s, %v, want 403 with a hint", answer.StatusCode, body, err)
 	}
 }

@@ -12,74 +12,82 @@ import (
 	"modeldispatch/internal/local/sqs"
 )
 
-// maxDeliveries bounds how often an event is delivered, deliveries that ended with this process
-// included: what kills the process must not kill it for ever. Function errors alone count for
-// Options.Retries, so a process that is killed a few times loses no event.
+// maxDeliveries limits the deliveries of an event over all processes. Without it, an event that kills the process
+// would kill every later process too. Only function errors use up Options.RetryDelays, so a few killed processes lose
+// no event.
 const maxDeliveries = 10
 
-// longWait is how long a poller waits for a message before it asks again.
-const longWait = time.Hour
+// pollWait is the longest wait of one receive. Then the poller receives again.
+const pollWait = time.Hour
 
-// events is the queue of the function's asynchronous events; no queue made by hand can have this name.
-func (f *Function) events() string { return "function:" + f.Name }
+// eventQueue returns the name of the queue for the function's asynchronous events. The colon keeps it apart from the
+// queues of users: SQS allows no colon in a name.
+func (f *Function) eventQueue() string { return "function:" + f.Name }
 
-// InvokeAsync accepts an event for a function. When it returns nil, the event is durable, and will be
-// delivered at least once.
+// InvokeAsync accepts an event for a function. When it returns nil, the event is durable, and the engine delivers it
+// at least once. It returns an error for an unknown function, for a payload that is not JSON or exceeds 6 MiB, and
+// when the queue does not take the event.
 func (e *Engine) InvokeAsync(ctx context.Context, name string, payload []byte) error {
-	f, err := e.find(name, payload)
+	f, err := e.findFunction(name, payload)
 	if err != nil {
 		return err
 	}
-	if _, err := e.queues.Send(ctx, f.events(), string(payload), nil, 0); err != nil {
+	if _, err := e.queues.Send(ctx, f.eventQueue(), string(payload), nil, 0); err != nil {
 		return fmt.Errorf("invoking %s: %w", name, err)
 	}
 	return nil
 }
 
-func (e *Engine) nextEvent(f *Function) func(context.Context) ([]sqs.Message, error) {
+// receiveEvent returns a function that receives one asynchronous event of f.
+func (e *Engine) receiveEvent(f *Function) func(context.Context) ([]sqs.Message, error) {
 	return func(ctx context.Context) ([]sqs.Message, error) {
-		return e.queues.Receive(ctx, f.events(), 1, longWait)
+		return e.queues.Receive(ctx, f.eventQueue(), 1, pollWait)
 	}
 }
 
-// serveEvent delivers one event. The id of its message is the request id of all its tries.
-func (e *Engine) serveEvent(f *Function) func(context.Context, []sqs.Message) {
+// handleEvent returns a function that delivers events to f. The id of an event's message is the request id of all its
+// tries.
+func (e *Engine) handleEvent(f *Function) func(context.Context, []sqs.Message) {
 	return func(ctx context.Context, events []sqs.Message) {
 		for _, m := range events {
 			if err := e.deliver(ctx, f, m); err != nil {
-				// The event stays in its queue and comes again.
-				zerolog.Ctx(ctx).Error().Err(err).Str("function", f.Name).Str("request", m.ID).Msg("event cannot be settled")
+				// The event stays in its queue and is delivered again after its visibility timeout.
+				zerolog.Ctx(ctx).Error().Err(err).Str("function", f.Name).Str("request", m.ID).Msg("event not settled; it will be delivered again")
 			}
 		}
 	}
 }
 
+// deliver invokes f with an event. After a success it deletes the event. After a function error it delays the event for
+// its next try, or gives it up when no try is left.
 func (e *Engine) deliver(ctx context.Context, f *Function, m sqs.Message) error {
 	var failure *FunctionError
 	if m.Received <= maxDeliveries {
 		_, err := e.invoke(ctx, f, m.ID, []byte(m.Body))
 		if err == nil {
-			return e.settle(ctx, f, m)
+			return e.deleteEvent(ctx, f, m)
 		}
 		errors.As(err, &failure)
 		zerolog.Ctx(ctx).Warn().Err(err).Str("function", f.Name).Str("request", m.ID).Int("delivery", m.Received).Msg("function failed")
-		if n := e.countFailure(m.ID); n <= len(e.options.Retries) {
-			return e.queues.ChangeVisibility(ctx, f.events(), m.Receipt, e.options.Retries[n-1])
+		if n := e.countFailure(m.ID); n <= len(e.options.RetryDelays) {
+			return e.queues.ChangeVisibility(ctx, f.eventQueue(), m.Receipt, e.options.RetryDelays[n-1])
 		}
 	}
 	if err := e.giveUp(ctx, f, m, failure); err != nil {
 		return err
 	}
-	return e.settle(ctx, f, m)
+	return e.deleteEvent(ctx, f, m)
 }
 
-func (e *Engine) settle(ctx context.Context, f *Function, m sqs.Message) error {
+// deleteEvent removes an event that needs no further try.
+func (e *Engine) deleteEvent(ctx context.Context, f *Function, m sqs.Message) error {
 	e.mu.Lock()
 	delete(e.failures, m.ID)
 	e.mu.Unlock()
-	return e.queues.Delete(ctx, f.events(), m.Receipt)
+	return e.queues.Delete(ctx, f.eventQueue(), m.Receipt)
 }
 
+// countFailure adds a function error to an event, and returns the event's errors in this process.
 func (e *Engine) countFailure(request string) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -87,7 +95,7 @@ func (e *Engine) countFailure(request string) int {
 	return e.failures[request]
 }
 
-// destinationRecord is what Lambda sends to a failure destination.
+// destinationRecord is the record that Lambda sends to a failure destination.
 type destinationRecord struct {
 	Version         string           `json:"version"`
 	Timestamp       string           `json:"timestamp"`
@@ -110,12 +118,12 @@ type responseContext struct {
 	FunctionError   string `json:"functionError"`
 }
 
-// giveUp sends an event to the function's failure destination. failure is nil when the last deliveries
-// ended with the process.
+// giveUp sends a record of an event to the function's failure destination, or logs the event if there is none.
+// failure is the last function error. It is nil if the event reached maxDeliveries.
 func (e *Engine) giveUp(ctx context.Context, f *Function, m sqs.Message, failure *FunctionError) error {
 	log := zerolog.Ctx(ctx).Error().Str("function", f.Name).Str("request", m.ID)
 	if f.OnFailure == "" {
-		log.Str("event", m.Body).Msg("event given up, and the function has no failure destination")
+		log.Str("event", m.Body).Msg("event discarded after its last try; the function has no failure destination")
 		return nil
 	}
 	record := destinationRecord{
@@ -136,8 +144,8 @@ func (e *Engine) giveUp(ctx context.Context, f *Function, m sqs.Message, failure
 		return err
 	}
 	if _, err := e.queues.Send(ctx, f.OnFailure, string(text), nil, 0); err != nil {
-		return fmt.Errorf("giving up an event of %s: %w", f.Name, err)
+		return fmt.Errorf("sending an event of %s to its failure destination: %w", f.Name, err)
 	}
-	log.Str("destination", f.OnFailure).Msg("event given up")
+	log.Str("destination", f.OnFailure).Msg("event sent to the failure destination after its last try")
 	return nil
 }

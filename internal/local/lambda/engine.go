@@ -1,16 +1,3 @@
-// Package lambda is AWS Lambda on one machine: functions in this process, called through their
-// real JSON, and what stands between an event and a function.
-//
-// There are three ways to a function. Invoke calls it and waits. InvokeAsync takes the event into
-// a durable queue of the function's own and returns; the event is then delivered as Lambda does
-// it: a function error leads to two more tries, then to the function's failure destination. A
-// Mapping feeds a function from an SQS queue, in batches, and settles each message by the
-// function's answer.
-//
-// Everything that was accepted is a message in the local SQS until the function has dealt with
-// it, so it outlives this process. A panic, an error or a timeout of a handler is a function
-// error and harms nobody else. Functions share the process: one that ignores its context cannot
-// be killed at its timeout, it is only no longer waited for.
 package lambda
 
 import (
@@ -26,45 +13,46 @@ import (
 	"modeldispatch/internal/local/sqs"
 )
 
-// Function is a Lambda function.
+// Function is a Lambda function in this process.
 type Function struct {
 	Name        string
-	Handler     awslambda.Handler // from lambda.NewHandler
-	Timeout     time.Duration     // default 3 s, as in Lambda
-	Concurrency int               // asynchronous invocations at once; default 10
-	// OnFailure is the SQS queue that gets the record of an event that was given up. Without
-	// one such an event is logged and gone, as in Lambda.
+	Handler     awslambda.Handler // made by NewHandler of aws-lambda-go/lambda
+	Timeout     time.Duration     // 0 means 3 s, Lambda's default
+	Concurrency int               // the limit on concurrent asynchronous invocations; 0 means 10
+	// OnFailure is the name of the SQS queue for records of events that are no longer retried. The queue must exist.
+	// With "", such an event is logged and discarded. Lambda discards it too.
 	OnFailure string
 }
 
-// Mapping feeds a function from a queue.
+// Mapping connects an SQS queue to a function, as an event source mapping does. The queue must exist, and its
+// visibility timeout must not be shorter than the function's timeout.
 type Mapping struct {
 	Queue    string
 	Function string
 
-	BatchSize   int           // default 10
-	Window      time.Duration // how long a batch waits to be filled; 0: not at all
-	Concurrency int           // batches at once; default 5
-	// ReportBatchItemFailures makes the function's answer say which messages failed. Without it
-	// an answer is ignored, and a batch succeeds or fails whole.
+	BatchSize      int           // 1 to 10000 messages; 0 means 10
+	BatchingWindow time.Duration // 0 to 5 min to wait for a full batch; at least 1 s if BatchSize is over 10
+	Concurrency    int           // the limit on concurrent batches; 0 means 5
+	// ReportBatchItemFailures reads the failed messages from the function's response. Without it the response is
+	// ignored, and the whole batch succeeds or fails.
 	ReportBatchItemFailures bool
-	// Retry is how soon a message that failed is visible again; default 1 s. (In AWS it is
-	// visible when its visibility timeout ends: minutes, for which nobody waits here.)
-	Retry time.Duration
+	// RetryDelay is the time until a failed message is visible again. 0 means 1 s. In AWS the message stays hidden
+	// until its visibility timeout ends, which takes minutes and would be too slow on a laptop.
+	RetryDelay time.Duration
 }
 
-// Options is what an Engine needs.
+// Options configures an Engine.
 type Options struct {
 	Queues    *sqs.Server
 	Functions []Function
 	Mappings  []Mapping
-	// Retries are the waits before an asynchronous event is tried again after a function error;
-	// nil means 1 s and 2 s (in AWS 1 min and 2 min).
-	Retries []time.Duration
-	Now     func() time.Time // default time.Now
+	// RetryDelays holds the delay before each new try of an asynchronous event after a function error. nil means 1 s
+	// and 2 s. Lambda waits 1 min and 2 min. An empty slice means no retries.
+	RetryDelays []time.Duration
+	Now         func() time.Time // nil means time.Now
 }
 
-// Engine invokes functions.
+// Engine invokes functions and delivers events and messages to them.
 type Engine struct {
 	options   Options
 	queues    *sqs.Server
@@ -72,10 +60,11 @@ type Engine struct {
 	mappings  []Mapping
 
 	mu       sync.Mutex
-	failures map[string]int // function errors of pending events, by request id
+	failures map[string]int // the number of function errors of each pending event, by request id
 }
 
-// New checks functions and mappings and makes the queues of asynchronous events.
+// New returns an Engine. It checks the functions and mappings, and creates the queues for asynchronous events. It
+// returns all problems in one error. Options.Queues is required.
 func New(ctx context.Context, options Options) (*Engine, error) {
 	e := &Engine{options: options.withDefaults(), queues: options.Queues, functions: map[string]*Function{}, failures: map[string]int{}}
 	var problems []error
@@ -92,8 +81,8 @@ func New(ctx context.Context, options Options) (*Engine, error) {
 }
 
 func (o Options) withDefaults() Options {
-	if o.Retries == nil {
-		o.Retries = []time.Duration{time.Second, 2 * time.Second}
+	if o.RetryDelays == nil {
+		o.RetryDelays = []time.Duration{time.Second, 2 * time.Second}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -104,9 +93,9 @@ func (o Options) withDefaults() Options {
 func (e *Engine) addFunction(ctx context.Context, f Function) error {
 	switch {
 	case f.Name == "" || f.Handler == nil:
-		return fmt.Errorf("function %q: a name and a handler are needed", f.Name)
+		return fmt.Errorf("function %q: Name and Handler are required", f.Name)
 	case e.functions[f.Name] != nil:
-		return fmt.Errorf("function %q is there twice", f.Name)
+		return fmt.Errorf("function %q is declared twice", f.Name)
 	}
 	if f.Timeout == 0 {
 		f.Timeout = 3 * time.Second
@@ -116,18 +105,18 @@ func (e *Engine) addFunction(ctx context.Context, f Function) error {
 	}
 	if f.OnFailure != "" {
 		if _, err := e.queues.Visibility(ctx, f.OnFailure); err != nil {
-			return fmt.Errorf("function %q: its failure destination: %w", f.Name, err)
+			return fmt.Errorf("function %q: failure destination: %w", f.Name, err)
 		}
 	}
 	e.functions[f.Name] = &f
-	// A minute on top: an event must not come back while its invocation is being settled.
-	return e.queues.Create(ctx, f.events(), sqs.Attributes{Hidden: true, Visibility: f.Timeout + time.Minute})
+	// The extra minute keeps an event hidden until its invocation has ended and the event is deleted or delayed.
+	return e.queues.Create(ctx, f.eventQueue(), sqs.Attributes{Hidden: true, Visibility: f.Timeout + time.Minute})
 }
 
 func (e *Engine) addMapping(ctx context.Context, m Mapping) error {
 	f := e.functions[m.Function]
 	if f == nil {
-		return fmt.Errorf("mapping of the queue %q: there is no function %q", m.Queue, m.Function)
+		return fmt.Errorf("mapping of queue %q: function %q is not declared", m.Queue, m.Function)
 	}
 	if m.BatchSize == 0 {
 		m.BatchSize = 10
@@ -135,40 +124,42 @@ func (e *Engine) addMapping(ctx context.Context, m Mapping) error {
 	if m.Concurrency == 0 {
 		m.Concurrency = 5
 	}
-	if m.Retry == 0 {
-		m.Retry = time.Second
+	if m.RetryDelay == 0 {
+		m.RetryDelay = time.Second
 	}
 	switch {
 	case m.BatchSize < 1 || m.BatchSize > 10000:
-		return fmt.Errorf("mapping of the queue %q: the batch size is %d; 1 to 10000 is right", m.Queue, m.BatchSize)
-	case m.BatchSize > 10 && m.Window < time.Second:
-		return fmt.Errorf("mapping of the queue %q: a batch of more than 10 needs a window of at least 1 s", m.Queue)
-	case m.Window < 0 || m.Window > 5*time.Minute:
-		return fmt.Errorf("mapping of the queue %q: the window is %s; 0 to 5m is right", m.Queue, m.Window)
+		return fmt.Errorf("mapping of queue %q: batch size %d: must be 1 to 10000", m.Queue, m.BatchSize)
+	case m.BatchSize > 10 && m.BatchingWindow < time.Second:
+		return fmt.Errorf("mapping of queue %q: a batch size over 10 needs a batching window of at least 1 s", m.Queue)
+	case m.BatchingWindow < 0 || m.BatchingWindow > 5*time.Minute:
+		return fmt.Errorf("mapping of queue %q: batching window %s: must be 0 to 5m", m.Queue, m.BatchingWindow)
 	}
 	visibility, err := e.queues.Visibility(ctx, m.Queue)
 	if err != nil {
-		return fmt.Errorf("mapping to the function %q: %w", m.Function, err)
+		return fmt.Errorf("mapping to function %q: %w", m.Function, err)
 	}
 	if visibility < f.Timeout {
-		return fmt.Errorf("mapping of the queue %q: its visibility timeout %s is less than the %s that function %q may take", m.Queue, visibility, f.Timeout, f.Name)
+		return fmt.Errorf("mapping of queue %q: its visibility timeout %s is shorter than the timeout %s of function %q",
+			m.Queue, visibility, f.Timeout, f.Name)
 	}
 	e.mappings = append(e.mappings, m)
 	return nil
 }
 
-// Run delivers asynchronous events and feeds mapped queues until ctx ends, and then waits for the
-// invocations that are under way: each has its timeout. It fails only if the queues are closed.
+// Run delivers asynchronous events and the messages of mapped queues until ctx ends. Then it waits for the running
+// invocations, each at most for its function's timeout. It returns an error, which wraps sqs.ErrClosed, only if the
+// queues are closed.
 func (e *Engine) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var pollers sync.WaitGroup
 	for _, f := range e.functions {
-		p := poller{concurrency: f.Concurrency, take: e.nextEvent(f), handle: e.serveEvent(f)}
+		p := poller{concurrency: f.Concurrency, take: e.receiveEvent(f), handle: e.handleEvent(f)}
 		pollers.Go(func() { p.run(ctx, stop) })
 	}
 	for _, m := range e.mappings {
-		p := poller{concurrency: m.Concurrency, take: e.nextBatch(m), handle: e.serveBatch(m)}
+		p := poller{concurrency: m.Concurrency, take: e.receiveBatch(m), handle: e.handleBatch(m)}
 		pollers.Go(func() { p.run(ctx, stop) })
 	}
 	pollers.Wait()
@@ -178,13 +169,15 @@ func (e *Engine) Run(ctx context.Context) error {
 	return nil
 }
 
-// poller takes messages and handles them, so many at once.
+// poller receives messages and handles them. concurrency limits the calls of handle that run at the same time.
 type poller struct {
 	concurrency int
 	take        func(ctx context.Context) ([]sqs.Message, error)
 	handle      func(ctx context.Context, messages []sqs.Message)
 }
 
+// run polls until ctx ends, and waits for the running handlers. If the queues are closed, it calls stop with the
+// error to end the other pollers too.
 func (p poller) run(ctx context.Context, stop context.CancelCauseFunc) {
 	slots := make(chan struct{}, p.concurrency)
 	var running sync.WaitGroup
@@ -201,9 +194,9 @@ func (p poller) run(ctx context.Context, stop context.CancelCauseFunc) {
 			stop(err)
 			return
 		case err != nil && ctx.Err() == nil:
-			// The queue may have been deleted by hand: it may be made again, too.
-			zerolog.Ctx(ctx).Error().Err(err).Msg("queue cannot be polled")
-			pause(ctx, time.Second)
+			// A user may have deleted the queue, and may create it again.
+			zerolog.Ctx(ctx).Error().Err(err).Msg("polling a queue failed; trying again")
+			sleep(ctx, time.Second)
 		}
 		if len(messages) == 0 {
 			<-slots
@@ -216,7 +209,8 @@ func (p poller) run(ctx context.Context, stop context.CancelCauseFunc) {
 	}
 }
 
-func pause(ctx context.Context, d time.Duration) {
+// sleep waits for d, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -225,12 +219,12 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// Idle says whether nothing is left to do: no asynchronous event is pending, and no mapped queue
-// holds a message that is visible or in flight. Delayed messages do not count.
+// Idle reports whether no work is left: no asynchronous event is pending, and no mapped queue holds a message that is
+// visible or in flight. Delayed messages do not count. An event or message that waits for its next try counts.
 func (e *Engine) Idle(ctx context.Context) (bool, error) {
 	var queues []string
 	for _, f := range e.functions {
-		queues = append(queues, f.events())
+		queues = append(queues, f.eventQueue())
 	}
 	for _, m := range e.mappings {
 		queues = append(queues, m.Queue)
@@ -239,7 +233,7 @@ func (e *Engine) Idle(ctx context.Context) (bool, error) {
 	return err == nil && !busy, err
 }
 
-// WaitIdle returns when nothing is left to do.
+// WaitIdle waits until Idle reports true. It returns ctx.Err() if ctx ends first.
 func (e *Engine) WaitIdle(ctx context.Context) error {
 	for {
 		changed := e.queues.Changed()

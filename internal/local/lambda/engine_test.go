@@ -20,8 +20,8 @@ import (
 	"modeldispatch/internal/local/sqs"
 )
 
-// bench is an engine over queues, in memory unless they have a file.
-type bench struct {
+// harness is a running engine with its queues. The queues lie in memory unless they have a file.
+type harness struct {
 	t      *testing.T
 	queues *sqs.Server
 	engine *lambda.Engine
@@ -29,14 +29,15 @@ type bench struct {
 	ended  chan error
 }
 
-// start makes the queues q, which gives a message up at its third receive, and dead, and runs the engine.
-func start(t *testing.T, file string, o lambda.Options) *bench {
+// start creates two queues and runs an engine over them. The queue q moves a message to the queue dead after three
+// receives.
+func start(t *testing.T, file string, o lambda.Options) *harness {
 	t.Helper()
 	queues, err := sqs.New(t.Context(), sqs.Options{File: file})
 	if err != nil {
 		t.Fatal(err)
 	}
-	b := &bench{t: t, queues: queues, ended: make(chan error, 1)}
+	h := &harness{t: t, queues: queues, ended: make(chan error, 1)}
 	for name, a := range map[string]sqs.Attributes{"dead": {}, "q": {}} {
 		if err := queues.Create(t.Context(), name, a); err != nil {
 			t.Fatal(err)
@@ -46,66 +47,67 @@ func start(t *testing.T, file string, o lambda.Options) *bench {
 		t.Fatal(err)
 	}
 	o.Queues = queues
-	if b.engine, err = lambda.New(t.Context(), o); err != nil {
+	if h.engine, err = lambda.New(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
 	ctx, stop := context.WithCancel(t.Context())
-	b.stop = stop
-	go func() { b.ended <- b.engine.Run(ctx) }()
-	return b
+	h.stop = stop
+	go func() { h.ended <- h.engine.Run(ctx) }()
+	return h
 }
 
-// close ends the engine as a good process does.
-func (b *bench) close() {
-	b.t.Helper()
-	b.stop()
-	if err := <-b.ended; err != nil {
-		b.t.Errorf("Run: %v", err)
+// close stops the engine and closes its queues, like a process that exits normally.
+func (h *harness) close() {
+	h.t.Helper()
+	h.stop()
+	if err := <-h.ended; err != nil {
+		h.t.Errorf("Run: %v", err)
 	}
-	if err := b.queues.Close(); err != nil {
-		b.t.Error(err)
+	if err := h.queues.Close(); err != nil {
+		h.t.Error(err)
 	}
 }
 
-func (b *bench) send(bodies ...string) (ids []string) {
-	b.t.Helper()
+func (h *harness) send(bodies ...string) (ids []string) {
+	h.t.Helper()
 	for _, body := range bodies {
-		id, err := b.queues.Send(b.t.Context(), "q", body, map[string]sqs.Attribute{"kind": sqs.Text("test")}, 0)
+		id, err := h.queues.Send(h.t.Context(), "q", body, map[string]sqs.Attribute{"kind": sqs.Text("test")}, 0)
 		if err != nil {
-			b.t.Fatal(err)
+			h.t.Fatal(err)
 		}
 		ids = append(ids, id)
 	}
 	return ids
 }
 
-func (b *bench) idle() {
-	b.t.Helper()
-	if err := b.engine.WaitIdle(b.t.Context()); err != nil {
-		b.t.Fatal(err)
+func (h *harness) waitIdle() {
+	h.t.Helper()
+	if err := h.engine.WaitIdle(h.t.Context()); err != nil {
+		h.t.Fatal(err)
 	}
 }
 
-// bodies takes everything out of a queue.
-func (b *bench) bodies(queue string) []string {
-	b.t.Helper()
-	messages, err := b.queues.Receive(b.t.Context(), queue, 1000, 0)
+// receiveAll receives all visible messages of a queue, and returns their bodies.
+func (h *harness) receiveAll(queue string) []string {
+	h.t.Helper()
+	messages, err := h.queues.Receive(h.t.Context(), queue, 1000, 0)
 	if err != nil {
-		b.t.Fatal(err)
+		h.t.Fatal(err)
 	}
-	var all []string
+	var bodies []string
 	for _, m := range messages {
-		all = append(all, m.Body)
+		bodies = append(bodies, m.Body)
 	}
-	return all
+	return bodies
 }
 
-// journal is what handlers write down.
+// journal holds the rows that handlers add, from any goroutine.
 type journal struct {
 	mu   sync.Mutex
 	rows []string
 }
 
+// add appends a row, and returns the number of rows.
 func (j *journal) add(row string) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -126,7 +128,7 @@ func function(name string, handler any) lambda.Function {
 func TestInvoke(t *testing.T) {
 	t.Parallel()
 	type greeting struct{ Name string }
-	b := start(t, "", lambda.Options{Functions: []lambda.Function{
+	h := start(t, "", lambda.Options{Functions: []lambda.Function{
 		function("greet", func(ctx context.Context, g greeting) (string, error) {
 			c, _ := lambdacontext.FromContext(ctx)
 			deadline, _ := ctx.Deadline()
@@ -136,61 +138,88 @@ func TestInvoke(t *testing.T) {
 			return g.Name + " by " + c.InvokedFunctionArn, nil
 		}),
 	}})
-	defer b.close()
-	got, err := b.engine.Invoke(t.Context(), "greet", []byte(`{"Name":"Ada"}`))
+	defer h.close()
+	got, err := h.engine.Invoke(t.Context(), "greet", []byte(`{"Name":"Ada"}`))
 	if want := `"Ada by arn:aws:lambda:us-east-1:000000000000:function:greet"`; err != nil || string(got) != want {
-		t.Errorf("answer %s %v, want %s", got, err, want)
+		t.Errorf("Invoke = %s, %v, want %s", got, err, want)
 	}
-	if _, err := b.engine.Invoke(t.Context(), "nobody", []byte(`{}`)); err == nil {
-		t.Error("a function that is not there answered")
+	if _, err := h.engine.Invoke(t.Context(), "missing", []byte(`{}`)); err == nil {
+		t.Error("Invoke of a function that is not declared returned no error")
 	}
-	if _, err := b.engine.Invoke(t.Context(), "greet", []byte(`{`)); err == nil {
-		t.Error("a payload that is not JSON was taken")
+	if _, err := h.engine.Invoke(t.Context(), "greet", []byte(`{`)); err == nil {
+		t.Error("Invoke with a payload that is not JSON returned no error")
 	}
 }
 
 var errBroken = errors.New("it is broken")
 
-func TestFunctionErrors(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct {
-		handler any
-		payload string
-		kind    string
-		message string
-	}{
-		"error":             {func() error { return errBroken }, `{}`, "errorString", "it is broken"},
-		"panic":             {func() error { panic("no idea") }, `{}`, "string", "no idea"},
-		"exit":              {func() error { runtime.Goexit(); return nil }, `{}`, "Runtime.ExitError", "the handler ended without an answer"},
-		"payload of a kind": {func(int) error { return nil }, `"text"`, "UnmarshalTypeError", "json: cannot unmarshal string into Go value of type int"},
-		"huge answer":       {func() (string, error) { return strings.Repeat("x", 6<<20), nil }, `{}`, "Function.ResponseSizeTooLarge", "the answer has 6291458 bytes; 6291456 is the most"},
-		"obedient timeout":  {func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }, `{}`, "", ""},
-		"stubborn timeout": {func(ctx context.Context) error {
+// functionErrors holds a handler for each kind of failure. An empty kind accepts any type and message.
+var functionErrors = map[string]struct {
+	handler any
+	payload string
+	kind    string
+	message string
+}{
+	"error": {func() error { return errBroken }, `{}`, "errorString", "it is broken"},
+	"panic": {func() error { panic("no idea") }, `{}`, "string", "no idea"},
+	"Goexit": {
+		func() error {
+			runtime.Goexit()
+			return nil
+		},
+		`{}`, "Runtime.ExitError", "the handler ended without a response",
+	},
+	"payload of the wrong type": {
+		func(int) error { return nil },
+		`"text"`, "UnmarshalTypeError", "json: cannot unmarshal string into Go value of type int",
+	},
+	"response over the limit": {
+		func() (string, error) { return strings.Repeat("x", 6<<20), nil },
+		`{}`, "Function.ResponseSizeTooLarge", "the response has 6291458 bytes, more than the limit of 6291456",
+	},
+	"timeout that the handler obeys": {
+		func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		},
+		`{}`, "", "",
+	},
+	"timeout that the handler ignores": {
+		func(ctx context.Context) error {
 			select {
 			case <-time.After(time.Hour):
-			case <-lambdaTestOver(ctx):
+			case <-testOver(ctx):
 			}
 			return nil
-		}, `{}`, "Sandbox.Timedout", "Task timed out after 10.00 seconds"},
-	} {
+		},
+		`{}`, "Sandbox.Timedout", "Task timed out after 10.00 seconds",
+	},
+}
+
+func TestFunctionErrors(t *testing.T) {
+	t.Parallel()
+	for name, c := range functionErrors {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				over := make(chan struct{})
 				ctx := context.WithValue(t.Context(), overKey{}, over)
-				b := start(t, "", lambda.Options{Functions: []lambda.Function{function("f", c.handler)}})
-				defer b.close()
-				_, err := b.engine.Invoke(ctx, "f", []byte(c.payload))
+				h := start(t, "", lambda.Options{Functions: []lambda.Function{function("f", c.handler)}})
+				defer h.close()
+				_, err := h.engine.Invoke(ctx, "f", []byte(c.payload))
 				close(over)
 				var failure *lambda.FunctionError
 				if !errors.As(err, &failure) {
 					t.Fatalf("error %v, want a FunctionError", err)
 				}
-				if c.kind != "" && (failure.Type != c.kind || failure.Message != c.message || failure.Function != "f" || failure.RequestID == "") {
+				if c.kind != "" && (failure.Type != c.kind || failure.Message != c.message) {
 					t.Errorf("failure %+v, want %s: %s", failure, c.kind, c.message)
 				}
+				if c.kind != "" && (failure.Function != "f" || failure.RequestID == "") {
+					t.Errorf("failure %+v, want the function f and a request id", failure)
+				}
 				if name == "error" && !errors.Is(err, errBroken) {
-					t.Error("the cause cannot be found in the error")
+					t.Errorf("error %v, want it to wrap the handler's error", err)
 				}
 			})
 		})
@@ -199,13 +228,14 @@ func TestFunctionErrors(t *testing.T) {
 
 type overKey struct{}
 
-// lambdaTestOver lets a handler that ignores its deadline end with its test.
-func lambdaTestOver(ctx context.Context) <-chan struct{} {
+// testOver returns a channel that is closed when the test ends. A handler that ignores its deadline ends then.
+func testOver(ctx context.Context) <-chan struct{} {
 	over, _ := ctx.Value(overKey{}).(chan struct{})
 	return over
 }
 
-// An event is tried at once, after 1 s and after 2 s more, then it goes to the failure destination.
+// TestAsynchronousRetries checks that an event is tried at once, after 1 s and after 2 s more, and then goes to the
+// failure destination.
 func TestAsynchronousRetries(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -232,19 +262,19 @@ func TestAsynchronousRetries(t *testing.T) {
 					return nil
 				})
 				f.OnFailure = "dead"
-				b := start(t, "", lambda.Options{Functions: []lambda.Function{f}})
-				defer b.close()
-				if err := b.engine.InvokeAsync(t.Context(), "f", []byte(`{"do":"<it>"}`)); err != nil {
+				h := start(t, "", lambda.Options{Functions: []lambda.Function{f}})
+				defer h.close()
+				if err := h.engine.InvokeAsync(t.Context(), "f", []byte(`{"do":"<it>"}`)); err != nil {
 					t.Fatal(err)
 				}
-				b.idle()
+				h.waitIdle()
 				if !slices.Equal(calls.all(), c.calls) {
 					t.Errorf("called at %v, want %v", calls.all(), c.calls)
 				}
 				if n := len(slices.Compact(requests.all())); n != 1 {
-					t.Errorf("%d request ids for one event", n)
+					t.Errorf("the tries of one event have %d request ids, want 1", n)
 				}
-				checkRecord(t, b.bodies("dead"), c.record, requests.all()[0])
+				checkRecord(t, h.receiveAll("dead"), c.record, requests.all()[0])
 			})
 		})
 	}
@@ -254,7 +284,7 @@ func checkRecord(t *testing.T, records []string, want bool, request string) {
 	t.Helper()
 	if !want {
 		if len(records) != 0 {
-			t.Errorf("records %v", records)
+			t.Errorf("records %v, want none", records)
 		}
 		return
 	}
@@ -270,67 +300,81 @@ func checkRecord(t *testing.T, records []string, want bool, request string) {
 	}
 }
 
-// The engine that accepted an event dies in the middle of it; the next one delivers it.
+// TestEventsOutliveTheProcess ends the first engine while it delivers an event. The second engine delivers the event
+// again.
 func TestEventsOutliveTheProcess(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "queues.db")
 	begun, release := make(chan struct{}), make(chan struct{})
 	first := start(t, file, lambda.Options{Functions: []lambda.Function{
-		function("f", func(context.Context) error { close(begun); <-release; return nil }),
+		function("f", func(context.Context) error {
+			close(begun)
+			<-release
+			return nil
+		}),
 	}})
 	if err := first.engine.InvokeAsync(t.Context(), "f", []byte(`"kept"`)); err != nil {
 		t.Fatal(err)
 	}
 	<-begun
-	if err := first.queues.Close(); err != nil { // as a kill: the invocation is under way, its event not deleted
+	if err := first.queues.Close(); err != nil { // has the effect of a kill: the invocation cannot delete its event
 		t.Fatal(err)
 	}
 	close(release)
 	if err := <-first.ended; !errors.Is(err, sqs.ErrClosed) {
-		t.Errorf("Run without queues: %v", err)
+		t.Errorf("Run = %v, want sqs.ErrClosed", err)
 	}
 
 	var got journal
 	second := start(t, file, lambda.Options{Functions: []lambda.Function{
-		function("f", func(_ context.Context, event string) error { got.add(event); return nil }),
+		function("f", func(_ context.Context, event string) error {
+			got.add(event)
+			return nil
+		}),
 	}})
 	defer second.close()
-	second.idle()
+	second.waitIdle()
 	if !slices.Equal(got.all(), []string{"kept"}) {
-		t.Errorf("delivered %v", got.all())
+		t.Errorf("delivered %v, want the event once", got.all())
 	}
 }
 
-// What kills the process at every delivery ends at the failure destination.
-func TestEventThatKillsTheProcessIsGivenUp(t *testing.T) {
+// TestEventThatKillsTheProcess checks that an event which ends the process at each delivery goes to the failure
+// destination after ten deliveries.
+func TestEventThatKillsTheProcess(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "queues.db")
 	for delivery := 1; ; delivery++ {
 		begun, release := make(chan struct{}), make(chan struct{})
-		f := function("f", func(context.Context) error { close(begun); <-release; return nil })
+		f := function("f", func(context.Context) error {
+			close(begun)
+			<-release
+			return nil
+		})
 		f.OnFailure = "dead"
-		b := start(t, file, lambda.Options{Functions: []lambda.Function{f}})
+		h := start(t, file, lambda.Options{Functions: []lambda.Function{f}})
 		if delivery == 1 {
-			if err := b.engine.InvokeAsync(t.Context(), "f", []byte(`{"kills":"you"}`)); err != nil {
+			if err := h.engine.InvokeAsync(t.Context(), "f", []byte(`{"kills":"you"}`)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		if delivery > 10 {
-			b.idle()
-			records := b.bodies("dead")
-			if len(records) != 1 || !strings.Contains(records[0], `"requestPayload":{"kills":"you"}}`) || !strings.Contains(records[0], `"approximateInvokeCount":11`) {
-				t.Errorf("records %v", records)
+			h.waitIdle()
+			records := h.receiveAll("dead")
+			if len(records) != 1 || !strings.Contains(records[0], `"requestPayload":{"kills":"you"}}`) ||
+				!strings.Contains(records[0], `"approximateInvokeCount":11`) {
+				t.Errorf("records %v, want one with the payload and 11 deliveries", records)
 			}
-			b.close()
+			h.close()
 			return
 		}
 		<-begun
-		if err := b.queues.Close(); err != nil {
+		if err := h.queues.Close(); err != nil {
 			t.Fatal(err)
 		}
 		close(release)
-		if err := <-b.ended; !errors.Is(err, sqs.ErrClosed) {
-			t.Errorf("Run = %v, want that the queues are closed", err)
+		if err := <-h.ended; !errors.Is(err, sqs.ErrClosed) {
+			t.Errorf("Run = %v, want sqs.ErrClosed", err)
 		}
 	}
 }
@@ -339,28 +383,33 @@ func TestRunWaitsForRunningInvocations(t *testing.T) {
 	t.Parallel()
 	begun, release := make(chan struct{}), make(chan struct{})
 	var got journal
-	b := start(t, "", lambda.Options{Functions: []lambda.Function{
-		function("f", func(ctx context.Context) error { close(begun); <-release; got.add("done"); return ctx.Err() }),
+	h := start(t, "", lambda.Options{Functions: []lambda.Function{
+		function("f", func(ctx context.Context) error {
+			close(begun)
+			<-release
+			got.add("done")
+			return ctx.Err()
+		}),
 	}})
-	if err := b.engine.InvokeAsync(t.Context(), "f", []byte(`{}`)); err != nil {
+	if err := h.engine.InvokeAsync(t.Context(), "f", []byte(`{}`)); err != nil {
 		t.Fatal(err)
 	}
 	<-begun
-	b.stop()
+	h.stop()
 	select {
-	case err := <-b.ended:
+	case err := <-h.ended:
 		t.Fatalf("Run ended while an invocation was running: %v", err)
 	default:
 	}
 	close(release)
-	b.idle()
-	b.close()
+	h.waitIdle()
+	h.close()
 	if len(got.all()) != 1 {
-		t.Error("the invocation was not finished")
+		t.Error("Run ended before the invocation")
 	}
 }
 
-func TestWhatCannotWorkIsRefused(t *testing.T) {
+func TestNewRejectsInvalidOptions(t *testing.T) {
 	t.Parallel()
 	queues, err := sqs.New(t.Context(), sqs.Options{})
 	if err != nil {
@@ -374,16 +423,22 @@ func TestWhatCannotWorkIsRefused(t *testing.T) {
 	lost := f
 	lost.OnFailure = "nowhere"
 	for want, o := range map[string]lambda.Options{
-		`function "f" is there twice`:                    {Functions: []lambda.Function{f, f}},
-		`its failure destination`:                        {Functions: []lambda.Function{lost}},
-		`there is no function "g"`:                       {Mappings: []lambda.Mapping{{Queue: "q", Function: "g"}}},
-		`its visibility timeout 5s is less than the 10s`: {Functions: []lambda.Function{f}, Mappings: []lambda.Mapping{{Queue: "q", Function: "f"}}},
-		`needs a window of at least 1 s`:                 {Functions: []lambda.Function{f}, Mappings: []lambda.Mapping{{Queue: "q", Function: "f", BatchSize: 11}}},
-		`"nowhere" does not exist`:                       {Functions: []lambda.Function{f}, Mappings: []lambda.Mapping{{Queue: "nowhere", Function: "f"}}},
+		`function "f" is declared twice`: {Functions: []lambda.Function{f, f}},
+		`failure destination`:            {Functions: []lambda.Function{lost}},
+		`function "g" is not declared`:   {Mappings: []lambda.Mapping{{Queue: "q", Function: "g"}}},
+		`its visibility timeout 5s is shorter than the timeout 10s`: {
+			Functions: []lambda.Function{f}, Mappings: []lambda.Mapping{{Queue: "q", Function: "f"}},
+		},
+		`needs a batching window of at least 1 s`: {
+			Functions: []lambda.Function{f}, Mappings: []lambda.Mapping{{Queue: "q", Function: "f", BatchSize: 11}},
+		},
+		`"nowhere" does not exist`: {
+			Functions: []lambda.Function{f}, Mappings: []lambda.Mapping{{Queue: "nowhere", Function: "f"}},
+		},
 	} {
 		o.Queues = queues
 		if _, err := lambda.New(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want %s", err, want)
+			t.Errorf("New = %v, want an error that contains %q", err, want)
 		}
 	}
 }

@@ -13,14 +13,15 @@ import (
 	"modeldispatch/internal/local/sqs"
 )
 
-// nextBatch waits for a first message, and then, if the mapping has a window, for more.
-func (e *Engine) nextBatch(m Mapping) func(context.Context) ([]sqs.Message, error) {
+// receiveBatch returns a function that waits for a first message and then, if the mapping has a batching window, for
+// more.
+func (e *Engine) receiveBatch(m Mapping) func(context.Context) ([]sqs.Message, error) {
 	return func(ctx context.Context) ([]sqs.Message, error) {
-		batch, err := e.queues.Receive(ctx, m.Queue, m.BatchSize, longWait)
+		batch, err := e.queues.Receive(ctx, m.Queue, m.BatchSize, pollWait)
 		if err != nil || len(batch) == 0 {
 			return nil, err
 		}
-		end := e.options.Now().Add(m.Window)
+		end := e.options.Now().Add(m.BatchingWindow)
 		for len(batch) < m.BatchSize {
 			left := end.Sub(e.options.Now())
 			if left <= 0 {
@@ -28,7 +29,7 @@ func (e *Engine) nextBatch(m Mapping) func(context.Context) ([]sqs.Message, erro
 			}
 			more, err := e.queues.Receive(ctx, m.Queue, m.BatchSize-len(batch), left)
 			if err != nil {
-				return batch, nil //nolint:nilerr // what is here is dealt with first; the error comes again
+				return batch, nil //nolint:nilerr // handle the received messages first; the next receive returns the error again
 			}
 			batch = append(batch, more...)
 		}
@@ -36,29 +37,31 @@ func (e *Engine) nextBatch(m Mapping) func(context.Context) ([]sqs.Message, erro
 	}
 }
 
-// serveBatch invokes the function with a batch, or with several if their payload would be too large.
-func (e *Engine) serveBatch(m Mapping) func(context.Context, []sqs.Message) {
+// handleBatch returns a function that invokes the mapping's function with a batch. It splits a batch that exceeds the
+// payload limit.
+func (e *Engine) handleBatch(m Mapping) func(context.Context, []sqs.Message) {
 	return func(ctx context.Context, batch []sqs.Message) {
 		for len(batch) > 0 {
 			payload, n, err := e.sqsEvent(m.Queue, batch)
 			if err == nil {
-				err = e.feed(ctx, m, batch[:n], payload)
+				err = e.processBatch(ctx, m, batch[:n], payload)
 			}
 			if err != nil {
-				// What is not settled becomes visible again by its timeout.
-				zerolog.Ctx(ctx).Error().Err(err).Str("queue", m.Queue).Msg("batch cannot be settled")
+				// Messages that are not settled become visible again after their visibility timeout.
+				zerolog.Ctx(ctx).Error().Err(err).Str("queue", m.Queue).Msg("batch not settled; its messages will be delivered again")
 			}
 			batch = batch[max(n, 1):]
 		}
 	}
 }
 
-// feed invokes the function, deletes what it dealt with, and makes the rest visible again soon.
-func (e *Engine) feed(ctx context.Context, m Mapping, batch []sqs.Message, payload []byte) error {
-	answer, err := e.invoke(ctx, e.functions[m.Function], uuid.NewString(), payload)
+// processBatch invokes the function with a batch. It deletes the handled messages, and makes the failed ones visible
+// again after Mapping.RetryDelay.
+func (e *Engine) processBatch(ctx context.Context, m Mapping, batch []sqs.Message, payload []byte) error {
+	response, err := e.invoke(ctx, e.functions[m.Function], uuid.NewString(), payload)
 	var failed map[string]bool
 	if err == nil && m.ReportBatchItemFailures {
-		failed, err = itemFailures(answer, batch)
+		failed, err = itemFailures(response, batch)
 	}
 	if err != nil {
 		zerolog.Ctx(ctx).Warn().Err(err).Str("function", m.Function).Str("queue", m.Queue).Int("messages", len(batch)).Msg("batch failed")
@@ -70,7 +73,7 @@ func (e *Engine) feed(ctx context.Context, m Mapping, batch []sqs.Message, paylo
 			done = append(done, message.Receipt)
 			continue
 		}
-		problems = append(problems, e.queues.ChangeVisibility(ctx, m.Queue, message.Receipt, m.Retry))
+		problems = append(problems, e.queues.ChangeVisibility(ctx, m.Queue, message.Receipt, m.RetryDelay))
 	}
 	if len(done) > 0 {
 		problems = append(problems, e.queues.Delete(ctx, m.Queue, done...))
@@ -78,20 +81,21 @@ func (e *Engine) feed(ctx context.Context, m Mapping, batch []sqs.Message, paylo
 	return errors.Join(problems...)
 }
 
-// itemFailures reads the answer of a function that reports failures. No answer and no list mean that
-// all went well. An answer that cannot be understood, or names a message that was not in the
-// batch, fails the whole batch: deleting a message on a misunderstanding would lose it.
-// Keys are compared exactly, as Lambda does.
-func itemFailures(answer []byte, batch []sqs.Message) (map[string]bool, error) {
-	if len(bytes.TrimSpace(answer)) == 0 {
+// itemFailures returns the ids of the failed messages from the response of a function that reports failures. An empty
+// response, and a response without a list, mean that all messages succeeded. An error means that the whole batch
+// failed: the response cannot be decoded, or it names a message outside the batch. Then no message is deleted,
+// because that could lose it. Keys are case-sensitive, as in Lambda:
+// https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
+func itemFailures(response []byte, batch []sqs.Message) (map[string]bool, error) {
+	if len(bytes.TrimSpace(response)) == 0 {
 		return nil, nil
 	}
-	var response map[string]json.RawMessage
-	if err := json.Unmarshal(answer, &response); err != nil {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(response, &fields); err != nil {
 		return nil, fmt.Errorf("reading the function's batch response: %w", err)
 	}
 	var items []map[string]json.RawMessage
-	if list, has := response["batchItemFailures"]; has {
+	if list, has := fields["batchItemFailures"]; has {
 		if err := json.Unmarshal(list, &items); err != nil {
 			return nil, fmt.Errorf("reading batchItemFailures: %w", err)
 		}
@@ -104,7 +108,7 @@ func itemFailures(answer []byte, batch []sqs.Message) (map[string]bool, error) {
 	for _, item := range items {
 		var id string
 		if err := json.Unmarshal(item["itemIdentifier"], &id); err != nil || !known[id] {
-			return nil, fmt.Errorf("the function's batch response names %s, which is no message of the batch", describeItem(item))
+			return nil, fmt.Errorf("the function's batch response names %s, which is not a message of the batch", describeItem(item))
 		}
 		failed[id] = true
 	}
@@ -114,13 +118,13 @@ func itemFailures(answer []byte, batch []sqs.Message) (map[string]bool, error) {
 func describeItem(item map[string]json.RawMessage) string {
 	text, err := json.Marshal(item)
 	if err != nil {
-		return "something"
+		return "an item that cannot be encoded"
 	}
 	return string(text)
 }
 
-// record is one message in the event that a function gets, as Lambda writes it.
-type record struct {
+// sqsRecord is one message in the event of a function, in Lambda's form.
+type sqsRecord struct {
 	MessageID              string               `json:"messageId"`
 	ReceiptHandle          string               `json:"receiptHandle"`
 	Body                   string               `json:"body"`
@@ -141,13 +145,14 @@ type attribute struct {
 	DataType         string   `json:"dataType"`
 }
 
-// sqsEvent is the event of the first n messages: as many as a payload holds.
+// sqsEvent returns the event for the first n messages of the batch. n is as large as the payload limit allows, but at
+// least 1.
 func (e *Engine) sqsEvent(queue string, batch []sqs.Message) (payload []byte, n int, err error) {
 	const frame = len(`{"Records":[]}`)
 	size := frame
 	var records []json.RawMessage
 	for _, m := range batch {
-		text, err := encode(e.record(queue, m))
+		text, err := encode(e.newRecord(queue, m))
 		if err != nil {
 			return nil, 0, fmt.Errorf("encoding message %s: %w", m.ID, err)
 		}
@@ -160,7 +165,7 @@ func (e *Engine) sqsEvent(queue string, batch []sqs.Message) (payload []byte, n 
 	return payload, len(records), err
 }
 
-func (e *Engine) record(queue string, m sqs.Message) record {
+func (e *Engine) newRecord(queue string, m sqs.Message) sqsRecord {
 	attributes := make(map[string]attribute, len(m.Attributes))
 	for name, a := range m.Attributes {
 		attributes[name] = attribute{
@@ -168,7 +173,7 @@ func (e *Engine) record(queue string, m sqs.Message) record {
 			StringListValues: []string{}, BinaryListValues: [][]byte{},
 		}
 	}
-	return record{
+	return sqsRecord{
 		MessageID:              m.ID,
 		ReceiptHandle:          m.Receipt,
 		Body:                   m.Body,
@@ -182,7 +187,7 @@ func (e *Engine) record(queue string, m sqs.Message) record {
 	}
 }
 
-// encode is JSON without HTML escapes, which AWS does not use either.
+// encode returns JSON without HTML escapes, as AWS writes it.
 func encode(value any) ([]byte, error) {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)

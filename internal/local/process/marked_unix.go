@@ -10,11 +10,12 @@ import (
 	"strings"
 )
 
-// marked are the processes that have a variable in their environment, as ps shows it.
-func marked(variable string) ([]int, error) {
+// markedPIDs returns the ids of the processes that have the variable, given as NAME=value, in the environment that ps
+// shows.
+func markedPIDs(variable string) ([]int, error) {
 	out, err := exec.Command("ps", "-axEww", "-o", "pid=,command=").Output()
 	if err != nil {
-		return nil, fmt.Errorf("looking for processes: %w", err)
+		return nil, fmt.Errorf("listing the processes of this machine with ps: %w", err)
 	}
 	var pids []int
 	for line := range strings.Lines(string(out)) {

@@ -5,7 +5,7 @@ import (
 	"os/exec"
 )
 
-// Windows has neither groups nor signals that fit: a process is ended at once, and by itself.
+// Windows has no process groups and no SIGTERM. A container's process is killed at once, and its children live on.
 
 func isolate(*exec.Cmd) {}
 
@@ -19,5 +19,5 @@ func kill(pid int) {
 
 func exitCode(state *os.ProcessState) int { return state.ExitCode() }
 
-// Reap does nothing: what a crash left behind must be ended by hand.
+// Reap does nothing. After a crash of the local stack, the user ends the remaining processes by hand.
 func (r Runner) Reap(string) error { return nil }

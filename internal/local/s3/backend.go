@@ -17,16 +17,17 @@ import (
 	"modeldispatch/internal/private"
 )
 
-// backend is gofakes3's storage: buckets in a folder.
+// backend stores buckets and objects in a folder. It implements gofakes3.Backend.
 //
-//	buckets/<name>/objects/<hash of key>   objects
-//	incoming/                              files being written, and parts; emptied at each start
-//	sequencer                              see sequence
+//	buckets/<name>/objects/<hash of key>   one file for each object
+//	incoming/                              drafts, and the parts of uploads; openBackend empties it
+//	sequencer                              the number that sequence has reserved
 type backend struct {
 	options  Options
 	sequence *sequence
 
-	// mu guards the lists, and makes a change of them one with that of the files.
+	// mu guards buckets and their records. It is held while a file is renamed or removed, so that files and records
+	// change together.
 	mu      sync.RWMutex
 	buckets map[string]*bucket
 
@@ -59,7 +60,7 @@ func (b *backend) path(name string) string { return filepath.Join(b.options.Fold
 
 func (b *backend) incoming() string { return b.path("incoming") }
 
-// load lists the buckets and objects that are there. It names all damaged files at once.
+// load reads the records of all objects in all buckets. Its error names every damaged file.
 func (b *backend) load() error {
 	folders, err := os.ReadDir(b.path("buckets"))
 	if err != nil {
@@ -68,7 +69,7 @@ func (b *backend) load() error {
 	var failed []error
 	for _, folder := range folders {
 		if !folder.IsDir() {
-			continue // a file manager's
+			continue // such as the .DS_Store of a file manager
 		}
 		loaded := newBucket(b.bucketFolder(folder.Name()))
 		failed = append(failed, loaded.load())
@@ -79,7 +80,8 @@ func (b *backend) load() error {
 
 func (b *backend) bucketFolder(name string) string { return filepath.Join(b.path("buckets"), name) }
 
-// load lists the objects of a bucket's folder.
+// load reads the records of the objects in the bucket's folder. It skips a file whose name does not
+// have the length of a hash.
 func (b *bucket) load() error {
 	if err := private.Folder(b.objects()); err != nil {
 		return err
@@ -103,37 +105,37 @@ func (b *bucket) load() error {
 	return errors.Join(failed...)
 }
 
-// source is an object to be put.
-type source struct {
+// putInput describes an object to put.
+type putInput struct {
 	bucket, key string
 	metadata    map[string]string
 	body        io.Reader
-	size        int64 // or unknownSize
-	parts       []int64
+	size        int64   // in bytes, or unknownSize
+	parts       []int64 // the sizes of the parts of an upload
 }
 
-// create puts an object and tells of it.
-func (b *backend) create(ctx context.Context, reason string, s source) (record, error) {
+// create puts an object and calls Options.Created with the given reason.
+func (b *backend) create(ctx context.Context, reason string, s putInput) (record, error) {
 	r, err := b.put(ctx, s)
 	if err != nil {
-		return r, explained(err)
+		return r, asS3Error(err)
 	}
-	if b.options.Created == nil {
+	if b.options.OnCreated == nil {
 		return r, nil
 	}
-	// The object is there: that its client hangs up now must not keep it from being told of.
-	err = b.options.Created(context.WithoutCancel(ctx), Object{
+	// The object is stored: Created must see it even if the client hangs up now.
+	err = b.options.OnCreated(context.WithoutCancel(ctx), Object{
 		Bucket: s.bucket, Key: s.key, ETag: r.etag(), Sequencer: r.Sequencer, Size: r.Size, Reason: reason, Time: r.Modified,
 	})
 	if err != nil {
-		return r, gofakes3.ErrorMessagef(gofakes3.ErrInternal, "s3://%s/%s is stored, and telling of it failed: %v", s.bucket, s.key, err)
+		return r, gofakes3.ErrorMessagef(gofakes3.ErrInternal, "s3://%s/%s is stored, but publishing its event failed: %v", s.bucket, s.key, err)
 	}
 	return r, nil
 }
 
-// explained is an error that tells the client what happened: gofakes3 says of errors that are not
-// S3's that they are internal, and no more. Here the client's user can mend a full disk.
-func explained(err error) gofakes3.Error {
+// asS3Error converts an error to an S3 error. An error without an S3 code becomes InternalError with its text. gofakes3
+// would leave the text out, but the user of the local stack can act on it, for example when the disk is full.
+func asS3Error(err error) gofakes3.Error {
 	var known gofakes3.Error
 	if errors.As(err, &known) {
 		return known
@@ -141,9 +143,9 @@ func explained(err error) gofakes3.Error {
 	return &gofakes3.ErrorResponse{Code: gofakes3.ErrInternal, Message: err.Error()}
 }
 
-// put writes an object. The conditions of the client's request are checked when it takes its
-// place, so that of several at once one wins.
-func (b *backend) put(ctx context.Context, s source) (record, error) {
+// put writes an object to a draft and commits it. It returns S3's error if the key is not allowed, the bucket does not
+// exist, the body differs from its headers, or a condition of the request fails.
+func (b *backend) put(ctx context.Context, s putInput) (record, error) {
 	if err := checkKey(s.key); err != nil {
 		return record{}, err
 	}
@@ -162,12 +164,13 @@ func (b *backend) put(ctx context.Context, s source) (record, error) {
 	if name, value := callOf(ctx).checksum(); name != "" {
 		r.Metadata[name] = value
 	}
-	return r, b.place(ctx, s.bucket, d, &r)
+	return r, b.commit(ctx, s.bucket, d, &r)
 }
 
-// place makes a draft an object, at once for everyone. Sequencers are given in the order in which
-// objects replace each other.
-func (b *backend) place(ctx context.Context, name string, d *draft, r *record) error {
+// commit makes a draft visible as an object, in one step for all readers. It holds the lock while it checks the
+// conditions of the request (If-Match, If-None-Match), so one of several concurrent puts wins. The order of the
+// sequencers is the order in which objects replace each other.
+func (b *backend) commit(ctx context.Context, name string, d *draft, r *record) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	in := b.buckets[name]
@@ -190,18 +193,18 @@ func (b *backend) place(ctx context.Context, name string, d *draft, r *record) e
 	return nil
 }
 
-// checkKey refuses what S3 does not take for a key, and what gofakes3 lets through.
+// checkKey returns S3's error for a key that S3 does not allow. gofakes3 accepts some of these keys.
 func checkKey(key string) error {
 	switch {
 	case key == "" || !utf8.ValidString(key):
-		return gofakes3.ErrorMessage(gofakes3.ErrInvalidURI, "A key is text in UTF-8.")
+		return gofakes3.ErrorMessage(gofakes3.ErrInvalidURI, "A key must be UTF-8 text of at least one byte.")
 	case len(key) > gofakes3.KeySizeLimit:
 		return gofakes3.ResourceError(gofakes3.ErrKeyTooLong, key)
 	}
 	return nil
 }
 
-// bucket is a bucket that is there.
+// bucket returns a bucket, or NoSuchBucket.
 func (b *backend) bucket(name string) (*bucket, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -212,8 +215,10 @@ func (b *backend) bucket(name string) (*bucket, error) {
 }
 
 // PutObject implements gofakes3.Backend.
-func (b *backend) PutObject(ctx context.Context, bucket, key string, metadata map[string]string, body io.Reader, size int64) (gofakes3.PutObjectResult, error) {
-	_, err := b.create(ctx, callOf(ctx).operation, source{bucket: bucket, key: key, metadata: metadata, body: body, size: size})
+func (b *backend) PutObject(
+	ctx context.Context, bucket, key string, metadata map[string]string, body io.Reader, size int64,
+) (gofakes3.PutObjectResult, error) {
+	_, err := b.create(ctx, callOf(ctx).operation, putInput{bucket: bucket, key: key, metadata: metadata, body: body, size: size})
 	if err == nil {
 		callOf(ctx).confirm()
 	}
@@ -221,18 +226,22 @@ func (b *backend) PutObject(ctx context.Context, bucket, key string, metadata ma
 }
 
 // CopyObject implements gofakes3.Backend.
-func (b *backend) CopyObject(ctx context.Context, fromBucket, fromKey, bucket, key string, metadata map[string]string) (gofakes3.CopyObjectResult, error) {
+func (b *backend) CopyObject(
+	ctx context.Context, fromBucket, fromKey, bucket, key string, metadata map[string]string,
+) (gofakes3.CopyObjectResult, error) {
 	from, r, err := b.open(fromBucket, fromKey)
 	if err != nil {
 		return gofakes3.CopyObjectResult{}, err
 	}
 	defer func() { _ = from.Close() }()
-	copied, err := b.create(ctx, CopyObject, source{bucket: bucket, key: key, metadata: metadata, body: io.NewSectionReader(from, 0, r.Size), size: r.Size})
+	copied, err := b.create(ctx, CopyObject, putInput{
+		bucket: bucket, key: key, metadata: metadata, body: io.NewSectionReader(from, 0, r.Size), size: r.Size,
+	})
 	return gofakes3.CopyObjectResult{ETag: quoted(copied.etag()), LastModified: gofakes3.NewContentTime(copied.Modified)}, err
 }
 
-// open opens an object's file together with its record. Whoever reads it goes on reading it when
-// the object is replaced.
+// open opens the file of an object and returns its record. The caller reads the same content to the end even if the
+// object is replaced meanwhile, because the file stays open. It returns NoSuchBucket or NoSuchKey.
 func (b *backend) open(name, key string) (*os.File, record, error) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -240,8 +249,8 @@ func (b *backend) open(name, key string) (*os.File, record, error) {
 	if in == nil {
 		return nil, record{}, gofakes3.BucketNotFound(name)
 	}
-	r, there := in.records[key]
-	if !there {
+	r, exists := in.records[key]
+	if !exists {
 		return nil, record{}, gofakes3.KeyNotFound(key)
 	}
 	file, err := os.Open(in.file(key))
@@ -280,14 +289,14 @@ func (b *backend) HeadObject(_ context.Context, bucket, key string) (*gofakes3.O
 	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	r, there := in.records[key]
-	if !there {
+	r, exists := in.records[key]
+	if !exists {
 		return nil, gofakes3.KeyNotFound(key)
 	}
 	return describe(r), nil
 }
 
-// describe is an object without its body.
+// describe returns an object with an empty body.
 func describe(r record) *gofakes3.Object {
 	metadata := maps.Clone(r.Metadata)
 	if metadata == nil {
@@ -301,7 +310,9 @@ func describe(r record) *gofakes3.Object {
 }
 
 // ListBucket implements gofakes3.Backend.
-func (b *backend) ListBucket(ctx context.Context, name string, prefix *gofakes3.Prefix, page gofakes3.ListBucketPage) (*gofakes3.ObjectList, error) {
+func (b *backend) ListBucket(
+	ctx context.Context, name string, prefix *gofakes3.Prefix, page gofakes3.ListBucketPage,
+) (*gofakes3.ObjectList, error) {
 	in, err := b.bucket(name)
 	if err != nil {
 		return nil, err
@@ -312,7 +323,8 @@ func (b *backend) ListBucket(ctx context.Context, name string, prefix *gofakes3.
 	b.mu.RLock()
 	defer b.mu.RUnlock()
 	list := in.list(*prefix, page)
-	if c := callOf(ctx); !c.encoded || c.operation == listVersions { // of which gofakes3 does not encode the keys
+	c := callOf(ctx)
+	if !c.urlEncoded || c.operation == listVersions { // gofakes3 does not URL-encode the keys of versions
 		return list, checkNames(list)
 	}
 	return list, nil

@@ -32,8 +32,8 @@ func (b *backend) BucketExists(_ context.Context, name string) (bool, error) {
 	return b.buckets[name] != nil, nil
 }
 
-// CreateBucket implements gofakes3.Backend. To make one's own bucket again is no error in
-// us-east-1, and none here.
+// CreateBucket implements gofakes3.Backend. It accepts a bucket that exists, as S3 does in us-east-1 for the bucket's
+// owner.
 func (b *backend) CreateBucket(_ context.Context, name string) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -6,17 +6,18 @@ import (
 	"net/http"
 )
 
-// call holds what the storage needs to know of a request, and gofakes3 does not hand on.
+// call holds the facts about a request that the storage needs and gofakes3 does not pass on. The request's context
+// contains it.
 type call struct {
-	operation string
-	encoded   bool        // a listing carries any key
-	payload   *payload    // nil if there is none to check
-	answer    http.Header // of the response
+	operation      string      // S3's name, such as PutObject; "" for a sub-resource such as acl
+	urlEncoded     bool        // encoding-type=url: the listing can contain any key
+	payload        *payload    // nil before newPayload, and for a form
+	responseHeader http.Header // of the response to this request
 }
 
 type callKey struct{}
 
-// callOf returns the call of a request, or an empty one for what the stack itself stores.
+// callOf returns the call of a request. It returns an empty call for a context without one: Seed has no request.
 func callOf(ctx context.Context) *call {
 	if c, ok := ctx.Value(callKey{}).(*call); ok {
 		return c
@@ -24,7 +25,7 @@ func callOf(ctx context.Context) *call {
 	return &call{}
 }
 
-// verify returns an error if the request's body is not what its client says of it.
+// verify returns an error if the body of the request differs from its headers or trailer.
 func (c *call) verify() error {
 	if c.payload == nil {
 		return nil
@@ -32,7 +33,7 @@ func (c *call) verify() error {
 	return c.payload.verify()
 }
 
-// checksum returns the header and value of the checksum that the client gave for an object, or "".
+// checksum returns the header and value of the checksum that the client sent with a PutObject, or "".
 func (c *call) checksum() (name, value string) {
 	if c.operation != PutObject || c.payload.checksum == nil {
 		return "", ""
@@ -40,17 +41,18 @@ func (c *call) checksum() (name, value string) {
 	return c.payload.checksum.header, c.payload.checksum.value
 }
 
-// confirm puts the checksum of an object or a part that was stored into the answer.
+// confirm repeats the checksum of a stored object or part in the response, as S3 does.
 func (c *call) confirm() {
 	if c.payload != nil && c.payload.checksum != nil {
-		c.answer.Set(c.payload.checksum.header, c.payload.checksum.value)
+		c.responseHeader.Set(c.payload.checksum.header, c.payload.checksum.value)
 	}
 }
 
-// drain reads what is left of a request's body. A client that is still sending would lose the
-// connection before it reads why its request is refused. A client that waits for permission to send gets none.
+// drain reads the rest of the request's body. Without that, a client that is still sending would lose the connection
+// before it reads why its request was refused. drain does not read from a client that sent an Expect header and still
+// waits for 100 Continue: a read would tell it to send the body.
 func (c *call) drain(r *http.Request) {
-	if r.Header.Get("Expect") == "" || c.payload != nil && c.payload.begun {
+	if r.Header.Get("Expect") == "" || c.payload != nil && c.payload.started {
 		_, _ = io.Copy(io.Discard, r.Body)
 	}
 }

@@ -16,13 +16,13 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// checksumPrefix begins the headers, and the metadata of an object, that hold a checksum.
+// checksumPrefix is the prefix of the headers that hold a checksum. The metadata of an object uses the same names.
 const checksumPrefix = "X-Amz-Checksum-"
 
 // crc64NVME is the polynomial of CRC-64/NVME, reversed.
 const crc64NVME = 0x9a6c9329ac4bc9b5
 
-// newHash returns the hash of an algorithm as S3's headers name it, or nil.
+// newHash returns the hash for an algorithm. It returns nil for an unknown algorithm. Names are those in S3's headers.
 func newHash(algorithm string) hash.Hash {
 	switch algorithm {
 	case "crc32":
@@ -43,27 +43,29 @@ func newHash(algorithm string) hash.Hash {
 	return nil
 }
 
-// checksum checks a body against the client's own sum.
+// checksum computes the checksum of a body and compares it with the value that the client sent.
 type checksum struct {
 	hash.Hash
-	header   string // in canonical form
-	value    string // as the client wrote it: base64
-	trailing bool   // the value follows the body
+	header   string // the name of the header or trailer, in canonical form
+	value    string // the client's value in base64; "" until a trailer is read
+	trailing bool   // the value is in the trailer, after the body
 }
 
-// name returns the header as S3's documentation writes it.
+// name returns the header in lower case, as S3's documentation writes it.
 func (c *checksum) name() string { return strings.ToLower(c.header) }
 
+// algorithm returns the name of the algorithm in lower case, such as crc32.
 func (c *checksum) algorithm() string {
 	return strings.TrimPrefix(c.name(), strings.ToLower(checksumPrefix))
 }
 
-// requestChecksum returns the checksum of a body, or nil. The headers announce it for the trailer.
-// Where the body is stored, they may have its value instead: of other bodies gofakes3 checks that.
+// requestChecksum returns the checksum of a body, or nil if the client sent none. The headers contain its value, or
+// they announce it for the trailer. Values in headers are used only if the body is stored: gofakes3 checks those of
+// other bodies. It returns InvalidRequest for more than one checksum, an unknown algorithm or a malformed value.
 func requestChecksum(h http.Header, stored bool) (*checksum, error) {
-	found := announced(h)
+	found := trailerChecksums(h)
 	if stored {
-		found = append(found, sent(h)...)
+		found = append(found, takeHeaderChecksums(h)...)
 	}
 	switch len(found) {
 	case 0:
@@ -72,11 +74,11 @@ func requestChecksum(h http.Header, stored bool) (*checksum, error) {
 		return found[0], found[0].prepare(h.Get("X-Amz-Sdk-Checksum-Algorithm"))
 	}
 	return nil, gofakes3.ErrorMessage(gofakes3.ErrInvalidRequest,
-		"The request has several checksums: send one x-amz-checksum- header or trailer.")
+		"The request has several checksums: send only one x-amz-checksum- header or trailer.")
 }
 
-// announced returns the checksums that follow the body.
-func announced(h http.Header) (all []*checksum) {
+// trailerChecksums returns the checksums that x-amz-trailer announces.
+func trailerChecksums(h http.Header) (all []*checksum) {
 	for name := range strings.SplitSeq(strings.Join(h.Values("X-Amz-Trailer"), ","), ",") {
 		if name = strings.TrimSpace(name); name != "" {
 			all = append(all, &checksum{header: http.CanonicalHeaderKey(name), trailing: true})
@@ -85,8 +87,9 @@ func announced(h http.Header) (all []*checksum) {
 	return all
 }
 
-// sent takes the checksums out of the headers, so that gofakes3 does not check them a second time.
-func sent(h http.Header) (all []*checksum) {
+// takeHeaderChecksums returns the checksums in the headers, and removes them so that gofakes3 does not check them
+// again.
+func takeHeaderChecksums(h http.Header) (all []*checksum) {
 	for name, values := range h {
 		algorithm, ok := strings.CutPrefix(name, checksumPrefix)
 		if !ok {
@@ -94,7 +97,7 @@ func sent(h http.Header) (all []*checksum) {
 		}
 		delete(h, name)
 		if algorithm == "Algorithm" || algorithm == "Type" || algorithm == "Mode" {
-			continue // describes a checksum
+			continue // describes a checksum, and is none
 		}
 		for _, value := range values {
 			all = append(all, &checksum{header: name, value: value})
@@ -103,7 +106,8 @@ func sent(h http.Header) (all []*checksum) {
 	return all
 }
 
-// prepare checks the form of a checksum before the body is read.
+// prepare checks everything about a checksum that can be checked before the body is read. The argument is the value of
+// x-amz-sdk-checksum-algorithm, or "".
 func (c *checksum) prepare(declared string) error {
 	if c.Hash = newHash(c.algorithm()); c.Hash == nil {
 		return gofakes3.ErrorMessagef(gofakes3.ErrInvalidRequest,
@@ -111,7 +115,7 @@ func (c *checksum) prepare(declared string) error {
 	}
 	if declared != "" && !strings.EqualFold(declared, c.algorithm()) {
 		return gofakes3.ErrorMessagef(gofakes3.ErrInvalidRequest,
-			"x-amz-sdk-checksum-algorithm is %s, and the checksum is in %s: they have to agree.", declared, c.name())
+			"x-amz-sdk-checksum-algorithm is %s, but the checksum is in %s: the algorithms must agree.", declared, c.name())
 	}
 	if c.trailing {
 		return nil
@@ -120,21 +124,22 @@ func (c *checksum) prepare(declared string) error {
 	return err
 }
 
+// decoded returns the client's value as bytes. It returns InvalidRequest if the value is malformed.
 func (c *checksum) decoded() ([]byte, error) {
 	sum, err := base64.StdEncoding.DecodeString(c.value)
 	if err != nil || len(sum) != c.Size() {
 		return nil, gofakes3.ErrorMessagef(gofakes3.ErrInvalidRequest,
-			"The value %q of %s is not %d bytes in base64.", c.value, c.name(), c.Size())
+			"The value %q of %s is invalid: it must be %d bytes in base64.", c.value, c.name(), c.Size())
 	}
 	return sum, nil
 }
 
-// check compares the checksum with the body that was read.
+// check returns BadDigest if the body that was read has another checksum.
 func (c *checksum) check() error {
 	want, err := c.decoded()
 	if err == nil && !bytes.Equal(c.Sum(nil), want) {
 		err = gofakes3.ErrorMessagef(gofakes3.ErrBadDigest,
-			"The body has another %s than the client calculated: it was changed or cut on its way.", strings.ToUpper(c.algorithm()))
+			"The %s of the body differs from the value that the client sent: the body changed in transit.", strings.ToUpper(c.algorithm()))
 	}
 	return err
 }

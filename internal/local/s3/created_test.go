@@ -25,13 +25,15 @@ import (
 	"modeldispatch/internal/local/s3"
 )
 
-func TestEachCreationIsTold(t *testing.T) {
+func TestCreatedIsCalledForEachWrite(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	ctx := t.Context()
 	s.put(t, "a+b %.csv", "one")
 	s.put(t, "a+b %.csv", "three")
-	if _, err := s.CopyObject(ctx, &client.CopyObjectInput{Bucket: aws.String(bucket), Key: aws.String("copy"), CopySource: aws.String(bucket + "/a%2Bb%20%25.csv")}); err != nil {
+	source := aws.String(bucket + "/a%2Bb%20%25.csv")
+	_, err := s.CopyObject(ctx, &client.CopyObjectInput{Bucket: aws.String(bucket), Key: aws.String("copy"), CopySource: source})
+	if err != nil {
 		t.Fatal(err)
 	}
 	s.postForm(t, "form", "by a browser")
@@ -42,10 +44,10 @@ func TestEachCreationIsTold(t *testing.T) {
 	if _, err := s.DeleteObject(ctx, &client.DeleteObjectInput{Bucket: aws.String(bucket), Key: aws.String("copy")}); err != nil {
 		t.Fatal(err)
 	}
-	var told []string
+	var created []string
 	var sequencers []string
-	for _, o := range s.told() {
-		told = append(told, fmt.Sprintf("%s of %s/%s, %d bytes, %s%s", o.Reason, o.Bucket, o.Key, o.Size, o.ETag, o.VersionID))
+	for _, o := range s.takeCreated() {
+		created = append(created, fmt.Sprintf("%s of %s/%s, %d bytes, %s%s", o.Reason, o.Bucket, o.Key, o.Size, o.ETag, o.VersionID))
 		sequencers = append(sequencers, o.Sequencer)
 		if age := time.Since(o.Time); age < 0 || age > time.Hour {
 			t.Errorf("%s was created at %s", o.Key, o.Time)
@@ -58,8 +60,8 @@ func TestEachCreationIsTold(t *testing.T) {
 		"POST Object of landing/form, 12 bytes, " + etag("by a browser"),
 		"CompleteMultipartUpload of landing/parts, 8 bytes, " + etag("in parts"),
 	}
-	if !slices.Equal(told, want) {
-		t.Errorf("Created was called for\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(want, "\n"))
+	if !slices.Equal(created, want) {
+		t.Errorf("Created was called for\n%s\nwant\n%s", strings.Join(created, "\n"), strings.Join(want, "\n"))
 	}
 	checkSequencers(t, sequencers)
 	if got := s.get(t, "seeded"); got != "before" {
@@ -67,20 +69,21 @@ func TestEachCreationIsTold(t *testing.T) {
 	}
 }
 
+// checkSequencers checks the form of sequencers, and that they increase.
 func checkSequencers(t *testing.T, sequencers []string) {
 	t.Helper()
 	for i, sequencer := range sequencers {
 		if !regexp.MustCompile(`^[0-9A-F]{16}$`).MatchString(sequencer) {
-			t.Errorf("%q is no sequencer", sequencer)
+			t.Errorf("the sequencer %q does not have 16 hex digits", sequencer)
 		}
 		if i > 0 && sequencer <= sequencers[i-1] {
-			t.Errorf("the sequencer %s comes after %s", sequencer, sequencers[i-1])
+			t.Errorf("the sequencer %s follows %s, and is not greater", sequencer, sequencers[i-1])
 		}
 	}
 }
 
-// postForm puts an object as a browser's form does.
-func (s *stand) postForm(t *testing.T, key, body string) {
+// postForm puts an object as the form of a web page does.
+func (s *testServer) postForm(t *testing.T, key, body string) {
 	t.Helper()
 	var form bytes.Buffer
 	w := multipart.NewWriter(&form)
@@ -108,11 +111,11 @@ func (s *stand) postForm(t *testing.T, key, body string) {
 	}
 }
 
-func TestTheObjectCanBeReadWhenItIsTold(t *testing.T) {
+func TestObjectIsReadableDuringCreated(t *testing.T) {
 	t.Parallel()
 	var server *s3.Server
 	read := make(chan string, 3)
-	server, err := s3.New(s3.Options{Folder: t.TempDir(), Now: time.Now, Created: func(ctx context.Context, o s3.Object) error {
+	server, err := s3.New(s3.Options{Folder: t.TempDir(), Now: time.Now, OnCreated: func(ctx context.Context, o s3.Object) error {
 		answer := httptest.NewRecorder()
 		server.ServeHTTP(answer, httptest.NewRequestWithContext(ctx, http.MethodGet, "/"+o.Bucket+"/"+o.Key, nil))
 		read <- answer.Body.String()
@@ -127,41 +130,44 @@ func TestTheObjectCanBeReadWhenItIsTold(t *testing.T) {
 	for _, body := range []string{"first", "second"} {
 		server.ServeHTTP(httptest.NewRecorder(), request(t.Context(), http.MethodPut, "/"+bucket+"/k", body))
 		if got := <-read; got != body {
-			t.Errorf("while it was told of %q, %q was read", body, got)
+			t.Errorf("Created for %q read %q", body, got)
 		}
 	}
 }
 
-func TestAFailureToTellIsTheClients(t *testing.T) {
+func TestCreatedErrorFailsTheRequest(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
-	s.refuse = errors.New("the bus is full")
+	s.createdErr = errors.New("the bus is full")
 	_, err := s.PutObject(t.Context(), &client.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader("x")})
-	fails(t, "a put", err, "InternalError", http.StatusInternalServerError)
+	wantError(t, "a put", err, "InternalError", http.StatusInternalServerError)
 	if err == nil || !strings.Contains(err.Error(), "the bus is full") {
-		t.Errorf("a put whose telling fails: %v, want the reason", err)
+		t.Errorf("a put for which Created fails: %v, want the reason", err)
 	}
 
-	// A client that completes again after a failure is told of again, and gets its object.
+	// A client can complete the upload again after a failure. Created is called again.
 	id, part := s.begin(t, "parts", "in parts")
-	complete := &client.CompleteMultipartUploadInput{Bucket: aws.String(bucket), Key: aws.String("parts"), UploadId: &id, MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{part}}}
+	complete := &client.CompleteMultipartUploadInput{
+		Bucket: aws.String(bucket), Key: aws.String("parts"), UploadId: &id,
+		MultipartUpload: &types.CompletedMultipartUpload{Parts: []types.CompletedPart{part}},
+	}
 	_, err = s.CompleteMultipartUpload(t.Context(), complete)
-	fails(t, "a completion", err, "InternalError", http.StatusInternalServerError)
-	s.refuse = nil
+	wantError(t, "a completion", err, "InternalError", http.StatusInternalServerError)
+	s.createdErr = nil
 	if _, err := s.CompleteMultipartUpload(t.Context(), complete); err != nil {
 		t.Errorf("completing again: %v", err)
 	}
-	if told := s.told(); len(told) != 3 || told[2].Key != "parts" || s.get(t, "parts") != "in parts" {
-		t.Errorf("Created was called with %+v, want one put and two completions", told)
+	if created := s.takeCreated(); len(created) != 3 || created[2].Key != "parts" || s.get(t, "parts") != "in parts" {
+		t.Errorf("Created was called with %+v, want one put and two completions", created)
 	}
 }
 
-// TestAClientThatHangsUpIsToldOfAllTheSame ends a request while its object is being told of.
-func TestAClientThatHangsUpIsToldOfAllTheSame(t *testing.T) {
+// TestCreatedContinuesAfterTheClientHangsUp cancels a request while Created runs for its object.
+func TestCreatedContinuesAfterTheClientHangsUp(t *testing.T) {
 	t.Parallel()
 	ctx, hangUp := context.WithCancel(t.Context())
 	seen := make(chan error, 1)
-	server, err := s3.New(s3.Options{Folder: t.TempDir(), Now: time.Now, Created: func(ctx context.Context, _ s3.Object) error {
+	server, err := s3.New(s3.Options{Folder: t.TempDir(), Now: time.Now, OnCreated: func(ctx context.Context, _ s3.Object) error {
 		hangUp()
 		seen <- ctx.Err()
 		return nil
@@ -174,31 +180,32 @@ func TestAClientThatHangsUpIsToldOfAllTheSame(t *testing.T) {
 	}
 	server.ServeHTTP(httptest.NewRecorder(), request(ctx, http.MethodPut, "/"+bucket+"/k", "x"))
 	if err := <-seen; err != nil {
-		t.Errorf("Created's context ended with its client's: %v", err)
+		t.Errorf("the context of Created ended with the client's request: %v", err)
 	}
 }
 
-func TestTwoHundredAtOnce(t *testing.T) {
+func TestConcurrentPuts(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	var running sync.WaitGroup
 	for i := range 200 {
 		running.Go(func() {
-			key := fmt.Sprintf("key %d", i%150) // some meet
-			if _, err := s.PutObject(t.Context(), &client.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader(fmt.Sprint(i))}); err != nil {
+			key := fmt.Sprintf("key %d", i%150) // 50 keys are used twice
+			in := &client.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader(fmt.Sprint(i))}
+			if _, err := s.PutObject(t.Context(), in); err != nil {
 				t.Error(err)
 			}
 		})
 	}
 	running.Wait()
-	told := s.told()
-	if len(told) != 200 || len(s.keys(t)) != 150 {
-		t.Errorf("Created was called %d times for %d objects, want 200 and 150", len(told), len(s.keys(t)))
+	created := s.takeCreated()
+	if len(created) != 200 || len(s.keys(t)) != 150 {
+		t.Errorf("Created was called %d times for %d objects, want 200 and 150", len(created), len(s.keys(t)))
 	}
-	// What is stored under each key is what has the greatest sequencer.
+	// Each key holds the object with the greatest sequencer.
 	latest := map[string]s3.Object{}
 	sequencers := map[string]bool{}
-	for _, o := range told {
+	for _, o := range created {
 		sequencers[o.Sequencer] = true
 		if o.Sequencer > latest[o.Key].Sequencer {
 			latest[o.Key] = o
@@ -209,7 +216,7 @@ func TestTwoHundredAtOnce(t *testing.T) {
 	}
 	for key, o := range latest {
 		if got := etag(s.get(t, key)); got != o.ETag {
-			t.Errorf("%q holds %s, and the last that was told of it is %s", key, got, o.ETag)
+			t.Errorf("%q holds the object %s, and the last call of Created for it had %s", key, got, o.ETag)
 		}
 	}
 }
@@ -219,19 +226,22 @@ func TestSequencersGrowUnderAnyClock(t *testing.T) {
 	folder := t.TempDir()
 	noon := time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 	var sequencers []string
-	// A clock that stands, one that jumps, and one that was set back by a year: each a restart.
+	// Each time is a restart. The clock stands still, then jumps ahead, then is set back by a year.
 	for _, now := range []time.Time{noon, noon, noon.Add(time.Hour), noon.AddDate(-1, 0, 0)} {
-		server, err := s3.New(s3.Options{Folder: folder, Now: func() time.Time { return now }, Created: func(_ context.Context, o s3.Object) error {
-			sequencers = append(sequencers, o.Sequencer)
-			return nil
-		}})
+		server, err := s3.New(s3.Options{
+			Folder: folder, Now: func() time.Time { return now },
+			OnCreated: func(_ context.Context, o s3.Object) error {
+				sequencers = append(sequencers, o.Sequencer)
+				return nil
+			},
+		})
 		if err == nil {
 			err = server.CreateBucket(bucket)
 		}
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, method := range []string{http.MethodPut, http.MethodPut, http.MethodDelete} { // it is gone at the restart
+		for _, method := range []string{http.MethodPut, http.MethodPut, http.MethodDelete} { // the restart finds no object
 			server.ServeHTTP(httptest.NewRecorder(), request(t.Context(), method, "/"+bucket+"/k", "x"))
 		}
 	}
@@ -240,11 +250,11 @@ func TestSequencersGrowUnderAnyClock(t *testing.T) {
 	}
 	checkSequencers(t, sequencers)
 	if left, err := os.ReadDir(filepath.Join(folder, "incoming")); err != nil || len(left) > 0 {
-		t.Errorf("%d files are left where they are written, %v", len(left), err)
+		t.Errorf("%d drafts remain, %v", len(left), err)
 	}
 }
 
-func TestTheEventOfAnObject(t *testing.T) {
+func TestObjectEvent(t *testing.T) {
 	t.Parallel()
 	o := s3.Object{
 		Bucket: "landing", Key: "päth/a+b %2B.csv", ETag: "d41d8cd98f00b204e9800998ecf8427e", Sequencer: "189C7E3D5A2F0001", Size: 12,
@@ -256,7 +266,7 @@ func TestTheEventOfAnObject(t *testing.T) {
 	}
 	id, _ := got.(map[string]any)["id"].(string)
 	if !regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`).MatchString(id) {
-		t.Errorf("the id %q is no UUID", id)
+		t.Errorf("the id %q is not a UUID", id)
 	}
 	text, err := json.MarshalIndent(got, "", "\t")
 	if err != nil {
@@ -295,7 +305,8 @@ func TestTheEventOfAnObject(t *testing.T) {
 	}
 	later := o
 	later.Sequencer = "189C7E3D5A2F0002"
-	if same, other := o.Event("000000000000", "us-east-1"), later.Event("000000000000", "us-east-1"); !strings.Contains(string(same), id) || strings.Contains(string(other), id) {
-		t.Error("the id has to be the object's: equal for itself, and another for a later one")
+	same, other := o.Event("000000000000", "us-east-1"), later.Event("000000000000", "us-east-1")
+	if !strings.Contains(string(same), id) || strings.Contains(string(other), id) {
+		t.Error("the id must be the same for the same object, and differ for a later one")
 	}
 }

@@ -18,55 +18,58 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// An object's file is its body, then its record as JSON, then the length of the record in eight
-// bytes. The record comes last because what it says is known last, and because the body is then
-// where any tool looks for it. The file is written elsewhere and renamed: body and record change
-// together.
+// lengthSize is the size of the last field of an object's file, in bytes.
+//
+// The file of an object is its body, then its record as JSON, then the length of the JSON as a big-endian number. The
+// record is at the end because size and hash are known only after the body, and because any tool then finds the body at
+// the start. The file is written in another folder and renamed, so body and record change together.
 const lengthSize = 8
 
-// maxRecord bounds what a damaged file can make us read. A key has 1 KB, metadata a few.
+// maxRecord is the maximum size of a record in bytes. It limits the memory that a damaged file can take. A real record
+// has a key of at most 1 KB and a few KB of metadata.
 const maxRecord = 16 << 20
 
-// unknownSize is the size of a body that ends where it ends.
+// unknownSize stands for the size of a body without a declared length. net/http uses the same value.
 const unknownSize = -1
 
-// record is what is known of an object beside its body.
+// record holds the metadata of an object.
 type record struct {
 	Key       string            `json:"key"`
-	Size      int64             `json:"size"`
+	Size      int64             `json:"size"` // in bytes
 	MD5       []byte            `json:"md5"`
 	Sequencer string            `json:"sequencer"`
 	Modified  time.Time         `json:"modified"`
 	Metadata  map[string]string `json:"metadata,omitempty"`
-	PartSizes []int64           `json:"partSizes,omitempty"` // of a multipart object
+	PartSizes []int64           `json:"partSizes,omitempty"` // only for an object from a multipart upload
 }
 
 func (r record) etag() string { return hex.EncodeToString(r.MD5) }
 
-// fileName is the name of an object's file: a hash of its key, because a key may be longer than
-// file names, differ from another only in case, or be "..".
+// fileName returns the name of an object's file, which is a hash of its key. A key cannot be a file name: it may be too
+// long, differ from another key only in case, or be "..".
 func fileName(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:])
 }
 
-// draft is a file that is being written.
+// draft is a file that is still being written. Its owner either publishes or discards it.
 type draft struct {
 	file *os.File
-	hash hash.Hash
-	size int64
+	hash hash.Hash // the MD5 of the body
+	size int64     // of the body so far, in bytes
 }
 
 func newDraft(folder string) (*draft, error) {
-	file, err := os.CreateTemp(folder, "") // with private.FileMode
+	file, err := os.CreateTemp(folder, "") // CreateTemp uses private.FileMode
 	if err != nil {
 		return nil, err
 	}
 	return &draft{file: file, hash: md5.New()}, nil
 }
 
-// fill appends a body, which has to have the given size if that is known. It fails if the body of
-// the request, which may be another one, is not what the client says of it.
+// fill appends a body to the draft. It returns IncompleteBody if the body does not have the given size; a negative
+// size is unknown. It also verifies the body of the request, which is a different one when the request copies an
+// object.
 func (d *draft) fill(ctx context.Context, body io.Reader, size int64) error {
 	n, err := io.Copy(io.MultiWriter(d.file, d.hash), body)
 	d.size += n
@@ -79,7 +82,7 @@ func (d *draft) fill(ctx context.Context, body io.Reader, size int64) error {
 	return err
 }
 
-// publish makes the draft the file of that name, with a record if it is an object's.
+// publish renames the draft to the given name. For an object it first appends the record; r is nil for a part.
 func (d *draft) publish(name string, r *record) error {
 	if r != nil {
 		text, err := json.Marshal(r)
@@ -96,13 +99,14 @@ func (d *draft) publish(name string, r *record) error {
 	return os.Rename(d.file.Name(), name)
 }
 
-// discard removes the draft, unless it was published.
+// discard removes the draft. It does nothing after publish.
 func (d *draft) discard() {
 	_ = d.file.Close()
 	_ = os.Remove(d.file.Name())
 }
 
-// readRecord reads the record of an object's file.
+// readRecord reads the record from the file of an object. It returns an error if the file is not complete, or if its
+// name is not that of the record's key.
 func readRecord(name string) (r record, err error) {
 	file, err := os.Open(name)
 	if err != nil {
@@ -113,20 +117,21 @@ func readRecord(name string) (r record, err error) {
 	if err != nil {
 		return r, err
 	}
-	text, err := trailer(file, info.Size())
+	text, err := recordJSON(file, info.Size())
 	if err == nil {
 		err = json.Unmarshal(text, &r)
 	}
 	if body := info.Size() - lengthSize - int64(len(text)); err == nil && (r.Size != body || fileName(r.Key) != filepath.Base(name)) {
-		err = fmt.Errorf("it has %d bytes of an object of %d bytes with the key %q", body, r.Size, r.Key)
+		err = fmt.Errorf("it holds %d bytes, and its record describes an object of %d bytes with the key %q", body, r.Size, r.Key)
 	}
 	if err != nil {
-		return r, fmt.Errorf("%s is not the whole file of an object, and has to be removed: %w", name, err)
+		return r, fmt.Errorf("%s is not a complete object file: remove it: %w", name, err)
 	}
 	return r, nil
 }
 
-func trailer(file io.ReaderAt, size int64) ([]byte, error) {
+// recordJSON returns the record at the end of a file of the given size, as JSON.
+func recordJSON(file io.ReaderAt, size int64) ([]byte, error) {
 	var length [lengthSize]byte
 	if _, err := file.ReadAt(length[:], max(0, size-lengthSize)); err != nil {
 		return nil, err

@@ -28,7 +28,8 @@ func framed(t *testing.T, body io.Reader, length int, trailer string) *payload {
 	return p
 }
 
-// FuzzFraming reads what may be no aws-chunked body at all. It is either refused, or as long as the client says.
+// FuzzFraming reads arbitrary bytes as an aws-chunked body. The payload either returns an error or has the declared
+// length.
 func FuzzFraming(f *testing.F) {
 	f.Add([]byte("5\r\nhello\r\n0\r\n\r\n"), uint(5), false)
 	f.Add([]byte("5;chunk-signature=0\r\nhello\r\n0;chunk-signature=0\r\nx-amz-checksum-crc32:NhCmhg==\r\n\r\n"), uint(5), true)
@@ -47,18 +48,18 @@ func FuzzFraming(f *testing.F) {
 			err = p.verify()
 		}
 		if err == nil && len(body) != int(length) {
-			t.Errorf("%q is taken for a body of %d bytes, and has %d", raw, length, len(body))
+			t.Errorf("%q is accepted as a body of %d bytes, but has %d", raw, length, len(body))
 		}
 		if len(body) > len(raw) || len(body) > int(length) {
-			t.Errorf("%d bytes became %d, and at most %d were asked for", len(raw), len(body), length)
+			t.Errorf("%d bytes became %d, want at most %d", len(raw), len(body), length)
 		}
 		if again := p.verify(); (again == nil) != (err == nil) {
-			t.Errorf("asked again, the payload says %v, and said %v", again, err)
+			t.Errorf("the second verify returns %v, and the first returned %v", again, err)
 		}
 	})
 }
 
-// FuzzChunks cuts a body into chunks of any sizes, and reads it back.
+// FuzzChunks splits a body into chunks of arbitrary sizes, and reads it back.
 func FuzzChunks(f *testing.F) {
 	f.Add([]byte("hello, world"), []byte{1, 2, 3}, ";chunk-signature=0")
 	f.Add([]byte(""), []byte{}, "")
@@ -71,7 +72,7 @@ func FuzzChunks(f *testing.F) {
 		for rest := body; len(rest) > 0; {
 			n := len(rest)
 			if len(sizes) > 0 {
-				// net/http refuses bodies of which most is framing.
+				// net/http refuses a body that consists mostly of framing.
 				n, sizes = min(n, 40*int(sizes[0])+len(extension)+1), sizes[1:]
 			}
 			fmt.Fprintf(&raw, "%x%s\r\n%s\r\n", n, extension, rest[:n])
@@ -83,7 +84,11 @@ func FuzzChunks(f *testing.F) {
 		}
 		_, _ = sum.Write(body)
 		fmt.Fprintf(&raw, "0%s\r\n%s:%s\r\n\r\n", extension, sum.header, base64.StdEncoding.EncodeToString(sum.Sum(nil)))
-		for name, reader := range map[string]func(io.Reader) io.Reader{"whole": func(r io.Reader) io.Reader { return r }, "halves": iotest.HalfReader, "with the error": iotest.DataErrReader} {
+		for name, reader := range map[string]func(io.Reader) io.Reader{
+			"whole":            func(r io.Reader) io.Reader { return r },
+			"halves":           iotest.HalfReader,
+			"data with io.EOF": iotest.DataErrReader,
+		} {
 			p := framed(t, reader(bytes.NewReader(raw.Bytes())), len(body), sum.header)
 			got, err := io.ReadAll(p)
 			if err != nil || !bytes.Equal(got, body) {

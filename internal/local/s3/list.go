@@ -8,15 +8,15 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// bucket is the list of a bucket's objects, in memory.
+// bucket holds the records of a bucket's objects in memory.
 type bucket struct {
 	folder  string
 	records map[string]record // by key
-	keys    []string          // sorted by their bytes, as S3 lists them
+	keys    []string          // sorted by bytes, which is S3's order
 }
 
-// objects is the folder of the objects. It is apart, so that the bucket's own keeps the time at
-// which it was made.
+// objects returns the folder of the objects. It lies inside the bucket's own folder, so that the modification time of
+// the bucket's folder stays the time at which the bucket was created.
 func (b *bucket) objects() string { return filepath.Join(b.folder, "objects") }
 
 func (b *bucket) file(key string) string { return filepath.Join(b.objects(), fileName(key)) }
@@ -24,7 +24,7 @@ func (b *bucket) file(key string) string { return filepath.Join(b.objects(), fil
 func newBucket(folder string) *bucket { return &bucket{folder: folder, records: map[string]record{}} }
 
 func (b *bucket) add(r record) {
-	if _, there := b.records[r.Key]; !there {
+	if _, exists := b.records[r.Key]; !exists {
 		i, _ := slices.BinarySearch(b.keys, r.Key)
 		b.keys = slices.Insert(b.keys, i, r.Key)
 	}
@@ -32,30 +32,30 @@ func (b *bucket) add(r record) {
 }
 
 func (b *bucket) remove(key string) {
-	if i, there := slices.BinarySearch(b.keys, key); there {
+	if i, exists := slices.BinarySearch(b.keys, key); exists {
 		b.keys = slices.Delete(b.keys, i, i+1)
 		delete(b.records, key)
 	}
 }
 
-// list is a page of the bucket: the keys that begin with the prefix and come after the marker,
-// except that those which have the delimiter behind the prefix are one entry together.
+// list returns a page of the bucket: the keys that begin with the prefix and follow the marker. Keys that share a
+// common prefix are one entry together.
 func (b *bucket) list(prefix gofakes3.Prefix, page gofakes3.ListBucketPage) *gofakes3.ObjectList {
 	list := gofakes3.NewObjectList()
-	i := b.first(prefix, page.Marker)
+	i := b.firstIndex(prefix, page.Marker)
 	for entries := int64(0); i < len(b.keys) && strings.HasPrefix(b.keys[i], prefix.Prefix); entries++ {
 		if page.MaxKeys > 0 && entries == page.MaxKeys {
 			list.IsTruncated = true
 			return list
 		}
 		key := b.keys[i]
-		if group, ok := group(key, prefix); ok {
-			list.AddPrefix(group)
-			list.NextMarker = group
-			i = b.behind(group)
+		if common, ok := commonPrefix(key, prefix); ok {
+			list.AddPrefix(common)
+			list.NextMarker = common
+			i = b.indexAfter(common)
 			continue
 		}
-		list.Add(content(b.records[key]))
+		list.Add(listEntry(b.records[key]))
 		list.NextMarker = key
 		i++
 	}
@@ -63,8 +63,8 @@ func (b *bucket) list(prefix gofakes3.Prefix, page gofakes3.ListBucketPage) *gof
 	return list
 }
 
-// first is where a page begins. A marker that is the entry of a group stands for all its keys.
-func (b *bucket) first(prefix gofakes3.Prefix, marker string) int {
+// firstIndex returns the index of the first key of a page. A marker that is a common prefix stands for all its keys.
+func (b *bucket) firstIndex(prefix gofakes3.Prefix, marker string) int {
 	start, _ := slices.BinarySearch(b.keys, prefix.Prefix)
 	if marker == "" {
 		return start
@@ -73,14 +73,14 @@ func (b *bucket) first(prefix gofakes3.Prefix, marker string) int {
 	if found {
 		i++
 	}
-	if group, ok := group(marker, prefix); ok && group == marker {
-		i = b.behind(marker)
+	if common, ok := commonPrefix(marker, prefix); ok && common == marker {
+		i = b.indexAfter(marker)
 	}
 	return max(start, i)
 }
 
-// behind is the index behind all keys that begin with the prefix.
-func (b *bucket) behind(prefix string) int {
+// indexAfter returns the index after the last key that begins with the prefix.
+func (b *bucket) indexAfter(prefix string) int {
 	i, _ := slices.BinarySearchFunc(b.keys, prefix, func(key, prefix string) int {
 		if strings.HasPrefix(key, prefix) {
 			return -1
@@ -90,8 +90,9 @@ func (b *bucket) behind(prefix string) int {
 	return i
 }
 
-// group is the entry under which a key is listed when a delimiter follows the prefix in it.
-func group(key string, p gofakes3.Prefix) (string, bool) {
+// commonPrefix returns the common prefix under which S3 lists a key, which ends with the first delimiter after the
+// requested prefix. It returns false if the key is listed by itself.
+func commonPrefix(key string, p gofakes3.Prefix) (string, bool) {
 	rest, ok := strings.CutPrefix(key, p.Prefix)
 	if !ok || p.Delimiter == "" {
 		return "", false
@@ -100,8 +101,9 @@ func group(key string, p gofakes3.Prefix) (string, bool) {
 	return p.Prefix + name + p.Delimiter, ok
 }
 
-// checkNames returns an error if XML cannot carry a name of a listing: it has no control characters
-// other than tab and line ends. S3 answers XML that is not well-formed, and gofakes3 another name.
+// checkNames returns InvalidRequest if XML cannot carry a name in a listing: XML 1.0 has no control characters except
+// tab and line ends, and no U+FFFE or U+FFFF. S3 would send XML that is not well-formed, and gofakes3 a different
+// name.
 func checkNames(list *gofakes3.ObjectList) error {
 	var names []string
 	for _, o := range list.Contents {
@@ -119,10 +121,10 @@ func checkNames(list *gofakes3.ObjectList) error {
 		return nil
 	}
 	return gofakes3.ErrorMessagef(gofakes3.ErrInvalidRequest,
-		"XML cannot carry the key %q: list the objects by ListObjectsV2 with encoding-type=url.", names[i])
+		"XML cannot carry the key %q: use ListObjectsV2 with encoding-type=url.", names[i])
 }
 
-func content(r record) *gofakes3.Content {
+func listEntry(r record) *gofakes3.Content {
 	return &gofakes3.Content{
 		Key: r.Key, LastModified: gofakes3.NewContentTime(r.Modified.UTC()), ETag: quoted(r.etag()),
 		Size: r.Size, StorageClass: gofakes3.StorageStandard,

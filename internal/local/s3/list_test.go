@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// entries reads a whole listing, page by page: keys, and groups with a ">" before them.
-func (s *stand) entries(t *testing.T, prefix, delimiter, after string, size int32) []string {
+// entries returns a whole listing, which it reads page by page. Common prefixes begin with ">".
+func (s *testServer) entries(t *testing.T, prefix, delimiter, after string, size int32) []string {
 	t.Helper()
 	in := &client.ListObjectsV2Input{Bucket: aws.String(bucket), Prefix: &prefix, MaxKeys: &size}
 	if delimiter != "" {
@@ -30,8 +30,9 @@ func (s *stand) entries(t *testing.T, prefix, delimiter, after string, size int3
 		if err != nil {
 			t.Fatal(err)
 		}
-		if n := len(page.Contents) + len(page.CommonPrefixes); n > int(size) || n != int(aws.ToInt32(page.KeyCount)) || n == 0 && aws.ToBool(page.IsTruncated) {
-			t.Fatalf("a page of at most %d entries has %d, and says %d", size, n, aws.ToInt32(page.KeyCount))
+		n, count := len(page.Contents)+len(page.CommonPrefixes), int(aws.ToInt32(page.KeyCount))
+		if n > int(size) || n != count || n == 0 && aws.ToBool(page.IsTruncated) {
+			t.Fatalf("a page of at most %d entries has %d entries and the KeyCount %d", size, n, count)
 		}
 		var entries []string
 		for _, o := range page.Contents {
@@ -40,7 +41,9 @@ func (s *stand) entries(t *testing.T, prefix, delimiter, after string, size int3
 		for _, p := range page.CommonPrefixes {
 			entries = append(entries, ">"+*p.Prefix)
 		}
-		slices.SortFunc(entries, func(a, b string) int { return strings.Compare(strings.TrimPrefix(a, ">"), strings.TrimPrefix(b, ">")) })
+		slices.SortFunc(entries, func(a, b string) int {
+			return strings.Compare(strings.TrimPrefix(a, ">"), strings.TrimPrefix(b, ">"))
+		})
 		all = append(all, entries...)
 	}
 	return all
@@ -49,42 +52,48 @@ func (s *stand) entries(t *testing.T, prefix, delimiter, after string, size int3
 func TestListing(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
-	for _, key := range []string{"b", "a/2", "a/1", "a/x/1", "a/x/2", "a/y/", "/root", "a", "c/d/e/f", "ab", "ä/1", "a-1", "B", "a.1"} {
+	for _, key := range []string{
+		"b", "a/2", "a/1", "a/x/1", "a/x/2", "a/y/", "/root", "a", "c/d/e/f", "ab", "ä/1", "a-1", "B", "a.1",
+	} {
 		s.put(t, key, "x")
 	}
 	tests := []struct {
 		name, prefix, delimiter, after string
 		want                           []string
 	}{
-		{"everything, by bytes", "", "", "", []string{"/root", "B", "a", "a-1", "a.1", "a/1", "a/2", "a/x/1", "a/x/2", "a/y/", "ab", "b", "c/d/e/f", "ä/1"}},
+		{"all keys, sorted by bytes", "", "", "", []string{
+			"/root", "B", "a", "a-1", "a.1", "a/1", "a/2", "a/x/1", "a/x/2", "a/y/", "ab", "b", "c/d/e/f", "ä/1",
+		}},
 		{"a prefix", "a/", "", "", []string{"a/1", "a/2", "a/x/1", "a/x/2", "a/y/"}},
 		{"a prefix in the middle of a name", "a", "", "", []string{"a", "a-1", "a.1", "a/1", "a/2", "a/x/1", "a/x/2", "a/y/", "ab"}},
-		{"a prefix of nothing", "z", "", "", nil},
+		{"a prefix without keys", "z", "", "", nil},
 		{"the top folder", "", "/", "", []string{">/", "B", "a", "a-1", "a.1", ">a/", "ab", "b", ">c/", ">ä/"}},
 		{"a folder", "a/", "/", "", []string{"a/1", "a/2", ">a/x/", ">a/y/"}},
-		{"names that begin so", "a", "/", "", []string{"a", "a-1", "a.1", ">a/", "ab"}},
+		{"a prefix in the middle of a name, with folders", "a", "/", "", []string{"a", "a-1", "a.1", ">a/", "ab"}},
 		{"a deep folder", "c/d/", "/", "", []string{">c/d/e/"}},
 		{"a folder without its slash", "c/d", "/", "", []string{">c/d/"}},
 		{"the folder with no name", "/", "/", "", []string{"/root"}},
-		{"another delimiter", "", "x/", "", []string{"/root", "B", "a", "a-1", "a.1", "a/1", "a/2", ">a/x/", "a/y/", "ab", "b", "c/d/e/f", "ä/1"}},
+		{"a longer delimiter", "", "x/", "", []string{
+			"/root", "B", "a", "a-1", "a.1", "a/1", "a/2", ">a/x/", "a/y/", "ab", "b", "c/d/e/f", "ä/1",
+		}},
 		{"after a key", "", "", "a/x/1", []string{"a/x/2", "a/y/", "ab", "b", "c/d/e/f", "ä/1"}},
-		{"after what is no key", "", "", "a/x/11", []string{"a/x/2", "a/y/", "ab", "b", "c/d/e/f", "ä/1"}},
+		{"after a text that is not a key", "", "", "a/x/11", []string{"a/x/2", "a/y/", "ab", "b", "c/d/e/f", "ä/1"}},
 		{"after a key before the prefix", "b", "", "a", []string{"b"}},
-		{"after a key behind the prefix", "a", "", "b", nil},
+		{"after a key that follows the prefix", "a", "", "b", nil},
 		{"after a key, in folders", "", "/", "ab", []string{"b", ">c/", ">ä/"}},
 		{"after a key inside a folder", "", "/", "a/x", []string{">a/", "ab", "b", ">c/", ">ä/"}},
 	}
 	for _, test := range tests {
 		for _, size := range []int32{1, 2, 3, 1000} {
 			if got := s.entries(t, test.prefix, test.delimiter, test.after, size); !slices.Equal(got, test.want) {
-				t.Errorf("%s, %d a page:\n got %q\nwant %q", test.name, size, got, test.want)
+				t.Errorf("%s, %d entries a page:\n got %q\nwant %q", test.name, size, got, test.want)
 			}
 		}
 	}
 }
 
-// TestListingOfTheFirstVersion pages as clients do that are older than ListObjectsV2.
-func TestListingOfTheFirstVersion(t *testing.T) {
+// TestListObjectsV1 reads pages as clients do that do not know ListObjectsV2.
+func TestListObjectsV1(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	for i := range 5 {
@@ -108,21 +117,22 @@ func TestListingOfTheFirstVersion(t *testing.T) {
 	}
 }
 
-// controls are keys of which XML 1.0 can carry the first three only.
+// controls lists keys with control characters. XML 1.0 can carry only the first three.
 var controls = []string{"a/\r", "a/\x7f", "a/b+c %2B", "a/\x01", "a/\x1b", "a/\ufffe/x", "\x02/1", "\x02/2"}
 
-// listing has the elements of all kinds of listings.
+// listing holds the elements of all kinds of listings.
 type listing struct {
-	XMLName                                                                           xml.Name
-	Prefix, Delimiter, Marker, NextMarker, KeyMarker, StartAfter, NextKeyMarker, Name string
-	NextContinuationToken, EncodingType                                               string
-	IsTruncated                                                                       bool
-	Contents, Version, Upload                                                         []struct{ Key string }
-	CommonPrefixes                                                                    []struct{ Prefix string }
+	XMLName                                      xml.Name
+	Name, Prefix, Delimiter, EncodingType        string
+	Marker, NextMarker, KeyMarker, NextKeyMarker string
+	StartAfter, NextContinuationToken            string
+	IsTruncated                                  bool
+	Contents, Version, Upload                    []struct{ Key string }
+	CommonPrefixes                               []struct{ Prefix string }
 }
 
-// list reads a listing by a strict reader of XML 1.0, which is Go's, and decodes its names.
-func (s *stand) list(t *testing.T, query string) (l listing, names []string) {
+// list reads a listing and decodes its names. Go's parser accepts only XML 1.0 that is well-formed.
+func (s *testServer) list(t *testing.T, query string) (l listing, names []string) {
 	t.Helper()
 	a := s.send(t, http.MethodGet, "/"+bucket+"?"+query, nil, nil)
 	if err := xml.Unmarshal([]byte(a.body), &l); err != nil || a.status != http.StatusOK {
@@ -137,6 +147,7 @@ func (s *stand) list(t *testing.T, query string) (l listing, names []string) {
 	return l, names
 }
 
+// decoded returns a name without the URL encoding of its listing.
 func decoded(t *testing.T, l listing, name string) string {
 	t.Helper()
 	if l.EncodingType == "" {
@@ -149,7 +160,7 @@ func decoded(t *testing.T, l listing, name string) string {
 	return name
 }
 
-// TestControlCharactersAreListed lists with encoding-type=url, by which S3 carries any key.
+// TestControlCharactersAreListed lists with encoding-type=url, with which a listing can contain any key.
 func TestControlCharactersAreListed(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
@@ -161,12 +172,16 @@ func TestControlCharactersAreListed(t *testing.T) {
 	for query, want := range map[string][]string{
 		"list-type=2": all,
 		"":            all,
-		"list-type=2&prefix=" + escaped("a/\x01"):                                     {"a/\x01"},
-		"list-type=2&start-after=" + escaped("a/\x01"):                                {"a/\r", "a/\x1b", "a/b+c %2B", "a/\x7f", "a/\ufffe/x"},
-		"marker=" + escaped("a/b+c %2B"):                                              {"a/\x7f", "a/\ufffe/x"},
-		"list-type=2&delimiter=/":                                                     {"\x02/", "a/"},
-		"list-type=2&delimiter=" + escaped("\x01"):                                    {"\x02/1", "\x02/2", "a/\r", "a/\x1b", "a/b+c %2B", "a/\x7f", "a/\ufffe/x", "a/\x01"},
-		"list-type=2&delimiter=/&prefix=a/":                                           {"a/\x01", "a/\r", "a/\x1b", "a/b+c %2B", "a/\x7f", "a/\ufffe/"},
+		"list-type=2&prefix=" + escaped("a/\x01"):      {"a/\x01"},
+		"list-type=2&start-after=" + escaped("a/\x01"): {"a/\r", "a/\x1b", "a/b+c %2B", "a/\x7f", "a/\ufffe/x"},
+		"marker=" + escaped("a/b+c %2B"):               {"a/\x7f", "a/\ufffe/x"},
+		"list-type=2&delimiter=/":                      {"\x02/", "a/"},
+		"list-type=2&delimiter=" + escaped("\x01"): {
+			"\x02/1", "\x02/2", "a/\r", "a/\x1b", "a/b+c %2B", "a/\x7f", "a/\ufffe/x", "a/\x01",
+		},
+		"list-type=2&delimiter=/&prefix=a/": {
+			"a/\x01", "a/\r", "a/\x1b", "a/b+c %2B", "a/\x7f", "a/\ufffe/",
+		},
 		"list-type=2&start-after=" + escaped("\x02/1") + "&prefix=" + escaped("\x02"): {"\x02/2"},
 	} {
 		l, got := s.list(t, "encoding-type=url&"+query)
@@ -178,11 +193,12 @@ func TestControlCharactersAreListed(t *testing.T) {
 	if l.Prefix != "%02" || l.Delimiter != "%01" || l.StartAfter != "%02/1" {
 		t.Errorf("the listing repeats its parameters as %+v", l)
 	}
-	if l, _ := s.list(t, "encoding-type=url&prefix=%02&marker=%02/1"); l.Prefix != "\uFFFD" || l.Marker != "%02/1" { // S3 does not encode the prefix here
-		t.Errorf("the first version repeats its parameters as %+v", l)
+	// S3 does not encode the prefix in ListObjects.
+	if l, _ := s.list(t, "encoding-type=url&prefix=%02&marker=%02/1"); l.Prefix != "\uFFFD" || l.Marker != "%02/1" {
+		t.Errorf("ListObjects repeats its parameters as %+v", l)
 	}
 	if l, got := s.list(t, "encoding-type=url&delimiter=/&max-keys=1"); l.NextMarker != "%02/" || !slices.Equal(got, []string{"\x02/"}) {
-		t.Errorf("a page of the first version is %q, and goes on at %q", got, l.NextMarker)
+		t.Errorf("a page of ListObjects has %q and the NextMarker %q", got, l.NextMarker)
 	}
 }
 
@@ -206,7 +222,7 @@ func TestControlCharactersAreListedPageByPage(t *testing.T) {
 	}
 }
 
-// TestListingWithoutEncoding lists keys that XML can carry, and keys that it cannot.
+// TestListingWithoutEncoding lists keys that XML can carry, and keys that it cannot carry.
 func TestListingWithoutEncoding(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
@@ -219,7 +235,7 @@ func TestListingWithoutEncoding(t *testing.T) {
 	} {
 		a := s.send(t, http.MethodGet, "/"+bucket+"?"+query, nil, nil)
 		if a.code != "InvalidRequest" || !strings.Contains(a.message, key) || !strings.Contains(a.message, "encoding-type=url") {
-			t.Errorf("?%s is answered with %+v, want an error that names %s", query, a, key)
+			t.Errorf("?%s: got %+v, want an error that names %s", query, a, key)
 		}
 	}
 	for _, query := range []string{"list-type=2&prefix=a/%0D", "prefix=a/%0D", "versions&prefix=a/%0D"} {
@@ -229,7 +245,7 @@ func TestListingWithoutEncoding(t *testing.T) {
 	}
 }
 
-// TestEncodedListingsOfVersionsAndUploads lists keys that a URL cannot have as they are.
+// TestEncodedListingsOfVersionsAndUploads lists keys that change when they are URL-encoded.
 func TestEncodedListingsOfVersionsAndUploads(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
@@ -243,22 +259,24 @@ func TestEncodedListingsOfVersionsAndUploads(t *testing.T) {
 		if l, got := s.list(t, kind+"&encoding-type=url"); !slices.Equal(got, want) || l.EncodingType != "url" {
 			t.Errorf("?%s lists %q with the encoding %q, want %q", kind, got, l.EncodingType, want)
 		}
-		if l, got := s.list(t, kind+"&encoding-type=url&prefix=a%2B&delimiter=/"); !slices.Equal(got, []string{"a+b/"}) || l.Prefix != "a%2B" {
-			t.Errorf("?%s lists the folders %q behind the prefix %q", kind, got, l.Prefix)
+		l, got := s.list(t, kind+"&encoding-type=url&prefix=a%2B&delimiter=/")
+		if !slices.Equal(got, []string{"a+b/"}) || l.Prefix != "a%2B" {
+			t.Errorf("?%s lists the common prefixes %q for the prefix %q", kind, got, l.Prefix)
 		}
 		if l, got := s.list(t, kind+"&prefix=z"); !slices.Equal(got, []string{"z"}) || l.EncodingType != "" {
 			t.Errorf("?%s without an encoding lists %q", kind, got)
 		}
 	}
-	if a := s.send(t, http.MethodGet, "/nobody?versions&encoding-type=url", nil, nil); a.code != "NoSuchBucket" || strings.Contains(a.body, "EncodingType") {
-		t.Errorf("the versions of no bucket are answered with %+v", a)
+	a := s.send(t, http.MethodGet, "/missing?versions&encoding-type=url", nil, nil)
+	if a.code != "NoSuchBucket" || strings.Contains(a.body, "EncodingType") {
+		t.Errorf("the versions of a missing bucket: got %+v", a)
 	}
 	if l, _ := s.list(t, "versions&encoding-type=url&max-keys=1"); l.NextKeyMarker != "a%2Bb/1%20%3C%26%3E%252B" {
-		t.Errorf("a page of versions goes on at %q", l.NextKeyMarker)
+		t.Errorf("a page of versions has the NextKeyMarker %q", l.NextKeyMarker)
 	}
 }
 
-// TestControlCharactersInEveryOperation sends keys that XML cannot carry where the answer is XML that repeats them.
+// TestControlCharactersInEveryOperation sends keys that XML cannot carry to operations whose response repeats the key.
 func TestControlCharactersInEveryOperation(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
@@ -266,29 +284,31 @@ func TestControlCharactersInEveryOperation(t *testing.T) {
 	for _, key := range controls {
 		s.upload(t, key, "in parts")
 		copied, source := aws.String(key+" copied"), aws.String(bucket+"/"+url.QueryEscape(key))
-		if _, err := s.CopyObject(ctx, &client.CopyObjectInput{Bucket: name, Key: copied, CopySource: source}); err != nil || s.get(t, *copied) != "in parts" {
+		_, err := s.CopyObject(ctx, &client.CopyObjectInput{Bucket: name, Key: copied, CopySource: source})
+		if err != nil || s.get(t, *copied) != "in parts" {
 			t.Errorf("CopyObject of %q: %v", key, err)
 		}
 		id, _ := s.begin(t, key, "x")
 		if _, err := s.ListParts(ctx, &client.ListPartsInput{Bucket: name, Key: &key, UploadId: &id}); err != nil {
 			t.Errorf("ListParts of %q: %v", key, err)
 		}
-		_, err := s.GetObject(ctx, &client.GetObjectInput{Bucket: name, Key: aws.String(key + " is not there")})
-		fails(t, fmt.Sprintf("get of no %q", key), err, "NoSuchKey", http.StatusNotFound)
+		_, err = s.GetObject(ctx, &client.GetObjectInput{Bucket: name, Key: aws.String(key + " is missing")})
+		wantError(t, fmt.Sprintf("get of a missing key after %q", key), err, "NoSuchKey", http.StatusNotFound)
 		_, err = s.GetObject(ctx, &client.GetObjectInput{Bucket: name, Key: &key, IfMatch: aws.String("other")})
-		fails(t, fmt.Sprintf("get of another %q", key), err, "PreconditionFailed", http.StatusPreconditionFailed)
+		wantError(t, fmt.Sprintf("get of %q with another ETag", key), err, "PreconditionFailed", http.StatusPreconditionFailed)
 		a := s.send(t, http.MethodGet, "/"+bucket+"/k?partNumber="+url.QueryEscape(key), nil, nil)
 		if a.code != "InvalidArgument" {
-			t.Errorf("a part number %q is answered with %+v", key, a)
+			t.Errorf("the part number %q: got %+v", key, a)
 		}
 		if err := s.complete(t, key, id); err == nil {
-			t.Errorf("the upload of %q is completed without parts", key)
+			t.Errorf("the upload of %q was completed without parts", key)
 		}
 	}
-	// S3, too, takes such a key by DeleteObject only: in the XML of DeleteObjects it is malformed.
-	a := s.send(t, http.MethodPost, "/"+bucket+"?delete", nil, strings.NewReader("<Delete><Object><Key>a/\x7f</Key></Object><Object><Key>a/&#x1;</Key></Object></Delete>"))
+	// S3, too, deletes such a key only by DeleteObject: the XML of DeleteObjects cannot carry it.
+	malformed := "<Delete><Object><Key>a/\x7f</Key></Object><Object><Key>a/&#x1;</Key></Object></Delete>"
+	a := s.send(t, http.MethodPost, "/"+bucket+"?delete", nil, strings.NewReader(malformed))
 	if a.code != "MalformedXML" || s.get(t, "a/\x7f") != "in parts" {
-		t.Errorf("DeleteObjects of U+0001 is answered with %+v", a)
+		t.Errorf("DeleteObjects of U+0001: got %+v", a)
 	}
 	var doomed []types.ObjectIdentifier
 	for _, key := range controls[:3] {
@@ -300,18 +320,20 @@ func TestControlCharactersInEveryOperation(t *testing.T) {
 	}
 }
 
-// TestXMLThatIsAnObjectPasses gets an object whose text the answers of the API would not have.
-func TestXMLThatIsAnObjectPasses(t *testing.T) {
+// TestXMLObjectIsNotChanged gets an object that contains text which the server replaces in its own XML.
+func TestXMLObjectIsNotChanged(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	const text = `<?xml version="1.0"?><a>&#x1;</a>`
-	_, err := s.PutObject(t.Context(), &client.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader(text), ContentType: aws.String("application/xml")})
+	_, err := s.PutObject(t.Context(), &client.PutObjectInput{
+		Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader(text), ContentType: aws.String("application/xml"),
+	})
 	if got := s.get(t, "k"); err != nil || got != text {
 		t.Errorf("the object has %q, %v", got, err)
 	}
 }
 
-func TestAListedObject(t *testing.T) {
+func TestListedObject(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	s.put(t, "k", "body")
@@ -320,15 +342,16 @@ func TestAListedObject(t *testing.T) {
 		t.Fatalf("ListObjectsV2 = %+v, %v", out, err)
 	}
 	o := out.Contents[0]
-	if *o.Key != "k" || *o.Size != 4 || *o.ETag != `"`+etag("body")+`"` || o.StorageClass != types.ObjectStorageClassStandard || o.LastModified.IsZero() {
+	if *o.Key != "k" || *o.Size != 4 || *o.ETag != `"`+etag("body")+`"` ||
+		o.StorageClass != types.ObjectStorageClassStandard || o.LastModified.IsZero() {
 		t.Errorf("the object is listed as %+v", o)
 	}
 }
 
-func TestManyAreDeletedAtOnce(t *testing.T) {
+func TestDeleteObjects(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
-	doomed := []types.ObjectIdentifier{{Key: aws.String("not there")}}
+	doomed := []types.ObjectIdentifier{{Key: aws.String("missing")}}
 	for _, key := range []string{"a+b", "a b", "ä", "<x>&"} {
 		s.put(t, key, "x")
 		doomed = append(doomed, types.ObjectIdentifier{Key: &key})
@@ -339,6 +362,6 @@ func TestManyAreDeletedAtOnce(t *testing.T) {
 		t.Errorf("DeleteObjects = %+v, %v", out, err)
 	}
 	if left := s.keys(t); !slices.Equal(left, []string{"kept"}) {
-		t.Errorf("%q are left, want only what was not deleted", left)
+		t.Errorf("the keys %q remain, want only \"kept\"", left)
 	}
 }

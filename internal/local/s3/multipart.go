@@ -18,33 +18,36 @@ import (
 	"modeldispatch/internal/private"
 )
 
-// smallestPart is how many bytes each part of an upload has at least, except the last.
-const smallestPart = 5 << 20
+// minPartSize is the minimum size of a part in bytes. The last part may be smaller.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html
+const minPartSize = 5 << 20
 
-// uploads are the multipart uploads under way. Their parts are files; that they are uploads is
-// known to this process only, as gofakes3 keeps its own side of them in memory.
+// uploads holds the multipart uploads of this process. The parts are files, but the list of uploads is only in memory,
+// because gofakes3 keeps its own list in memory too. So an upload ends with the process.
 type uploads struct {
 	mu   sync.Mutex
 	byID map[gofakes3.UploadID]*upload
 }
 
+// upload is one multipart upload.
 type upload struct {
-	folder   string
+	folder   string // of the files of its parts
 	metadata map[string]string
 
-	mu    sync.Mutex // held while parts are put together, so that this happens once
-	ended bool
-	done  *record // what it was completed to
-	parts map[int]part
+	mu        sync.Mutex   // held while the object is written, so that it is written once
+	ended     bool         // completed or aborted: accepts no more parts
+	completed *record      // the object; nil before the upload is completed
+	parts     map[int]part // by part number
 }
 
-// part is one part, in a file of its own.
+// part is one part of an upload, in its own file.
 type part struct {
 	file string
 	etag string
-	size int64
+	size int64 // in bytes
 }
 
+// get returns an upload, or NoSuchUpload.
 func (u *uploads) get(id gofakes3.UploadID) (*upload, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -71,7 +74,9 @@ func (b *backend) CreateMultipartUpload(_ context.Context, _, key string, metada
 }
 
 // UploadPart implements gofakes3.MultipartBackend.
-func (b *backend) UploadPart(ctx context.Context, _, _ string, id gofakes3.UploadID, number int, size int64, body io.Reader) (string, error) {
+func (b *backend) UploadPart(
+	ctx context.Context, _, _ string, id gofakes3.UploadID, number int, size int64, body io.Reader,
+) (string, error) {
 	u, err := b.uploads.get(id)
 	if err != nil {
 		return "", err
@@ -98,7 +103,8 @@ func (b *backend) UploadPart(ctx context.Context, _, _ string, id gofakes3.Uploa
 	return quoted(p.etag), nil
 }
 
-// spool reads the body of a part to its end: gofakes3 wants to know the length of a part before.
+// spool writes the body of a part to a draft and makes the draft the body of the request. gofakes3 needs the length
+// of a part before it reads the part, and a body in HTTP chunks has none. The caller discards the draft.
 func (b *backend) spool(r *http.Request) (*draft, error) {
 	d, err := newDraft(b.incoming())
 	if err != nil {
@@ -116,32 +122,36 @@ func (b *backend) spool(r *http.Request) (*draft, error) {
 	return d, nil
 }
 
-// CompleteMultipartUpload implements gofakes3.MultipartBackend. After an error it can be called
-// again; a second call after a success gets the same object.
-func (b *backend) CompleteMultipartUpload(ctx context.Context, bucket, key string, id gofakes3.UploadID, in *gofakes3.CompleteMultipartUploadRequest) (gofakes3.VersionID, string, error) {
+// CompleteMultipartUpload implements gofakes3.MultipartBackend. A client may repeat it after an error. After a
+// success it returns the same object again, without writing it.
+func (b *backend) CompleteMultipartUpload(
+	ctx context.Context, bucket, key string, id gofakes3.UploadID, in *gofakes3.CompleteMultipartUploadRequest,
+) (gofakes3.VersionID, string, error) {
 	u, err := b.uploads.get(id)
 	if err != nil {
 		return "", "", err
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.done == nil {
+	if u.completed == nil {
 		if err := b.complete(ctx, bucket, key, u, in); err != nil {
 			return "", "", err
 		}
 		u.end()
 	}
-	return "", quoted(u.done.etag()), nil
+	return "", quoted(u.completed.etag()), nil
 }
 
-// complete makes one object of an upload's parts.
-func (b *backend) complete(ctx context.Context, bucket, key string, u *upload, in *gofakes3.CompleteMultipartUploadRequest) error {
-	chosen, err := u.choose(in)
+// complete joins the parts of an upload that the client chose, and creates the object from them.
+func (b *backend) complete(
+	ctx context.Context, bucket, key string, u *upload, in *gofakes3.CompleteMultipartUploadRequest,
+) error {
+	chosen, err := u.selectParts(in)
 	if err != nil {
 		return err
 	}
-	s := source{bucket: bucket, key: key, metadata: u.metadata}
-	body := &files{}
+	s := putInput{bucket: bucket, key: key, metadata: u.metadata}
+	body := &partsReader{}
 	defer func() { _ = body.Close() }()
 	for _, p := range chosen {
 		body.names = append(body.names, p.file)
@@ -153,40 +163,43 @@ func (b *backend) complete(ctx context.Context, bucket, key string, u *upload, i
 	if err != nil {
 		return err
 	}
-	u.done = &r
+	u.completed = &r
 	return nil
 }
 
-// choose checks the client's list of parts against what it has uploaded.
-func (u *upload) choose(in *gofakes3.CompleteMultipartUploadRequest) ([]part, error) {
+// selectParts returns the parts in the client's list. It returns NoSuchUpload, MalformedXML, InvalidPartOrder,
+// InvalidPart or EntityTooSmall if the list does not fit the uploaded parts.
+func (u *upload) selectParts(in *gofakes3.CompleteMultipartUploadRequest) ([]part, error) {
 	if u.ended {
 		return nil, gofakes3.ErrNoSuchUpload
 	}
 	if len(in.Parts) == 0 {
-		return nil, gofakes3.ErrorMessage(gofakes3.ErrMalformedXML, "An upload is completed with at least one part.")
+		return nil, gofakes3.ErrorMessage(gofakes3.ErrMalformedXML, "The list of parts is empty: a multipart upload needs at least one part.")
 	}
 	if !slices.IsSortedFunc(in.Parts, ascending) {
 		return nil, gofakes3.ErrInvalidPartOrder
 	}
 	var chosen []part
 	for i, wanted := range in.Parts {
-		p, there := u.parts[wanted.PartNumber]
-		if !there || strings.Trim(wanted.ETag, `"`) != p.etag {
-			return nil, gofakes3.ErrorMessagef(gofakes3.ErrInvalidPart, "Part %d was not uploaded with the ETag %s.", wanted.PartNumber, wanted.ETag)
+		p, exists := u.parts[wanted.PartNumber]
+		if !exists || strings.Trim(wanted.ETag, `"`) != p.etag {
+			return nil, gofakes3.ErrorMessagef(gofakes3.ErrInvalidPart,
+				"Part %d was not uploaded with the ETag %s: send the ETag that UploadPart returned.", wanted.PartNumber, wanted.ETag)
 		}
-		if p.size < smallestPart && i < len(in.Parts)-1 {
-			return nil, refuse("EntityTooSmall", gofakes3.ErrInvalidRequest,
-				"Part %d has %d bytes, and each part but the last has at least %d.", wanted.PartNumber, p.size, smallestPart)
+		if p.size < minPartSize && i < len(in.Parts)-1 {
+			return nil, newStatusError("EntityTooSmall", gofakes3.ErrInvalidRequest,
+				"Part %d has %d bytes: each part except the last needs at least %d.", wanted.PartNumber, p.size, minPartSize)
 		}
 		chosen = append(chosen, p)
 	}
 	return chosen, nil
 }
 
-// ascending orders parts by their numbers, and has no part equal to another.
+// ascending compares parts by number. It never returns 0, so that slices.IsSortedFunc rejects a part that is listed
+// twice.
 func ascending(a, b gofakes3.CompletedPart) int {
 	if a.PartNumber == b.PartNumber {
-		return -1 // IsSortedFunc asks with the later one first
+		return -1 // IsSortedFunc passes the later part first
 	}
 	return cmp.Compare(a.PartNumber, b.PartNumber)
 }
@@ -195,7 +208,7 @@ func ascending(a, b gofakes3.CompletedPart) int {
 func (b *backend) AbortMultipartUpload(_ context.Context, _, _ string, id gofakes3.UploadID) error {
 	u, err := b.uploads.get(id)
 	if err != nil {
-		return nil // it is gone, which is what was wanted
+		return nil // already aborted
 	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -206,20 +219,21 @@ func (b *backend) AbortMultipartUpload(_ context.Context, _, _ string, id gofake
 	return nil
 }
 
-// end ends an upload. Files that cannot be removed now are when the folder is opened again. One
-// that was completed stays known, for clients that did not get the answer.
+// end marks an upload as ended and removes its parts. openBackend removes files that end cannot remove. A completed
+// upload stays in the list, so that a client that missed the response can complete it again.
 func (u *upload) end() {
 	u.ended, u.parts = true, nil
 	_ = os.RemoveAll(u.folder)
 }
 
-// files reads files one after the other, with one open at a time: an upload may have 10,000.
-type files struct {
-	names []string
-	open  *os.File
+// partsReader reads files one after the other. It keeps one file open at a time, because an upload may have 10,000
+// parts.
+type partsReader struct {
+	names []string // the files that are still to be read
+	open  *os.File // the current file, or nil
 }
 
-func (f *files) Read(p []byte) (int, error) {
+func (f *partsReader) Read(p []byte) (int, error) {
 	for {
 		if f.open == nil {
 			if len(f.names) == 0 {
@@ -241,7 +255,7 @@ func (f *files) Read(p []byte) (int, error) {
 	}
 }
 
-func (f *files) Close() error {
+func (f *partsReader) Close() error {
 	if f.open == nil {
 		return nil
 	}

@@ -7,7 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// Why an object was created, in the words of S3's events.
+// These are the reasons for which an object is created, in the words of S3's events.
+// https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 const (
 	PutObject               = "PutObject"
 	CopyObject              = "CopyObject"
@@ -15,26 +16,26 @@ const (
 	PostObject              = "POST Object"
 )
 
-// Object is an object that was created.
+// Object describes an object that a client has created. Options.Created receives it.
 type Object struct {
 	Bucket string
-	Key    string // letter for letter, not encoded
-	ETag   string // hex, without quotes
-	// VersionID is empty: nothing is versioned.
+	Key    string // not URL-encoded
+	ETag   string // the MD5 of the content in hex digits, without quotes
+	// VersionID is always empty: the local S3 has no versioning.
 	VersionID string
-	// Sequencer is 16 hex digits, and greater for each later object, also across restarts.
+	// Sequencer has 16 hex digits. It is greater for each later object, also after a restart.
 	Sequencer string
-	Size      int64
-	Reason    string
-	Time      time.Time
+	Size      int64     // in bytes
+	Reason    string    // one of the constants above
+	Time      time.Time // of the write, in UTC
 }
 
-// partition is the AWS partition that the local stack takes itself for.
+// partition is the AWS partition in the ARNs of the local stack.
 const partition = "aws"
 
-// Event is what S3 tells EventBridge about the object. It is a function of the object: the same
-// each time, its id included. Its key is the object's own, which it is not in S3's notifications
-// to queues.
+// Event returns the "Object Created" event that S3 sends to EventBridge for the object, as JSON. It depends only on the
+// object, the account and the region: the same object gives the same event, including the event's id. The key is not
+// URL-encoded, unlike in S3's notifications to queues.
 func (o Object) Event(account, region string) json.RawMessage {
 	id := uuid.NewSHA1(uuid.NameSpaceURL, []byte("s3://"+o.Bucket+"/"+o.Key+"#"+o.Sequencer))
 	text, err := json.Marshal(event{
@@ -47,7 +48,7 @@ func (o Object) Event(account, region string) json.RawMessage {
 		},
 	})
 	if err != nil {
-		panic(err) // strings and numbers: cannot happen
+		panic(err) // cannot happen: the event has only strings and numbers
 	}
 	return text
 }

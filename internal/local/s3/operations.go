@@ -15,7 +15,7 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// target tells what the path of a request names.
+// target is the kind of thing that the path of a request names. Error messages contain its text.
 type target string
 
 const (
@@ -24,7 +24,7 @@ const (
 	anObject target = "an object"
 )
 
-// Names of operations in S3's API. Some are the reason of an event too: object.go defines them.
+// These are names of operations in S3's API. object.go defines the names that also occur as the reason of an event.
 const (
 	deleteObjects  = "DeleteObjects"
 	getObject      = "GetObject"
@@ -36,17 +36,17 @@ const (
 	uploadPartCopy = "UploadPartCopy"
 )
 
-// operation describes requests that are served.
+// operation describes the requests for one operation of S3's API, or for one sub-resource such as acl.
 type operation struct {
-	methods string
-	on      target
-	by      string // the query parameter that selects it; "" where none does
-	name    string // as x-id says it; "" where by says it all
-	takes   string // its other query parameters
+	methods    string // HTTP methods, separated by spaces
+	target     target
+	selector   string // the query parameter that selects the operation, or ""
+	name       string // S3's name, as SDKs send it in x-id; "" for a sub-resource
+	parameters string // further query parameters, separated by spaces
 }
 
-// operations lists all that is served. gofakes3 ignores query parameters that it does not know, and
-// would answer PUT ?renameObject by a put of nothing. So a request that is not on the list is refused.
+// operations returns the list of all supported requests. operationOf refuses every other request, because gofakes3
+// ignores query parameters that it does not know: it would treat PUT ?renameObject as a put of an empty object.
 func operations() []operation {
 	const page = "prefix delimiter encoding-type max-keys "
 	all := []operation{
@@ -81,14 +81,15 @@ func operations() []operation {
 		{"GET PUT", anObject, "legal-hold", "", "versionId"},
 		{"GET PUT", anObject, "retention", "", "versionId"},
 	}
-	// A bucket has none of these: a GET says so, and a DELETE has nothing to do.
-	for by := range strings.FieldsSeq("cors encryption lifecycle ownershipControls policy publicAccessBlock replication tagging website") {
-		all = append(all, operation{"GET DELETE", aBucket, by, "", ""})
+	// A local bucket has none of these sub-resources: GET returns S3's error for that, and DELETE does nothing.
+	const missing = "cors encryption lifecycle ownershipControls policy publicAccessBlock replication tagging website"
+	for selector := range strings.FieldsSeq(missing) {
+		all = append(all, operation{"GET DELETE", aBucket, selector, "", ""})
 	}
 	return all
 }
 
-// targetOf returns what a path names, as gofakes3 reads it.
+// targetOf returns the target of a path. It reads the path as gofakes3 does.
 func targetOf(path string) target {
 	bucket, key, _ := strings.Cut(strings.TrimLeft(path, "/"), "/")
 	switch {
@@ -100,29 +101,31 @@ func targetOf(path string) target {
 	return anObject
 }
 
-// operationOf returns the operation that a request asks for, or S3's error where it is not served.
+// operationOf returns the operation that a request asks for. It returns NotImplemented for an unsupported request, and
+// InvalidURI, NoSuchUpload or InvalidArgument for an invalid query or copy source.
 func operationOf(r *http.Request, all []operation) (operation, error) {
-	query, err := tidy(r)
+	query, err := normalizeQuery(r)
 	if err != nil {
 		return operation{}, err
 	}
-	o, err := choose(all, r, query)
+	o, err := selectOperation(all, r, query)
 	if err != nil {
 		return o, err
 	}
-	if o.by == "uploadId" && query.Get("uploadId") == "" {
-		return o, gofakes3.ErrorMessage(gofakes3.ErrNoSuchUpload, "The uploadId is empty: send the one that CreateMultipartUpload returned.")
+	if o.selector == "uploadId" && query.Get("uploadId") == "" {
+		return o, gofakes3.ErrorMessage(gofakes3.ErrNoSuchUpload, "The uploadId is empty: send the id that CreateMultipartUpload returned.")
 	}
-	if err := keepsNoVersions(query["versionId"]...); err != nil {
+	if err := checkVersionIDs(query["versionId"]...); err != nil {
 		return o, err
 	}
 	return o, o.checkHeaders(r.Header)
 }
 
-// tidy returns the query of a request, and makes gofakes3 see the same. A semicolon separates
-// nothing in S3. A presigned URL carries headers in its query; S3 ignores checksums there, which
-// SDKs make of an empty body (https://github.com/aws/aws-sdk-go-v2/issues/2610).
-func tidy(r *http.Request) (url.Values, error) {
+// normalizeQuery returns the query of a request, and changes the request so that gofakes3 reads the query in the same
+// way. In S3 a semicolon does not separate parameters. A presigned URL carries headers in its query, and
+// normalizeQuery copies them to the headers. It omits checksums, which S3 ignores there: SDKs compute them from an
+// empty body (https://github.com/aws/aws-sdk-go-v2/issues/2610).
+func normalizeQuery(r *http.Request) (url.Values, error) {
 	r.URL.RawQuery = strings.ReplaceAll(r.URL.RawQuery, ";", "%3B")
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -136,7 +139,8 @@ func tidy(r *http.Request) (url.Values, error) {
 	return query, nil
 }
 
-// isHeader reports whether a query parameter stands for a header, and does not belong to the signature.
+// isHeader reports whether a query parameter of a presigned URL stands for a header. Checksums and the parameters of
+// the signature do not. The name is in lower case.
 func isHeader(name string) bool {
 	if !strings.HasPrefix(name, "x-amz-") || strings.HasPrefix(name, "x-amz-checksum-") {
 		return false
@@ -149,44 +153,51 @@ func isHeader(name string) bool {
 	return true
 }
 
-// choose finds the operation of a request by its method, target and query.
-func choose(all []operation, r *http.Request, query url.Values) (operation, error) {
+// selectOperation returns the operation with the method, target and query of a request, or NotImplemented.
+func selectOperation(all []operation, r *http.Request, query url.Values) (operation, error) {
 	on := targetOf(r.URL.Path)
 	var found operation
 	for _, o := range all {
-		selected := o.by == "" && found.methods == "" || o.by != "" && query.Has(o.by)
-		if selected && o.on == on && slices.Contains(strings.Fields(o.methods), r.Method) {
+		selected := o.selector == "" && found.methods == "" || o.selector != "" && query.Has(o.selector)
+		if selected && o.target == on && slices.Contains(strings.Fields(o.methods), r.Method) {
 			found = o
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
+		// S3 ignores an unknown parameter with a value when it reads, such as ?v=1.
 		reads := (r.Method == http.MethodGet || r.Method == http.MethodHead) && query.Get(name) != ""
-		if name != found.by && !slices.Contains(strings.Fields(found.takes), name) && !isCommon(name) && (!reads || selects(all, name)) {
-			return found, notServed(fmt.Sprintf("the sub-resource %q (%s on %s)", name, r.Method, on))
+		known := name == found.selector || slices.Contains(strings.Fields(found.parameters), name) || isCommon(name)
+		if !known && (!reads || isSelector(all, name)) {
+			return found, unsupported(fmt.Sprintf("the sub-resource %q (%s on %s)", name, r.Method, on))
 		}
 	}
 	if found.methods == "" {
-		return found, notServed(fmt.Sprintf("%s on %s", r.Method, on))
+		return found, unsupported(fmt.Sprintf("%s on %s", r.Method, on))
 	}
 	if r.Header.Get("X-Amz-Copy-Source") != "" {
-		found = found.copying()
+		found = found.withCopySource()
 	}
 	if id := query.Get("x-id"); found.name != "" && id != "" && id != found.name {
-		return found, notServed(fmt.Sprintf("the operation %q (%s on %s)", id, r.Method, on))
+		return found, unsupported(fmt.Sprintf("the operation %q (%s on %s)", id, r.Method, on))
 	}
 	return found, nil
 }
 
-// selects reports whether a query parameter selects an operation. gofakes3 looks for it whatever its value and the target are.
-func selects(all []operation, name string) bool {
-	return slices.ContainsFunc(all, func(o operation) bool { return o.by == name }) || slices.Contains(strings.Fields(unserved), name)
+// isSelector reports whether gofakes3 selects an operation by a query parameter. gofakes3 ignores its value, and for
+// some parameters also the target.
+func isSelector(all []operation, name string) bool {
+	if slices.Contains(strings.Fields(unsupportedSelectors), name) {
+		return true
+	}
+	return slices.ContainsFunc(all, func(o operation) bool { return o.selector == name })
 }
 
-// unserved are further names by which gofakes3 chooses an operation.
-const unserved = "accelerate analytics intelligent-tiering inventory logging metadataTable metrics notification requestPayment " +
-	"restore select torrent"
+// unsupportedSelectors lists the query parameters by which gofakes3 selects an operation that is not in operations.
+const unsupportedSelectors = "accelerate analytics intelligent-tiering inventory logging metadataTable metrics " +
+	"notification requestPayment restore select torrent"
 
-// isCommon reports whether a query parameter may be in any request: it signs, names or describes it.
+// isCommon reports whether a query parameter is allowed in any request, because it belongs to the signature, names the
+// operation, stands for a header, or sets a header of the response.
 func isCommon(name string) bool {
 	switch name {
 	case "AWSAccessKeyId", "Expires", "Signature", "x-id":
@@ -195,8 +206,8 @@ func isCommon(name string) bool {
 	return strings.HasPrefix(strings.ToLower(name), "x-amz-") || strings.HasPrefix(name, "response-")
 }
 
-// copying returns the operation of the same request with a copy source.
-func (o operation) copying() operation {
+// withCopySource returns the operation that S3 performs if the request has the header x-amz-copy-source.
+func (o operation) withCopySource() operation {
 	switch o.name {
 	case PutObject:
 		o.name = CopyObject
@@ -206,7 +217,8 @@ func (o operation) copying() operation {
 	return o
 }
 
-// checkHeaders refuses headers that make another operation of a request, and that gofakes3 ignores.
+// checkHeaders returns NotImplemented for a header that gives the request another meaning and that gofakes3 ignores. It
+// also checks the copy source.
 func (o operation) checkHeaders(h http.Header) error {
 	unknown := []string{"x-amz-rename-source", "x-amz-request-route", "x-amz-write-offset-bytes"}
 	copies := o.name == CopyObject || o.name == uploadPartCopy
@@ -215,27 +227,28 @@ func (o operation) checkHeaders(h http.Header) error {
 	}
 	for _, name := range unknown {
 		if h.Values(name) != nil {
-			return notServed(fmt.Sprintf("the header %s of this operation: leave it out", name))
+			return unsupported(fmt.Sprintf("the header %s of this operation: leave it out", name))
 		}
 	}
 	if copies {
-		source := splitCopySource(h.Get("X-Amz-Copy-Source"))
+		source := normalizeCopySource(h.Get("X-Amz-Copy-Source"))
 		h.Set("X-Amz-Copy-Source", source)
 		return checkCopySource(source)
 	}
 	return nil
 }
 
-// splitCopySource writes out the slash after the bucket of a copy source. Clients may encode it with
-// the rest, and gofakes3 looks for it before it decodes.
-func splitCopySource(source string) string {
+// normalizeCopySource decodes the slash after the bucket of a copy source. Clients may URL-encode it, and gofakes3
+// looks for it before it decodes the source.
+func normalizeCopySource(source string) string {
 	return copySource.ReplaceAllString(source, "$1/")
 }
 
-// copySource finds the bucket of a copy source, with the slashes around it.
+// copySource matches the bucket of a copy source with the slashes around it.
 var copySource = regexp.MustCompile(`^(?i:/|%2f)?([^/%]+)(?i:/|%2f)`)
 
-// checkCopySource refuses what gofakes3 cuts off: all that follows a question mark.
+// checkCopySource returns InvalidArgument if a question mark in a copy source is followed by more than a version id.
+// gofakes3 drops everything after a question mark.
 func checkCopySource(source string) error {
 	_, text, found := strings.Cut(source, "?")
 	if !found {
@@ -246,22 +259,23 @@ func checkCopySource(source string) error {
 		return gofakes3.ErrorInvalidArgument("x-amz-copy-source", source,
 			"Only ?versionId= may follow the key of x-amz-copy-source: write a question mark of the key itself as %3F.")
 	}
-	return keepsNoVersions(query["versionId"]...)
+	return checkVersionIDs(query["versionId"]...)
 }
 
-// keepsNoVersions returns the error that S3 has for a version id in a bucket without versions.
-func keepsNoVersions(ids ...string) error {
+// checkVersionIDs returns InvalidArgument for a version id other than null. S3 does so for a bucket without versions.
+func checkVersionIDs(ids ...string) error {
 	for _, id := range ids {
 		if id != "" && id != "null" {
 			return gofakes3.ErrorInvalidArgument("versionId", id,
-				fmt.Sprintf("Invalid version id specified: the local S3 keeps no versions. Leave %q out, or write null.", id))
+				fmt.Sprintf("Invalid version id specified: the local S3 keeps no versions. Leave %q out, or send null.", id))
 		}
 	}
 	return nil
 }
 
-// checkDeleted refuses a DeleteObjects that names versions: gofakes3 would delete the objects.
-func checkDeleted(r *http.Request) error {
+// checkDeleteRequest returns InvalidArgument for a DeleteObjects that names versions, because gofakes3 would delete the
+// objects themselves. It returns MalformedXML for a list that is not well-formed.
+func checkDeleteRequest(r *http.Request) error {
 	body, err := io.ReadAll(io.LimitReader(r.Body, gofakes3.MaxXMLBodySize+1))
 	if err != nil {
 		return err
@@ -272,7 +286,7 @@ func checkDeleted(r *http.Request) error {
 		return gofakes3.ErrorMessagef(gofakes3.ErrMalformedXML, "The list of objects is not well-formed: %v.", err)
 	}
 	for _, o := range in.Objects {
-		if err := keepsNoVersions(o.VersionID); err != nil {
+		if err := checkVersionIDs(o.VersionID); err != nil {
 			return err
 		}
 	}

@@ -17,33 +17,33 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// maxTrailer bounds what may follow the last chunk of a body. A checksum and a signature have 200 bytes.
+// maxTrailer is the maximum size in bytes of the trailer after the last chunk. A checksum and a signature take 200
+// bytes.
 const maxTrailer = 8 << 10
 
-// payload reads the body of a request without its framing, and checks it against what the client
-// says of it: length, SHA-256 and checksum. Its last Read returns io.EOF only if all of it is right.
+// payload reads the body of a request without its framing, and compares it with the length, SHA-256 and checksum that
+// the client sent. Its last Read returns io.EOF only if everything agrees. It does not verify signatures.
 //
-// The values of x-amz-content-sha256 are described in
-// https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html. Signatures are not verified.
+// For the values of x-amz-content-sha256 see https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html.
 type payload struct {
-	body     io.Reader
-	chunked  *bufio.Reader // the same body with its framing, if it is aws-chunked
-	size     int64         // or unknownSize
-	begun    bool
-	read     int64
-	sha256   hash.Hash
-	wanted   []byte // the SHA-256 that the client says
-	checksum *checksum
+	body       io.Reader
+	chunked    *bufio.Reader // the same body with its framing; nil if the body is not aws-chunked
+	size       int64         // the declared size without framing in bytes, or unknownSize
+	started    bool
+	read       int64
+	sha256     hash.Hash
+	wantSHA256 []byte // the SHA-256 that the client sent; nil if it sent none
+	checksum   *checksum
 }
 
-// newPayload returns the payload of a request. Checksum headers are the body's only where the body
-// is an object's or a part's: in other operations gofakes3 reads them.
+// newPayload returns the payload of a request, or S3's error for invalid headers. If stored is true, the body becomes
+// an object or a part, and the payload takes its checksum headers. gofakes3 reads those of other operations.
 func newPayload(r *http.Request, stored bool) (*payload, error) {
 	p := &payload{body: r.Body, size: r.ContentLength}
-	if err := p.unframe(r.Header.Get("X-Amz-Content-Sha256")); err != nil {
+	if err := p.setFraming(r.Header.Get("X-Amz-Content-Sha256")); err != nil {
 		return nil, err
 	}
-	if err := p.measure(r.Header.Get("X-Amz-Decoded-Content-Length")); err != nil {
+	if err := p.setSize(r.Header.Get("X-Amz-Decoded-Content-Length")); err != nil {
 		return nil, err
 	}
 	var err error
@@ -51,8 +51,8 @@ func newPayload(r *http.Request, stored bool) (*payload, error) {
 	return p, err
 }
 
-// unframe chooses how the body is read, by the value of x-amz-content-sha256.
-func (p *payload) unframe(kind string) error {
+// setFraming sets the framing and the expected SHA-256 of the body. The argument is the value of x-amz-content-sha256.
+func (p *payload) setFraming(kind string) error {
 	switch kind {
 	case "", "UNSIGNED-PAYLOAD":
 		return nil
@@ -66,32 +66,33 @@ func (p *payload) unframe(kind string) error {
 	sum, err := hex.DecodeString(kind)
 	if err != nil || len(sum) != sha256.Size {
 		return gofakes3.ErrorInvalidArgument("x-amz-content-sha256", kind,
-			"x-amz-content-sha256 is UNSIGNED-PAYLOAD, a STREAMING- value that S3 documents, or the SHA-256 of the body in 64 hex digits.")
+			"x-amz-content-sha256 must be UNSIGNED-PAYLOAD, a STREAMING- value that S3 documents, "+
+				"or the SHA-256 of the body in 64 hex digits.")
 	}
-	p.wanted, p.sha256 = sum, sha256.New()
+	p.wantSHA256, p.sha256 = sum, sha256.New()
 	return nil
 }
 
-// measure sets the length of the body without its framing.
-func (p *payload) measure(decoded string) error {
+// setSize sets the size of the body without its framing. The argument is the value of x-amz-decoded-content-length.
+func (p *payload) setSize(decoded string) error {
 	if decoded == "" {
 		if p.chunked != nil {
 			return gofakes3.ErrorMessage(gofakes3.ErrMissingContentLength,
-				"An aws-chunked body needs the length of what it frames in x-amz-decoded-content-length.")
+				"An aws-chunked body needs the header x-amz-decoded-content-length, which is the length without the framing.")
 		}
 		return nil
 	}
 	size, err := strconv.ParseInt(decoded, 10, 64)
 	if err != nil || size < 0 {
 		return gofakes3.ErrorInvalidArgument("x-amz-decoded-content-length", decoded,
-			"x-amz-decoded-content-length is the number of bytes of the object or part.")
+			"x-amz-decoded-content-length must be the number of bytes of the object or part.")
 	}
 	p.size = size
 	return nil
 }
 
-// replace makes the payload the body of a request, which has no framing then.
-func (p *payload) replace(r *http.Request) {
+// replaceBody makes the payload the body of a request, and changes the headers to those of a body without framing.
+func (p *payload) replaceBody(r *http.Request) {
 	r.Body = io.NopCloser(p)
 	r.Header.Set("X-Amz-Content-Sha256", "UNSIGNED-PAYLOAD")
 	if r.Header.Get("X-Amz-Decoded-Content-Length") != "" || r.Header.Get("Content-Length") != "" {
@@ -100,6 +101,7 @@ func (p *payload) replace(r *http.Request) {
 	r.Header.Del("X-Amz-Decoded-Content-Length")
 }
 
+// setLength sets the length of the body of a request in bytes.
 func setLength(r *http.Request, n int64) {
 	r.ContentLength, r.TransferEncoding = n, nil
 	r.Header.Set("Content-Length", strconv.FormatInt(n, 10))
@@ -107,7 +109,7 @@ func setLength(r *http.Request, n int64) {
 
 // Read implements io.Reader.
 func (p *payload) Read(b []byte) (int, error) {
-	p.begun = true
+	p.started = true
 	n, err := p.body.Read(b)
 	p.read += int64(n)
 	if p.sha256 != nil {
@@ -118,28 +120,29 @@ func (p *payload) Read(b []byte) (int, error) {
 	}
 	switch {
 	case p.size != unknownSize && p.read > p.size:
-		err = p.wrongLength("more")
+		err = p.lengthError("more")
 	case errors.Is(err, io.EOF):
 		err = p.check()
 	case err != nil && p.chunked != nil:
 		err = gofakes3.ErrorMessagef(gofakes3.ErrIncompleteBody,
-			"The aws-chunked body breaks off or is malformed after %d bytes: %v.", p.read, err)
+			"The aws-chunked body ends early or is malformed after %d bytes: %v.", p.read, err)
 	}
 	return n, err
 }
 
-func (p *payload) wrongLength(than string) error {
-	return gofakes3.ErrorMessagef(gofakes3.ErrIncompleteBody, "The body has %s than the %d bytes that its headers say.", than, p.size)
+// lengthError returns IncompleteBody. The argument is "more" or "fewer".
+func (p *payload) lengthError(than string) error {
+	return gofakes3.ErrorMessagef(gofakes3.ErrIncompleteBody, "The body has %s than the %d bytes that its headers declare.", than, p.size)
 }
 
-// check returns io.EOF if a body that ended is what the client says of it.
+// check is called at the end of the body. It returns io.EOF if the body agrees with its headers and trailer.
 func (p *payload) check() error {
 	if p.size != unknownSize && p.read < p.size {
-		return p.wrongLength("fewer")
+		return p.lengthError("fewer")
 	}
-	if p.sha256 != nil && !bytes.Equal(p.sha256.Sum(nil), p.wanted) {
-		return refuse("XAmzContentSHA256Mismatch", gofakes3.ErrInvalidRequest,
-			"The body has the SHA-256 %x, and x-amz-content-sha256 says %x: the body was changed on its way.", p.sha256.Sum(nil), p.wanted)
+	if p.sha256 != nil && !bytes.Equal(p.sha256.Sum(nil), p.wantSHA256) {
+		return newStatusError("XAmzContentSHA256Mismatch", gofakes3.ErrInvalidRequest,
+			"The body has the SHA-256 %x, but x-amz-content-sha256 is %x: the body changed in transit.", p.sha256.Sum(nil), p.wantSHA256)
 	}
 	if p.chunked != nil {
 		if err := p.readTrailer(); err != nil {
@@ -155,7 +158,8 @@ func (p *payload) check() error {
 	return cmp.Or(p.checksum.check(), io.EOF)
 }
 
-// readTrailer reads what follows the last chunk: the checksum that the headers announce, its signature, and the end.
+// readTrailer reads the lines after the last chunk: the checksum that the headers announce, and the signature of the
+// trailer. It returns MalformedTrailerError for any other line.
 func (p *payload) readTrailer() error {
 	text, err := io.ReadAll(io.LimitReader(p.chunked, maxTrailer+1))
 	if err != nil {
@@ -173,7 +177,7 @@ func (p *payload) readTrailer() error {
 		switch {
 		case name == "X-Amz-Trailer-Signature":
 		case p.checksum == nil || !p.checksum.trailing || p.checksum.header != name || p.checksum.value != "":
-			return malformedTrailer("x-amz-trailer does not announce its line %q, or it is there twice", line)
+			return malformedTrailer("x-amz-trailer does not announce its line %q, or the line occurs twice", line)
 		default:
 			p.checksum.value = strings.TrimSpace(value)
 		}
@@ -181,13 +185,13 @@ func (p *payload) readTrailer() error {
 	return nil
 }
 
+// malformedTrailer returns S3's MalformedTrailerError. The format continues the sentence after a colon.
 func malformedTrailer(format string, values ...any) error {
-	return refuse("MalformedTrailerError", gofakes3.ErrInvalidRequest, "The trailer of the body cannot be taken: "+format+".", values...)
+	return newStatusError("MalformedTrailerError", gofakes3.ErrInvalidRequest, "The trailer of the body is malformed: "+format+".", values...)
 }
 
-// verify reads to the end of the payload and returns what is wrong with it. gofakes3 reads only as
-// many bytes as the headers say, and the end is where a body shows that it is longer, or has a
-// wrong checksum.
+// verify reads the payload to its end and returns the error that Read finds there. It is needed because gofakes3 stops
+// after the declared number of bytes, and only the end shows that a body is too long or has a wrong checksum.
 func (p *payload) verify() error {
 	_, err := io.Copy(io.Discard, p)
 	return err

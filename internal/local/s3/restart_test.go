@@ -18,8 +18,8 @@ import (
 	"modeldispatch/internal/local/s3"
 )
 
-// folderVariable is set in a process that these tests start: this test binary, which puts objects
-// into that folder instead of running tests.
+// folderVariable names the environment variable that makes this test binary put objects into a folder instead of
+// running tests. TestKilledServerLeavesNoPartialObject starts the binary in that way.
 const folderVariable = "S3_TEST_FOLDER"
 
 func TestMain(m *testing.M) {
@@ -33,17 +33,19 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// request is a request as a connection delivers it, where S3 wants to know the length.
+// request returns a request with a Content-Length header, as net/http delivers it from a connection. gofakes3 refuses a
+// put without one.
 func request(ctx context.Context, method, path, body string) *http.Request {
 	r := httptest.NewRequestWithContext(ctx, method, path, strings.NewReader(body))
 	r.Header.Set("Content-Length", strconv.Itoa(len(body)))
 	return r
 }
 
-// content is what the test's objects hold: long enough to be killed in the middle of.
+// content returns the body of object n. It is long enough to kill the server in the middle of a put.
 func content(n int) string { return strings.Repeat(fmt.Sprintf("%08d", n), 40_000) }
 
-// putForever replaces one object and adds another, over and over, and says when each is answered.
+// putForever replaces one object and adds another, in an endless loop. It prints the number of each round whose
+// requests succeeded.
 func putForever(folder string) error {
 	server, err := s3.New(s3.Options{Folder: folder, Now: time.Now})
 	if err == nil {
@@ -64,9 +66,9 @@ func putForever(folder string) error {
 	}
 }
 
-// TestAKilledServerLeavesNoHalfObject kills a server in the middle of its puts: all that was
-// answered is there, whole, and nothing else.
-func TestAKilledServerLeavesNoHalfObject(t *testing.T) {
+// TestKilledServerLeavesNoPartialObject kills a server in the middle of its puts. After a restart every acknowledged
+// object is complete, and there is no partial one.
+func TestKilledServerLeavesNoPartialObject(t *testing.T) {
 	t.Parallel()
 	binary, err := os.Executable()
 	if err != nil {
@@ -83,38 +85,41 @@ func TestAKilledServerLeavesNoHalfObject(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		answered := 0
+		acknowledged := 0
 		for lines := bufio.NewScanner(out); lines.Scan(); {
-			if answered++; answered == kill {
+			if acknowledged++; acknowledged == kill {
 				if err := process.Process.Kill(); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		if err := process.Wait(); err == nil || answered < kill {
-			t.Fatalf("the process was not killed after %d puts: %v", answered, err)
+		if err := process.Wait(); err == nil || acknowledged < kill {
+			t.Fatalf("the process was not killed after %d puts: %v", acknowledged, err)
 		}
-		checkPuts(t, start(t, folder), answered)
+		checkPuts(t, start(t, folder), acknowledged)
 	}
 }
 
-func checkPuts(t *testing.T, s *stand, answered int) {
+// checkPuts checks the objects of putForever after the given number of acknowledged rounds. The kill may follow a put
+// whose round was not printed, so one more round may be stored.
+func checkPuts(t *testing.T, s *testServer, acknowledged int) {
 	t.Helper()
 	keys := s.keys(t)
-	if n := len(keys) - 1; n < answered || n > answered+1 {
-		t.Errorf("%d objects are there, and %d were answered", n, answered)
+	if n := len(keys) - 1; n < acknowledged || n > acknowledged+1 {
+		t.Errorf("the server has %d objects, and acknowledged %d", n, acknowledged)
 	}
 	for i := range len(keys) - 1 {
 		if got := s.get(t, fmt.Sprintf("new/%08d", i+1)); got != content(i+1) {
 			t.Errorf("object %d has %d bytes, want %d", i+1, len(got), len(content(i+1)))
 		}
 	}
-	if got := s.get(t, "same"); got != content(answered) && got != content(answered+1) {
-		t.Errorf("the replaced object holds %.8s with %d bytes, after put %d was answered", got, len(got), answered)
+	if got := s.get(t, "same"); got != content(acknowledged) && got != content(acknowledged+1) {
+		t.Errorf("the replaced object holds %.8s with %d bytes, after put %d was acknowledged", got, len(got), acknowledged)
 	}
 }
 
-// TestDamagedFilesAreNamed starts on a folder in which a power cut, or a person, spoilt files.
+// TestDamagedFilesAreNamed starts a server on a folder with empty, cut and swapped files, as a power cut or an edit
+// leaves them.
 func TestDamagedFilesAreNamed(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
@@ -143,7 +148,7 @@ func TestDamagedFilesAreNamed(t *testing.T) {
 	}
 	for file, content := range map[string]string{
 		name["empty"]: "", name["cut"]: string(fine[:len(fine)/2]), name["swapped"]: string(fine),
-		filepath.Join(objects, ".DS_Store"): "of a file manager", filepath.Join(folder, "buckets", ".DS_Store"): "likewise",
+		filepath.Join(objects, ".DS_Store"): "from a file manager", filepath.Join(folder, "buckets", ".DS_Store"): "from a file manager, too",
 	} {
 		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
 			t.Fatal(err)
@@ -152,7 +157,7 @@ func TestDamagedFilesAreNamed(t *testing.T) {
 	_, err = s3.New(s3.Options{Folder: folder, Now: time.Now})
 	for key, file := range name {
 		if got, want := err != nil && strings.Contains(err.Error(), file), key != "fine"; got != want {
-			t.Errorf("the file of %q is named: %v, want %v, in %v", key, got, want, err)
+			t.Errorf("the error names the file of %q: %v, want %v: %v", key, got, want, err)
 		}
 		if key != "fine" {
 			if err := os.Remove(file); err != nil {
@@ -161,11 +166,11 @@ func TestDamagedFilesAreNamed(t *testing.T) {
 		}
 	}
 	if got := start(t, folder).get(t, "fine"); got != "the body of fine" {
-		t.Errorf("without the damaged files, the whole one has %q", got)
+		t.Errorf("after the damaged files were removed, the other object has %q", got)
 	}
 }
 
-// BenchmarkPut shows that memory does not grow with the object: see B/op.
+// BenchmarkPut shows that memory does not grow with the size of an object: see B/op.
 func BenchmarkPut(b *testing.B) {
 	for _, size := range []int64{1 << 10, 64 << 20} {
 		b.Run(fmt.Sprintf("%d KB", size>>10), func(b *testing.B) {
@@ -187,7 +192,7 @@ func BenchmarkPut(b *testing.B) {
 	}
 }
 
-// zeros is a body without an end.
+// zeros is an endless body.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {

@@ -1,23 +1,54 @@
-// Package s3 is the local S3: its real API, for any AWS SDK or CLI, over objects that are kept in
-// a folder.
+// Package s3 is the S3 of the local stack. It serves S3's REST API to any AWS SDK or CLI, and keeps the objects in a
+// folder.
 //
 //	server, err := s3.New(s3.Options{Folder: ".modeldispatch/s3", Now: time.Now, Created: announce})
 //	err = server.CreateBucket("landing")
 //	http.Serve(listener, server) // http://127.0.0.1:PORT/landing/key
 //
-// The protocol is gofakes3's; the storage is ours. Each object is one file, which appears whole or
-// not at all: whatever was stored when the process died is there at the next start. Bodies are
-// streamed, so memory does not grow with objects. Only the list of objects is in memory. One
-// process at a time may serve a folder.
+// It stands before the first step of the flow, the event. A client puts an object; the server stores it and calls
+// Options.Created; the package local publishes Object.Event on the local EventBridge; the arrival function binds that
+// event to models. Models also read their inputs and write their outputs here.
 //
-// Buckets are addressed by path, credentials are not checked, and nothing is versioned. As in S3,
-// an object is readable as soon as its request is answered. Unlike S3, the ETag of a multipart
-// object is the MD5 of its content, too, and an unfinished multipart upload ends with the process.
+// # How a request is served
 //
-// An object is what its client sent: a body that is not as long as its headers say, or has another
-// checksum, is refused and replaces nothing. A request is served as S3 serves it, or is refused by
-// name: operations.go has the list. A listing without encoding-type=url is refused where it would
-// have a key that XML cannot carry.
+// The module github.com/rclone/gofakes3 speaks the protocol: it parses requests and writes XML. This package stores the
+// objects, and corrects what gofakes3 does differently from S3. Server.ServeHTTP takes four steps:
+//
+//  1. operationOf finds the operation. It decides which requests are supported (operations.go has the list). For all
+//     others it returns NotImplemented, with the name of the operation, parameter or header.
+//  2. newPayload removes the aws-chunked framing of the body, and checks length, SHA-256 and checksum while the body is
+//     read (payload.go, checksum.go).
+//  3. gofakes3 calls the storage, the type backend. Its put writes a new object, and its commit makes the object
+//     visible.
+//  4. responseWriter corrects the XML of the response (response.go).
+//
+// # Terms
+//
+//   - An operation is an action of S3's API, such as PutObject or ListParts.
+//   - The payload is the body of a request without its framing.
+//   - A draft is a file in the folder "incoming" that is still being written. A rename publishes it.
+//   - A record holds the metadata of an object: key, size, MD5, time, sequencer. It is the end of the object's file,
+//     and it is also in memory.
+//   - A sequencer is a number that is greater for each later object. It orders the events of one key.
+//   - An upload is a multipart upload that is not completed yet.
+//   - A call holds the facts about one request that gofakes3 does not pass on to the storage.
+//
+// # Rules and limits
+//
+//   - Each object is one file, which appears complete or not at all. If the process crashes, the next New finds every
+//     object whose request was answered. A damaged file (after a power cut, or an edit) makes New fail and name the
+//     file.
+//   - Only one process at a time may serve a folder. This package does not check that.
+//   - Bodies are streamed, so memory does not grow with the size of objects. The records of all objects are in memory.
+//   - Created is called before the client gets its response. If Created fails, the object stays and the client gets
+//     InternalError. Its next attempt calls Created again.
+//   - A body that differs from its headers (length, SHA-256, checksum) is refused, and replaces nothing.
+//   - As in S3, an object is readable as soon as its request is answered.
+//   - Unlike in S3, the ETag of a multipart object is the MD5 of its content, and an upload that is not completed ends
+//     with the process.
+//   - Buckets are addressed by path, and nothing is versioned. The package guard checks credentials; this package does
+//     not.
+//   - A listing without encoding-type=url is refused if it contains a key that XML cannot carry.
 package s3
 
 import (
@@ -31,122 +62,127 @@ import (
 	"github.com/rclone/gofakes3"
 )
 
-// Options say how the server is set up.
+// Options configures a Server. Folder and Now are required.
 type Options struct {
-	// Folder is where everything is kept. It is made if it is not there.
+	// Folder holds all buckets and objects. New creates it if it does not exist.
 	Folder string
-	// Now is the clock.
+	// Now returns the current time.
 	Now func() time.Time
-	// Created, if set, is called once for each object that was put, copied or completed, when it
-	// can be read and before its client has the answer. An error fails the client's request, and
-	// the object stays: a client that got no success is to put it again. The context does not end
-	// with the client's connection.
-	Created func(ctx context.Context, o Object) error
+	// OnCreated is called once each time that a client puts, copies or completes an object: after the object can be
+	// read, and before the client gets its response. If it returns an error, the client's request fails and the object
+	// stays, so the client has to send it again. The context does not end with the client's connection. Nil: no call.
+	OnCreated func(ctx context.Context, o Object) error
 }
 
-// Server is the local S3.
+// Server serves S3's API from a folder. It is an http.Handler.
 type Server struct {
-	api     http.Handler
-	backend *backend
-	served  []operation
+	api        http.Handler
+	backend    *backend
+	operations []operation
 }
 
-// New opens the folder and reads which objects are in it.
+// New opens the folder and reads the records of its objects. It removes what an earlier process left unfinished. It
+// returns an error if it cannot use the folder, or if files are damaged: that error names every damaged file.
 func New(o Options) (*Server, error) {
 	b, err := openBackend(o)
 	if err != nil {
 		return nil, fmt.Errorf("opening the local S3 in %s: %w", o.Folder, err)
 	}
-	// A task's clock may be another than ours: signatures are not checked, and neither is their time.
+	// The clock of a task may differ from ours. Signatures are not checked, so their time is not checked either.
 	api := gofakes3.New(b, gofakes3.WithTimeSource(clock(o.Now)), gofakes3.WithTimeSkewLimit(0)).Server()
-	return &Server{api: api, backend: b, served: operations()}, nil
+	return &Server{api: api, backend: b, operations: operations()}, nil
 }
 
-// ServeHTTP answers a request to S3's API.
+// ServeHTTP serves one request to S3's API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	c := &call{answer: w.Header()}
-	a := &answer{ResponseWriter: w}
-	defer a.end()
+	c := &call{responseHeader: w.Header()}
+	response := &responseWriter{ResponseWriter: w}
+	defer response.finish()
 	defer c.drain(r)
 	r = r.Clone(context.WithValue(r.Context(), callKey{}, c))
 	if err := s.prepare(c, r); err != nil {
-		fail(a, err)
+		writeError(response, err)
 		return
 	}
 	defer removeForm(r)
 	if c.operation == uploadPart && r.ContentLength == unknownSize {
 		d, err := s.backend.spool(r)
 		if err != nil {
-			fail(a, err)
+			writeError(response, err)
 			return
 		}
 		defer d.discard()
 	}
-	a.object = c.operation == getObject
-	a.encodes = c.encoded && (c.operation == listUploads || c.operation == listVersions)
-	s.api.ServeHTTP(a, r)
+	response.isObject = c.operation == getObject
+	response.urlEncode = c.urlEncoded && (c.operation == listUploads || c.operation == listVersions)
+	s.api.ServeHTTP(response, r)
 }
 
-// prepare refuses a request that is not served, and gives another one the form that gofakes3 reads rightly.
+// prepare fills the call of a request and rewrites the request so that gofakes3 reads it correctly. It returns S3's
+// error if the request is not supported or its headers are invalid.
 func (s *Server) prepare(c *call, r *http.Request) error {
-	o, err := operationOf(r, s.served)
+	o, err := operationOf(r, s.operations)
 	if err != nil {
 		return err
 	}
-	c.operation, c.encoded = o.name, r.URL.Query().Get("encoding-type") == "url"
+	c.operation, c.urlEncoded = o.name, r.URL.Query().Get("encoding-type") == "url"
 	if c.operation == PostObject {
 		return checkForm(r)
 	}
 	if c.payload, err = newPayload(r, o.name == PutObject || o.name == uploadPart); err != nil {
 		return err
 	}
-	c.payload.replace(r)
+	c.payload.replaceBody(r)
 	if c.operation == deleteObjects {
-		return checkDeleted(r)
+		return checkDeleteRequest(r)
 	}
 	return nil
 }
 
-// checkForm refuses a form with a sum of its file, which gofakes3 would not check. A form that cannot be read is left to it.
+// checkForm refuses a form that has a checksum of its file, because gofakes3 would not check it. It accepts a form
+// that it cannot parse: gofakes3 answers that with its own error.
 func checkForm(r *http.Request) error {
-	if err := r.ParseMultipartForm(formMemory); err != nil {
-		return nil //nolint:nilerr // gofakes3 answers it
+	if err := r.ParseMultipartForm(maxFormMemory); err != nil {
+		return nil //nolint:nilerr // gofakes3 reports it
 	}
 	for name := range r.MultipartForm.Value {
 		if name := strings.ToLower(name); name == "content-md5" || strings.HasPrefix(name, "x-amz-checksum-") {
-			return notServed("the form field " + name + ": leave it out")
+			return unsupported("the form field " + name + ": leave it out")
 		}
 	}
 	return nil
 }
 
-// formMemory is how much of a form's file stays in memory, in bytes.
-const formMemory = 1 << 20
+// maxFormMemory is the part of a form that stays in memory, in bytes. The rest goes to temporary files.
+const maxFormMemory = 1 << 20
 
-// removeForm removes the files of a form. net/http does so for the request that it made, and not for its copies.
+// removeForm removes the temporary files of a form. net/http removes those of the request that it created, and not
+// those of a clone.
 func removeForm(r *http.Request) {
 	if r.MultipartForm != nil {
 		_ = r.MultipartForm.RemoveAll()
 	}
 }
 
-// CreateBucket makes a bucket, if it is not there.
+// CreateBucket creates a bucket. It does nothing if the bucket exists, and returns an error if S3 does not allow the
+// name.
 func (s *Server) CreateBucket(name string) error {
 	if err := gofakes3.ValidateBucketName(name); err != nil {
-		return fmt.Errorf("bucket %q cannot be made: %w", name, err)
+		return fmt.Errorf("creating bucket %q: %w", name, err)
 	}
 	return s.backend.CreateBucket(context.Background(), name)
 }
 
-// Seed puts an object without calling Created: it was there before.
+// Seed puts an object as if it had existed before the stack started: it does not call Options.Created. It returns an
+// error if the bucket does not exist or S3 does not allow the key.
 func (s *Server) Seed(bucket, key string, r io.Reader) error {
-	if _, err := s.backend.put(context.Background(), source{bucket: bucket, key: key, body: r, size: unknownSize}); err != nil {
+	if _, err := s.backend.put(context.Background(), putInput{bucket: bucket, key: key, body: r, size: unknownSize}); err != nil {
 		return fmt.Errorf("putting s3://%s/%s: %w", bucket, key, err)
 	}
 	return nil
 }
 
-// clock is a clock as gofakes3 wants it.
+// clock implements gofakes3.TimeSource.
 type clock func() time.Time
 
 func (c clock) Now() time.Time                  { return c() }

@@ -30,22 +30,23 @@ import (
 
 const bucket = "landing"
 
-// stand is a server with one bucket, and AWS's own client of it.
-type stand struct {
+// testServer is a server with one bucket, and AWS's own client for it.
+type testServer struct {
 	*client.Client
 	server *s3.Server
 	url    string
 
-	mu      sync.Mutex
-	created []s3.Object
-	refuse  error // what Created returns
+	mu         sync.Mutex
+	created    []s3.Object
+	createdErr error // the error that onCreated returns
 }
 
-func start(t *testing.T, folder string) *stand {
+// start starts a server on a folder. Two calls with the same folder imitate a restart.
+func start(t *testing.T, folder string) *testServer {
 	t.Helper()
-	s := &stand{}
+	s := &testServer{}
 	var err error
-	s.server, err = s3.New(s3.Options{Folder: folder, Now: time.Now, Created: s.note})
+	s.server, err = s3.New(s3.Options{Folder: folder, Now: time.Now, OnCreated: s.onCreated})
 	if err == nil {
 		err = s.server.CreateBucket(bucket)
 	}
@@ -62,32 +63,36 @@ func start(t *testing.T, folder string) *stand {
 	return s
 }
 
-func (s *stand) note(_ context.Context, o s3.Object) error {
+// onCreated is the server's Options.Created. It records the object.
+func (s *testServer) onCreated(_ context.Context, o s3.Object) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.created = append(s.created, o)
-	return s.refuse
+	return s.createdErr
 }
 
-// told takes what Created was called with since the last time.
-func (s *stand) told() []s3.Object {
+// takeCreated returns the objects for which Created was called since the last takeCreated.
+func (s *testServer) takeCreated() []s3.Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	told := s.created
+	created := s.created
 	s.created = nil
-	return told
+	return created
 }
 
-func (s *stand) put(t *testing.T, key, body string) {
+func (s *testServer) put(t *testing.T, key, body string) {
 	t.Helper()
-	if _, err := s.PutObject(t.Context(), &client.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader(body)}); err != nil {
+	in := &client.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader(body)}
+	if _, err := s.PutObject(t.Context(), in); err != nil {
 		t.Fatalf("PutObject(%q): %v", key, err)
 	}
 }
 
-func (s *stand) get(t *testing.T, key string) string {
+func (s *testServer) get(t *testing.T, key string) string {
 	t.Helper()
-	out, err := s.GetObject(t.Context(), &client.GetObjectInput{Bucket: aws.String(bucket), Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+	out, err := s.GetObject(t.Context(), &client.GetObjectInput{
+		Bucket: aws.String(bucket), Key: &key, ChecksumMode: types.ChecksumModeEnabled,
+	})
 	if err != nil {
 		t.Fatalf("GetObject(%q): %v", key, err)
 	}
@@ -106,10 +111,13 @@ func read(t *testing.T, body io.ReadCloser) string {
 	return string(text)
 }
 
-func (s *stand) keys(t *testing.T) []string {
+// keys returns all keys in the order in which they are listed.
+func (s *testServer) keys(t *testing.T) []string {
 	t.Helper()
 	var keys []string
-	pages := client.NewListObjectsV2Paginator(s.Client, &client.ListObjectsV2Input{Bucket: aws.String(bucket), EncodingType: types.EncodingTypeUrl})
+	pages := client.NewListObjectsV2Paginator(s.Client, &client.ListObjectsV2Input{
+		Bucket: aws.String(bucket), EncodingType: types.EncodingTypeUrl,
+	})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(t.Context())
 		if err != nil {
@@ -131,134 +139,148 @@ func etag(body string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// fails checks the code and status of S3's answer.
-func fails(t *testing.T, what string, err error, code string, status int) {
+// wantError checks that err has the given S3 code and HTTP status. The argument what names the request.
+func wantError(t *testing.T, what string, err error, code string, status int) {
 	t.Helper()
-	var answer interface{ HTTPStatusCode() int }
+	var response interface{ HTTPStatusCode() int }
 	var failure smithy.APIError
-	if !errors.As(err, &failure) || !errors.As(err, &answer) || failure.ErrorCode() != code || answer.HTTPStatusCode() != status {
+	if !errors.As(err, &failure) || !errors.As(err, &response) || failure.ErrorCode() != code || response.HTTPStatusCode() != status {
 		t.Errorf("%s: %v, want %s with status %d", what, err, code, status)
 	}
 }
 
-// strangeKeys are keys that S3 takes, and that file systems, URLs and listings stumble over.
-func strangeKeys() []string {
+// unusualKeys returns keys that S3 allows and that are difficult in file names, URLs or listings.
+func unusualKeys() []string {
 	return []string{
-		"plain.csv", "sales/us/2026-03-14.csv", "with space.csv", " ", "a+b", "a%b", "a%2Bb", "a%2fb", "100%", "ä", "a\u0308", "ключ/資料", "😀/😀.csv",
-		"..", ".", "../../etc/passwd", "a/../b", "a/./b", "a//b", "/leading", "//", "trailing/", "folder/", "folder", "A", "a", "Case.csv", "case.csv",
-		"a?b", "a#b", "a&b=c", "a;b", "a:b", `a\b`, `"quoted"`, "'", "<xml>&amp;", "a*b", "~", "{x}", "|", "CON", "nul.txt", ".hidden", "tab\tkey", "new\nline",
+		"plain.csv", "sales/us/2026-03-14.csv", "with space.csv", " ", "a+b", "a%b", "a%2Bb", "a%2fb", "100%",
+		"ä", "a\u0308", "ключ/資料", "😀/😀.csv",
+		"..", ".", "../../etc/passwd", "a/../b", "a/./b", "a//b", "/leading", "//", "trailing/",
+		"folder/", "folder", "A", "a", "Case.csv", "case.csv",
+		"a?b", "a#b", "a&b=c", "a;b", "a:b", `a\b`, `"quoted"`, "'", "<xml>&amp;", "a*b", "~", "{x}", "|",
+		"CON", "nul.txt", ".hidden", "tab\tkey", "new\nline",
 		"\x01", "\x07/\x1b[2J", "\x7f", "\u0085", "\u2028", "\ufffe", "\uffff", "\ufffd", "\r", "cr\r\nlf",
 		strings.Repeat("k", 1024), strings.Repeat("ä", 512), strings.Repeat("a/", 512),
 	}
 }
 
-func TestAnyKeyIsKept(t *testing.T) {
+func TestAnyKeyIsStored(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	s := start(t, folder)
-	keys := strangeKeys()
+	keys := unusualKeys()
 	for _, key := range keys {
 		s.put(t, key, "body of "+key)
 	}
-	check := func(s *stand, when string) {
+	check := func(s *testServer, when string) {
 		for _, key := range keys {
 			if got := s.get(t, key); got != "body of "+key {
-				t.Errorf("%s the object %q has the body %.50q", when, key, got)
+				t.Errorf("%s: the object %q has the body %.50q", when, key, got)
 			}
 			head, err := s.HeadObject(t.Context(), &client.HeadObjectInput{Bucket: aws.String(bucket), Key: &key})
-			if err != nil || aws.ToInt64(head.ContentLength) != int64(len("body of "+key)) || aws.ToString(head.ETag) != `"`+etag("body of "+key)+`"` {
-				t.Errorf("%s HeadObject(%q) = %+v, %v", when, key, head, err)
+			if err != nil || aws.ToInt64(head.ContentLength) != int64(len("body of "+key)) ||
+				aws.ToString(head.ETag) != `"`+etag("body of "+key)+`"` {
+				t.Errorf("%s: HeadObject(%q) = %+v, %v", when, key, head, err)
 			}
 		}
 		if listed, want := s.keys(t), slices.Sorted(slices.Values(keys)); !slices.Equal(listed, want) {
-			t.Errorf("%s the keys are listed as\n%q, want\n%q", when, listed, want)
+			t.Errorf("%s: the keys are listed as\n%q, want\n%q", when, listed, want)
 		}
 	}
 	check(s, "at once")
-	var told []string
-	for _, o := range s.told() {
-		told = append(told, o.Key)
+	var created []string
+	for _, o := range s.takeCreated() {
+		created = append(created, o.Key)
 	}
-	if !slices.Equal(told, keys) {
-		t.Errorf("Created was called with the keys\n%q, want\n%q", told, keys)
+	if !slices.Equal(created, keys) {
+		t.Errorf("Created was called with the keys\n%q, want\n%q", created, keys)
 	}
 
-	again := start(t, folder)
-	check(again, "after a restart")
+	restarted := start(t, folder)
+	check(restarted, "after a restart")
 	for _, key := range keys {
-		if _, err := again.DeleteObject(t.Context(), &client.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key}); err != nil {
+		if _, err := restarted.DeleteObject(t.Context(), &client.DeleteObjectInput{Bucket: aws.String(bucket), Key: &key}); err != nil {
 			t.Errorf("DeleteObject(%q): %v", key, err)
 		}
 	}
-	if left := again.keys(t); len(left) > 0 {
-		t.Errorf("after all were deleted there are %q", left)
+	if left := restarted.keys(t); len(left) > 0 {
+		t.Errorf("the keys %q remain after all objects were deleted", left)
 	}
 }
 
-func TestKeysThatS3DoesNotTake(t *testing.T) {
+func TestInvalidKeys(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
-	_, err := s.PutObject(t.Context(), &client.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(strings.Repeat("k", 1025)), Body: strings.NewReader("")})
-	fails(t, "a key of 1025 bytes", err, "KeyTooLongError", http.StatusBadRequest)
-	_, err = s.PutObject(t.Context(), &client.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("\xff"), Body: strings.NewReader("")})
-	fails(t, "a key that is no text", err, "InvalidURI", http.StatusBadRequest)
-	_, err = s.CreateMultipartUpload(t.Context(), &client.CreateMultipartUploadInput{Bucket: aws.String(bucket), Key: aws.String(strings.Repeat("k", 1025))})
-	fails(t, "an upload to a key of 1025 bytes", err, "KeyTooLongError", http.StatusBadRequest)
-	if told := s.told(); len(told) > 0 {
-		t.Errorf("Created was called with %v", told)
+	ctx, name, tooLong := t.Context(), aws.String(bucket), aws.String(strings.Repeat("k", 1025))
+	_, err := s.PutObject(ctx, &client.PutObjectInput{Bucket: name, Key: tooLong, Body: strings.NewReader("")})
+	wantError(t, "a key of 1025 bytes", err, "KeyTooLongError", http.StatusBadRequest)
+	_, err = s.PutObject(ctx, &client.PutObjectInput{Bucket: name, Key: aws.String("\xff"), Body: strings.NewReader("")})
+	wantError(t, "a key that is not UTF-8", err, "InvalidURI", http.StatusBadRequest)
+	_, err = s.CreateMultipartUpload(ctx, &client.CreateMultipartUploadInput{Bucket: name, Key: tooLong})
+	wantError(t, "an upload to a key of 1025 bytes", err, "KeyTooLongError", http.StatusBadRequest)
+	if created := s.takeCreated(); len(created) > 0 {
+		t.Errorf("Created was called with %v", created)
 	}
 }
 
-func TestWhatIsNotThere(t *testing.T) {
+func TestMissingBucketsAndObjects(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
-	ctx, nobody, key := t.Context(), aws.String("nobody"), aws.String("key")
-	_, err := s.PutObject(ctx, &client.PutObjectInput{Bucket: nobody, Key: key, Body: strings.NewReader("x")})
-	fails(t, "put into no bucket", err, "NoSuchBucket", http.StatusNotFound)
-	_, err = s.GetObject(ctx, &client.GetObjectInput{Bucket: nobody, Key: key})
-	fails(t, "get from no bucket", err, "NoSuchBucket", http.StatusNotFound)
-	_, err = s.ListObjectsV2(ctx, &client.ListObjectsV2Input{Bucket: nobody})
-	fails(t, "list no bucket", err, "NoSuchBucket", http.StatusNotFound)
-	_, err = s.CreateMultipartUpload(ctx, &client.CreateMultipartUploadInput{Bucket: nobody, Key: key})
-	fails(t, "upload into no bucket", err, "NoSuchBucket", http.StatusNotFound)
+	ctx, missing, key := t.Context(), aws.String("missing"), aws.String("key")
+	_, err := s.PutObject(ctx, &client.PutObjectInput{Bucket: missing, Key: key, Body: strings.NewReader("x")})
+	wantError(t, "put into a missing bucket", err, "NoSuchBucket", http.StatusNotFound)
+	_, err = s.GetObject(ctx, &client.GetObjectInput{Bucket: missing, Key: key})
+	wantError(t, "get from a missing bucket", err, "NoSuchBucket", http.StatusNotFound)
+	_, err = s.ListObjectsV2(ctx, &client.ListObjectsV2Input{Bucket: missing})
+	wantError(t, "list a missing bucket", err, "NoSuchBucket", http.StatusNotFound)
+	_, err = s.CreateMultipartUpload(ctx, &client.CreateMultipartUploadInput{Bucket: missing, Key: key})
+	wantError(t, "upload into a missing bucket", err, "NoSuchBucket", http.StatusNotFound)
 	_, err = s.GetObject(ctx, &client.GetObjectInput{Bucket: aws.String(bucket), Key: key})
-	fails(t, "get no object", err, "NoSuchKey", http.StatusNotFound)
+	wantError(t, "get a missing object", err, "NoSuchKey", http.StatusNotFound)
 	_, err = s.HeadObject(ctx, &client.HeadObjectInput{Bucket: aws.String(bucket), Key: key})
-	fails(t, "head of no object", err, "NotFound", http.StatusNotFound)
+	wantError(t, "head of a missing object", err, "NotFound", http.StatusNotFound)
 	_, err = s.CopyObject(ctx, &client.CopyObjectInput{Bucket: aws.String(bucket), Key: key, CopySource: aws.String(bucket + "/nothing")})
-	fails(t, "copy of no object", err, "NoSuchKey", http.StatusNotFound)
+	wantError(t, "copy of a missing object", err, "NoSuchKey", http.StatusNotFound)
 	if _, err = s.DeleteObject(ctx, &client.DeleteObjectInput{Bucket: aws.String(bucket), Key: key}); err != nil {
-		t.Errorf("deleting no object: %v, want no error, as in S3", err)
+		t.Errorf("delete of a missing object: %v, want no error, as in S3", err)
 	}
-	if told := s.told(); len(told) > 0 {
-		t.Errorf("Created was called with %v", told)
+	if created := s.takeCreated(); len(created) > 0 {
+		t.Errorf("Created was called with %v", created)
 	}
-	if err := s.server.Seed("nobody", "key", strings.NewReader("")); err == nil || !strings.Contains(err.Error(), "s3://nobody/key") {
-		t.Errorf("Seed into no bucket = %v, want an error that names the object", err)
+	if err := s.server.Seed("missing", "key", strings.NewReader("")); err == nil || !strings.Contains(err.Error(), "s3://missing/key") {
+		t.Errorf("Seed into a missing bucket = %v, want an error that names the object", err)
 	}
 }
 
-func TestMetadataIsKept(t *testing.T) {
+func TestMetadataIsStored(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	body := "a,b\n1,2\n"
 	sum := sha256.Sum256([]byte(body))
 	before := time.Now().Add(-time.Second)
 	_, err := start(t, folder).PutObject(t.Context(), &client.PutObjectInput{
-		Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader(body), ContentType: aws.String("text/csv"), CacheControl: aws.String("no-store"),
-		ContentEncoding: aws.String("identity"), Metadata: map[string]string{"owner": "analytics", "run-id": "a/b"}, ChecksumAlgorithm: types.ChecksumAlgorithmSha256,
-		Tagging: aws.String("stage=raw"),
+		Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader(body),
+		ContentType: aws.String("text/csv"), CacheControl: aws.String("no-store"), ContentEncoding: aws.String("identity"),
+		Metadata:          map[string]string{"owner": "analytics", "run-id": "a/b"},
+		ChecksumAlgorithm: types.ChecksumAlgorithmSha256, Tagging: aws.String("stage=raw"),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	s := start(t, folder)
-	head, err := s.HeadObject(t.Context(), &client.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), ChecksumMode: types.ChecksumModeEnabled})
+	head, err := s.HeadObject(t.Context(), &client.HeadObjectInput{
+		Bucket: aws.String(bucket), Key: aws.String("k"), ChecksumMode: types.ChecksumModeEnabled,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := fmt.Sprint(*head.ContentType, *head.CacheControl, *head.ContentEncoding, head.Metadata, *head.ContentLength, *head.ETag, aws.ToString(head.ChecksumSHA256))
-	want := fmt.Sprint("text/csv", "no-store", "identity", map[string]string{"owner": "analytics", "run-id": "a/b"}, len(body), `"`+etag(body)+`"`, base64.StdEncoding.EncodeToString(sum[:]))
+	got := fmt.Sprint(
+		*head.ContentType, *head.CacheControl, *head.ContentEncoding, head.Metadata,
+		*head.ContentLength, *head.ETag, aws.ToString(head.ChecksumSHA256),
+	)
+	want := fmt.Sprint(
+		"text/csv", "no-store", "identity", map[string]string{"owner": "analytics", "run-id": "a/b"},
+		len(body), `"`+etag(body)+`"`, base64.StdEncoding.EncodeToString(sum[:]),
+	)
 	if got != want {
 		t.Errorf("HeadObject has\n%s, want\n%s", got, want)
 	}
@@ -276,7 +298,9 @@ func TestRanges(t *testing.T) {
 	s := start(t, t.TempDir())
 	s.put(t, "k", "0123456789")
 	s.put(t, "empty", "")
-	for wanted, want := range map[string]string{"bytes=0-0": "0", "bytes=3-5": "345", "bytes=7-": "789", "bytes=-2": "89", "bytes=0-1000": "0123456789"} {
+	for wanted, want := range map[string]string{
+		"bytes=0-0": "0", "bytes=3-5": "345", "bytes=7-": "789", "bytes=-2": "89", "bytes=0-1000": "0123456789",
+	} {
 		out, err := s.GetObject(t.Context(), &client.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), Range: &wanted})
 		if err != nil {
 			t.Errorf("%s: %v", wanted, err)
@@ -288,11 +312,11 @@ func TestRanges(t *testing.T) {
 	}
 	for key, wanted := range map[string]string{"k": "bytes=10-", "empty": "bytes=0-"} {
 		_, err := s.GetObject(t.Context(), &client.GetObjectInput{Bucket: aws.String(bucket), Key: &key, Range: &wanted})
-		fails(t, wanted+" of "+key, err, "InvalidRange", http.StatusRequestedRangeNotSatisfiable)
+		wantError(t, wanted+" of "+key, err, "InvalidRange", http.StatusRequestedRangeNotSatisfiable)
 	}
 }
 
-func TestAnObjectIsReplacedWhole(t *testing.T) {
+func TestObjectIsReplacedInOneStep(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	s.put(t, "k", strings.Repeat("old", 1<<20))
@@ -302,18 +326,18 @@ func TestAnObjectIsReplacedWhole(t *testing.T) {
 	}
 	s.put(t, "k", "new")
 	if got := read(t, out.Body); got != strings.Repeat("old", 1<<20) {
-		t.Errorf("a reader from before the object was replaced read %d bytes, ending in %q", len(got), got[max(0, len(got)-10):])
+		t.Errorf("a reader that began before the replacement read %d bytes, ending in %q", len(got), got[max(0, len(got)-10):])
 	}
 	if got := s.get(t, "k"); got != "new" {
-		t.Errorf("a reader from after it read %.10q", got)
+		t.Errorf("a reader that began after the replacement read %.10q", got)
 	}
 }
 
-func TestWhatDoesNotArriveWholeIsNotStored(t *testing.T) {
+func TestIncompleteBodyIsNotStored(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	s.put(t, "k", "old")
-	s.told()
+	s.takeCreated()
 	put := func(ctx context.Context, body io.Reader, header map[string]string) (int, error) {
 		request, err := http.NewRequestWithContext(ctx, http.MethodPut, s.url+"/"+bucket+"/k", body)
 		if err != nil {
@@ -331,19 +355,19 @@ func TestWhatDoesNotArriveWholeIsNotStored(t *testing.T) {
 	}
 	full := func() io.Reader { return bytes.NewReader(make([]byte, 100)) }
 	if status, err := put(t.Context(), full(), map[string]string{"Content-MD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}); status != http.StatusBadRequest {
-		t.Errorf("a wrong Content-MD5 is answered with %d, %v, want 400", status, err)
+		t.Errorf("a wrong Content-MD5: got %d, %v, want 400", status, err)
 	}
 	if status, err := put(t.Context(), full(), map[string]string{"x-amz-checksum-crc32": "AAAAAA=="}); status != http.StatusBadRequest {
-		t.Errorf("a wrong checksum is answered with %d, %v, want 400", status, err)
+		t.Errorf("a wrong checksum: got %d, %v, want 400", status, err)
 	}
 	if _, err := put(t.Context(), io.MultiReader(bytes.NewReader(make([]byte, 50)), brokenReader{}), nil); err == nil {
-		t.Error("a body that broke off was answered")
+		t.Error("a body that ended early was answered")
 	}
 	if got := s.get(t, "k"); got != "old" {
-		t.Errorf("the object became %.10q", got)
+		t.Errorf("the object is now %.10q, want the old one", got)
 	}
-	if told := s.told(); len(told) > 0 {
-		t.Errorf("Created was called with %v", told)
+	if created := s.takeCreated(); len(created) > 0 {
+		t.Errorf("Created was called with %v", created)
 	}
 }
 
@@ -365,22 +389,24 @@ func TestConditions(t *testing.T) {
 		return func(in *client.PutObjectInput) { in.IfMatch = &tag }
 	}
 	if err := put("k", absent); err != nil {
-		t.Errorf("the first put where none is: %v", err)
+		t.Errorf("the first put with If-None-Match: %v", err)
 	}
-	fails(t, "the second put where none is", put("k", absent), "PreconditionFailed", http.StatusPreconditionFailed)
-	fails(t, "a put over another object", put("k", matches(etag("y"))), "PreconditionFailed", http.StatusPreconditionFailed)
-	fails(t, "a put over no object", put("nothing", matches(etag("x"))), "NoSuchKey", http.StatusNotFound)
+	wantError(t, "the second put with If-None-Match", put("k", absent), "PreconditionFailed", http.StatusPreconditionFailed)
+	wantError(t, "a put with the ETag of another object", put("k", matches(etag("y"))), "PreconditionFailed", http.StatusPreconditionFailed)
+	wantError(t, "a put with the ETag of a missing object", put("nothing", matches(etag("x"))), "NoSuchKey", http.StatusNotFound)
 	if err := put("k", matches(etag("x"))); err != nil {
-		t.Errorf("a put over the object that is there: %v", err)
+		t.Errorf("a put with the ETag of the object: %v", err)
 	}
-	if told := s.told(); len(told) != 2 {
-		t.Errorf("Created was called %d times, want 2: %v", len(told), told)
+	if created := s.takeCreated(); len(created) != 2 {
+		t.Errorf("Created was called %d times, want 2: %v", len(created), created)
 	}
-	_, err := s.GetObject(t.Context(), &client.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), IfNoneMatch: aws.String(etag("x"))})
-	fails(t, "a get of what is known", err, "NotModified", http.StatusNotModified)
+	_, err := s.GetObject(t.Context(), &client.GetObjectInput{
+		Bucket: aws.String(bucket), Key: aws.String("k"), IfNoneMatch: aws.String(etag("x")),
+	})
+	wantError(t, "a get of a known ETag", err, "NotModified", http.StatusNotModified)
 }
 
-func TestOneOfManyFirstPutsWins(t *testing.T) {
+func TestOneOfConcurrentFirstPutsWins(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	var won sync.Map
@@ -388,7 +414,9 @@ func TestOneOfManyFirstPutsWins(t *testing.T) {
 	for i := range 20 {
 		running.Go(func() {
 			body := fmt.Sprint("body ", i)
-			_, err := s.PutObject(t.Context(), &client.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader(body), IfNoneMatch: aws.String("*")})
+			_, err := s.PutObject(t.Context(), &client.PutObjectInput{
+				Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader(body), IfNoneMatch: aws.String("*"),
+			})
 			if err == nil {
 				won.Store(body, true)
 			}
@@ -396,13 +424,16 @@ func TestOneOfManyFirstPutsWins(t *testing.T) {
 	}
 	running.Wait()
 	var winners []any
-	won.Range(func(body, _ any) bool { winners = append(winners, body); return true })
-	if len(winners) != 1 || winners[0] != s.get(t, "k") || len(s.told()) != 1 {
+	won.Range(func(body, _ any) bool {
+		winners = append(winners, body)
+		return true
+	})
+	if len(winners) != 1 || winners[0] != s.get(t, "k") || len(s.takeCreated()) != 1 {
 		t.Errorf("the puts %v succeeded, and %q is stored", winners, s.get(t, "k"))
 	}
 }
 
-func TestPresigned(t *testing.T) {
+func TestPresignedURLs(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	signer := client.NewPresignClient(s.Client)
@@ -433,8 +464,8 @@ func TestPresigned(t *testing.T) {
 	if got := do(http.MethodGet, get.URL, nil); got != "presigned" {
 		t.Errorf("a presigned get read %q", got)
 	}
-	if told := s.told(); len(told) != 1 || told[0].Key != key || told[0].Reason != s3.PutObject {
-		t.Errorf("Created was called with %+v, want one put of %q", told, key)
+	if created := s.takeCreated(); len(created) != 1 || created[0].Key != key || created[0].Reason != s3.PutObject {
+		t.Errorf("Created was called with %+v, want one put of %q", created, key)
 	}
 }
 
@@ -458,11 +489,11 @@ func TestBuckets(t *testing.T) {
 	}
 	s.put(t, "k", "x")
 	_, err := s.DeleteBucket(ctx, &client.DeleteBucketInput{Bucket: aws.String(bucket)})
-	fails(t, "deleting a bucket with an object", err, "BucketNotEmpty", http.StatusConflict)
+	wantError(t, "deleting a bucket with an object", err, "BucketNotEmpty", http.StatusConflict)
 	if _, err := s.DeleteBucket(ctx, &client.DeleteBucketInput{Bucket: aws.String("results")}); err != nil {
 		t.Errorf("deleting an empty bucket: %v", err)
 	}
-	for when, s := range map[string]*stand{"at once": s, "after a restart": start(t, folder)} {
+	for when, s := range map[string]*testServer{"at once": s, "after a restart": start(t, folder)} {
 		out, err := s.ListBuckets(ctx, &client.ListBucketsInput{})
 		if err != nil {
 			t.Fatal(err)
@@ -471,11 +502,11 @@ func TestBuckets(t *testing.T) {
 		for _, b := range out.Buckets {
 			names = append(names, *b.Name)
 			if b.CreationDate.IsZero() {
-				t.Errorf("%s bucket %s has no creation date", when, *b.Name)
+				t.Errorf("%s: bucket %s has no creation date", when, *b.Name)
 			}
 		}
 		if want := []string{"by-client", bucket}; !slices.Equal(names, want) {
-			t.Errorf("%s the buckets are %v, want %v", when, names, want)
+			t.Errorf("%s: the buckets are %v, want %v", when, names, want)
 		}
 	}
 }

@@ -12,23 +12,24 @@ import (
 	"modeldispatch/internal/private"
 )
 
-// sequence gives sequencers: each is greater than all before it, also those that were given before
-// a restart, to objects that are gone, under a clock that has been set back since.
+// sequence generates sequencers. Each is greater than all earlier ones: also after a restart, after the deletion of
+// objects, and after the clock was set back.
 //
-// They follow the clock, in nanoseconds. A file holds a number that none has reached yet; it is
-// raised before one does.
+// A sequencer is the time in nanoseconds, or one more than the last sequencer if the clock has not advanced. A file
+// holds a number above all sequencers so far. next raises it before a sequencer reaches it.
 type sequence struct {
 	file string
 	now  func() time.Time
 
 	mu       sync.Mutex
-	last     int64
-	reserved int64
+	last     int64 // the last sequencer
+	reserved int64 // the number in the file
 }
 
-// reserve is how far ahead sequencers are reserved, so that the file is seldom written.
+// reserve is the distance in nanoseconds by which the file is ahead. It keeps writes of the file rare.
 const reserve = int64(time.Minute)
 
+// openSequence continues after the number in the file. It starts anew if the file does not exist.
 func openSequence(file string, now func() time.Time) (*sequence, error) {
 	s := &sequence{file: file, now: now}
 	text, err := os.ReadFile(file)
@@ -45,7 +46,7 @@ func openSequence(file string, now func() time.Time) (*sequence, error) {
 	return s, nil
 }
 
-// next is a new sequencer.
+// next returns a new sequencer in 16 hex digits.
 func (s *sequence) next() (string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,8 +10,9 @@ import (
 
 var _ gofakes3.ObjectTaggingBackend = (*backend)(nil)
 
-// SetObjectTagging implements gofakes3.ObjectTaggingBackend. It writes the object's file anew, with
-// the same body: body and record change together.
+// SetObjectTagging implements gofakes3.ObjectTaggingBackend. It writes a new file with the same body and the new
+// record, because body and record are one file. It does not call Options.Created. It returns OperationAborted if
+// another request replaces the object meanwhile.
 func (b *backend) SetObjectTagging(ctx context.Context, name, key, tagging string) error {
 	from, r, err := b.open(name, key)
 	if err != nil {
@@ -33,13 +34,14 @@ func (b *backend) SetObjectTagging(ctx context.Context, name, key, tagging strin
 	return b.replace(name, d, r, tagged)
 }
 
-// replace makes a draft the file of an object, if the object is still the one that was read.
+// replace publishes a draft as the file of an object, if the object still has the sequencer of before.
 func (b *backend) replace(name string, d *draft, before, after record) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	in := b.buckets[name]
 	if in == nil || in.records[before.Key].Sequencer != before.Sequencer {
-		return refuse("OperationAborted", gofakes3.ErrBucketNotEmpty, "s3://%s/%s changed meanwhile: try again.", name, before.Key)
+		return newStatusError("OperationAborted", gofakes3.ErrBucketNotEmpty,
+			"s3://%s/%s was changed by another request: try again.", name, before.Key)
 	}
 	if err := d.publish(in.file(after.Key), &after); err != nil {
 		return err

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestTagsDoNotBringBackABody replaces an object while it is being tagged.
-func TestTagsDoNotBringBackABody(t *testing.T) {
+// TestTaggingDoesNotRestoreAnOldBody replaces an object while it is being tagged.
+func TestTaggingDoesNotRestoreAnOldBody(t *testing.T) {
 	t.Parallel()
 	server, err := New(Options{Folder: t.TempDir(), Now: time.Now})
 	if err == nil {
@@ -32,8 +32,8 @@ func TestTagsDoNotBringBackABody(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = b.replace("bucket", d, before, before)
-	if err == nil || !strings.Contains(err.Error(), "OperationAborted") || explained(err).ErrorCode().Status() != 409 {
-		t.Errorf("the tags of an object that was replaced: %v, want OperationAborted with status 409", err)
+	if err == nil || !strings.Contains(err.Error(), "OperationAborted") || asS3Error(err).ErrorCode().Status() != 409 {
+		t.Errorf("tagging of a replaced object: %v, want OperationAborted with status 409", err)
 	}
 	o, err := b.GetObject(t.Context(), "bucket", "k", nil)
 	if err != nil || o.Size != 4 {

@@ -7,19 +7,20 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// firing is one time of one entry.
+// firing is one entry at one of its times.
 type firing struct {
 	entry     Entry
 	scheduled time.Time
 }
 
-// plan is what comes next. Everything up to after has been dealt with, whichever entries there
-// were: so a change of entries neither repeats nor skips a time.
+// plan holds the next firing of each entry. All times up to after are settled, whichever entries
+// were set then. So a change of entries neither repeats nor skips a time.
 type plan struct {
 	after time.Time
-	next  []firing // one for each entry that has a next time
+	next  []firing // the next firing of each entry that has a next time
 }
 
+// set replaces the entries. Their times count from p.after on.
 func (p *plan) set(ctx context.Context, entries []Entry) {
 	p.next = nil
 	for _, e := range entries {
@@ -27,18 +28,21 @@ func (p *plan) set(ctx context.Context, entries []Entry) {
 	}
 }
 
+// add plans the first firing of an entry after the given time.
 func (p *plan) add(ctx context.Context, e Entry, after time.Time) {
 	next := e.Next(after)
 	switch {
 	case next.IsZero():
-	case !next.After(after): // would fire for ever
-		zerolog.Ctx(ctx).Error().Str("schedule", e.Name).Time("after", after).Time("next", next).Msg("schedule goes backwards")
+	case !next.After(after): // would fire without end
+		log := zerolog.Ctx(ctx).Error().Str("schedule", e.Name).Time("after", after).Time("next", next)
+		log.Msg("schedule dropped: its next time does not advance")
 	default:
 		p.next = append(p.next, firing{e, next})
 	}
 }
 
-// due takes out what is due by now, and plans each such entry's next time.
+// due removes the firings that are due by now, plans the next firing of each such entry, and returns
+// those to deliver. It logs and skips a firing that is later than precision.
 func (p *plan) due(ctx context.Context, now time.Time) []firing {
 	var fire []firing
 	for i := 0; i < len(p.next); {
@@ -49,26 +53,28 @@ func (p *plan) due(ctx context.Context, now time.Time) []firing {
 		}
 		p.next = append(p.next[:i], p.next[i+1:]...)
 		if late := now.Sub(f.scheduled); late > precision {
-			zerolog.Ctx(ctx).Warn().Str("schedule", f.entry.Name).Time("scheduled", f.scheduled).Dur("late", late).Msg("schedule missed")
-			// Past whatever else was missed: a week of minutes is not gone through one by one.
+			log := zerolog.Ctx(ctx).Warn().Str("schedule", f.entry.Name).Time("scheduled", f.scheduled).Dur("late", late)
+			log.Msg("schedule missed")
+			// Skip all missed times in one step: a week can hold 10,080 of them.
 			p.add(ctx, f.entry, now.Add(-precision-time.Nanosecond))
 			continue
 		}
 		fire = append(fire, f)
 		p.add(ctx, f.entry, f.scheduled)
 	}
-	if now.After(p.after) { // a clock that was set back repeats nothing
+	if now.After(p.after) { // a clock that is set back must not repeat times
 		p.after = now
 	}
 	return fire
 }
 
+// earliest returns the time of the next firing, or the zero time if there is none.
 func (p *plan) earliest() time.Time {
-	var least time.Time
+	var earliest time.Time
 	for _, f := range p.next {
-		if least.IsZero() || f.scheduled.Before(least) {
-			least = f.scheduled
+		if earliest.IsZero() || f.scheduled.Before(earliest) {
+			earliest = f.scheduled
 		}
 	}
-	return least
+	return earliest
 }

@@ -1,13 +1,29 @@
-// Package scheduler fires schedules at their times, as EventBridge Scheduler does, inside this
-// process.
+// Package scheduler is the local EventBridge Scheduler: it fires schedules at their times, inside
+// this process. In the local stack it starts the flow for the models' schedule triggers (schedule
+// due -> schedule function -> run), and it invokes the sweep.
 //
-// An Entry knows when it is due; Run waits for the earliest, and delivers the payload of each that
-// is due. What could not be delivered is tried again with growing pauses, 185 times as in AWS,
-// and then reported: nothing is dropped without a word.
+// Terms:
 //
-// One thing differs from AWS: times that passed while nobody ran, because the process was down or
-// the machine asleep, are not made up for. A time that is noticed more than a minute late, the
-// precision that AWS promises, counts as missed; it is logged, and not fired.
+//   - Entry: one schedule, with functions that return its next time and its payload.
+//   - Firing: one entry at one of its times.
+//   - Delivery: the call of a Deliver function with the payload of a firing. The local stack's
+//     function invokes a Lambda function asynchronously.
+//   - Plan: the next firing of each entry, and the time up to which all firings are settled.
+//
+// Entry points: New makes a Scheduler, Scheduler.Run fires its entries until its context ends, and
+// Scheduler.Set replaces the entries meanwhile. plan.due decides which firings are delivered.
+//
+// Rules:
+//
+//   - A failed delivery is retried with growing, jittered pauses, up to 185 times as in AWS. The
+//     scheduler logs a firing whose retries are used up. Run returns an UndeliveredError for it, and
+//     for each firing that is still undelivered when Run ends.
+//   - A receiver may get a firing twice, if Deliver fails after the payload was stored.
+//   - Each delivery has its own goroutine, so a slow one delays no other.
+//   - All state lies in memory, so a crash loses the deliveries under way. Unlike AWS, the scheduler
+//     does not catch up on times that pass while the process is down or the machine sleeps. A time
+//     that it notices more than a minute late (the precision that AWS promises) counts as missed: it
+//     is logged, and not fired.
 package scheduler
 
 import (
@@ -23,31 +39,33 @@ import (
 )
 
 const (
-	// precision is how late a time may be and still fire.
+	// precision is the longest delay after which a time still fires.
 	precision = time.Minute
-	// glance is the longest wait for one timer. Timers stop while a machine sleeps, the clock on the wall does
-	// not; so the wall is looked at now and then.
-	glance = 30 * time.Second
+	// maxSleep is the longest wait for one timer. Timers stand still while the machine sleeps, and
+	// the wall clock does not. So Run reads the wall clock at least this often.
+	maxSleep = 30 * time.Second
 )
 
 // Entry is one schedule.
 type Entry struct {
 	Name string
-	// Next is the first time after the given one; the zero time means never again.
+	// Next returns the first time after the given one, or the zero time if the entry has no further
+	// time. An entry whose next time is not after the given one is logged and dropped.
 	Next func(after time.Time) time.Time
-	// Payload is what is delivered for a time.
+	// Payload returns the payload that is delivered for a time.
 	Payload func(scheduled time.Time) json.RawMessage
 }
 
-// Deliver takes what is due; when it returns nil, the payload must be durable with it.
+// Deliver hands a payload to its receiver. It returns nil only once the receiver has stored the
+// payload durably. After an error the scheduler calls it again with the same payload.
 type Deliver func(ctx context.Context, entry Entry, scheduled time.Time, payload json.RawMessage) error
 
-// Options change how failed deliveries are tried again. The zero value is right for use.
+// Options configure the clock and the retries of failed deliveries. The zero value is ready to use.
 type Options struct {
-	Now        func() time.Time // default time.Now
-	Retries    int              // after the first try; default 185
-	FirstPause time.Duration    // before the first retry, doubled each time; default 100 ms
-	LastPause  time.Duration    // what the pause grows to; default 5 min
+	Now        func() time.Time // the clock; default time.Now
+	Retries    int              // the number of tries after the first; default 185
+	FirstPause time.Duration    // the pause before the first retry, doubled for each further one; default 100 ms
+	LastPause  time.Duration    // the longest pause; default 5 min
 }
 
 func (o Options) withDefaults() Options {
@@ -66,19 +84,20 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Undelivered is a firing that nobody took.
-type Undelivered struct {
-	Entry     string
+// UndeliveredError reports a firing whose deliveries all failed.
+type UndeliveredError struct {
+	Entry     string // the entry's name
 	Scheduled time.Time
 	Payload   json.RawMessage
-	Err       error // of the last try
+	Err       error // the error of the last try
 }
 
-func (u *Undelivered) Error() string {
-	return fmt.Sprintf("schedule %s of %s was not delivered: %v", u.Entry, u.Scheduled.Format(time.RFC3339), u.Err)
+func (u *UndeliveredError) Error() string {
+	return fmt.Sprintf("schedule %s: the firing at %s was not delivered: %v", u.Entry, u.Scheduled.Format(time.RFC3339), u.Err)
 }
 
-func (u *Undelivered) Unwrap() error { return u.Err }
+// Unwrap returns the error of the last try.
+func (u *UndeliveredError) Unwrap() error { return u.Err }
 
 // Scheduler fires entries. Its methods may be called from any goroutine.
 type Scheduler struct {
@@ -86,16 +105,17 @@ type Scheduler struct {
 
 	mu      sync.Mutex
 	entries []Entry
-	version int           // of the entries
+	version int           // the number of Set calls, by which Run notices new entries
 	changed chan struct{} // closed by the next Set
 }
 
-// New makes a scheduler without entries.
+// New returns a scheduler without entries. Call Run to set and fire them.
 func New(options Options) *Scheduler {
 	return &Scheduler{options: options.withDefaults(), changed: make(chan struct{})}
 }
 
-// Set replaces the entries, whose times count from now on. What is being delivered is not taken back.
+// Set replaces the entries. The times of the new ones count from now on. Deliveries that have begun
+// continue.
 func (s *Scheduler) Set(entries []Entry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -111,18 +131,18 @@ func (s *Scheduler) current() (entries []Entry, version int, changed <-chan stru
 	return s.entries, s.version, s.changed
 }
 
-// Run fires the entries from now on until ctx ends, and returns when no delivery is under way. Each
-// delivery has a goroutine of its own: a slow one holds up nobody. The error joins an *Undelivered
-// for each firing that was given up, or was not taken yet when ctx ended.
+// Run sets the entries, fires them from now on until ctx ends, and returns after the last delivery has
+// ended. Each delivery has its own goroutine, so a slow one delays no other. The error joins an
+// *UndeliveredError for each firing that used up its retries, or was still undelivered when ctx ended.
 func (s *Scheduler) Run(ctx context.Context, entries []Entry, deliver Deliver) error {
 	s.Set(entries)
-	p := plan{after: wall(s.options.Now())}
+	p := plan{after: wallTime(s.options.Now())}
 	known := 0
 	var deliveries sync.WaitGroup
 	var lost losses
 	for ctx.Err() == nil {
 		entries, version, changed := s.current()
-		for _, f := range p.due(ctx, wall(s.options.Now())) {
+		for _, f := range p.due(ctx, wallTime(s.options.Now())) {
 			deliveries.Go(func() { lost.add(s.deliver(ctx, f, deliver)) })
 		}
 		if version != known {
@@ -135,11 +155,12 @@ func (s *Scheduler) Run(ctx context.Context, entries []Entry, deliver Deliver) e
 	return errors.Join(lost.errs...)
 }
 
-// sleep waits for a time, for new entries, or for the next glance at the clock.
+// sleep waits until the given time (zero means no time), new entries, or the end of ctx, but at most
+// maxSleep.
 func (s *Scheduler) sleep(ctx context.Context, until time.Time, changed <-chan struct{}) {
-	wait := glance
+	wait := maxSleep
 	if !until.IsZero() {
-		wait = min(wait, until.Sub(wall(s.options.Now())))
+		wait = min(wait, until.Sub(wallTime(s.options.Now())))
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -150,11 +171,11 @@ func (s *Scheduler) sleep(ctx context.Context, until time.Time, changed <-chan s
 	}
 }
 
-// wall strips the monotonic clock, which stands still while the machine sleeps.
-func wall(t time.Time) time.Time { return t.Round(0) }
+// wallTime strips the monotonic clock reading, which stands still while the machine sleeps.
+func wallTime(t time.Time) time.Time { return t.Round(0) }
 
-// deliver tries until the payload is taken. The end of ctx ends the pauses, not a try: what was due
-// before the end is still handed over.
+// deliver calls the Deliver function until it accepts the payload or the retries are used up. The end
+// of ctx ends a pause but not a try, so a firing that is due before the end gets at least one try.
 func (s *Scheduler) deliver(ctx context.Context, f firing, deliver Deliver) error {
 	payload := f.entry.Payload(f.scheduled)
 	log := zerolog.Ctx(ctx).With().Str("schedule", f.entry.Name).Time("scheduled", f.scheduled).Logger()
@@ -164,12 +185,12 @@ func (s *Scheduler) deliver(ctx context.Context, f firing, deliver Deliver) erro
 		if err == nil {
 			return nil
 		}
-		lost := &Undelivered{Entry: f.entry.Name, Scheduled: f.scheduled, Payload: payload, Err: err}
+		lost := &UndeliveredError{Entry: f.entry.Name, Scheduled: f.scheduled, Payload: payload, Err: err}
 		if try == s.options.Retries {
-			log.Error().Err(err).RawJSON("payload", payload).Msg("schedule given up")
+			log.Error().Err(err).RawJSON("payload", payload).Msg("schedule delivery abandoned")
 			return lost
 		}
-		log.Warn().Err(err).Int("try", try+1).Msg("schedule not delivered")
+		log.Warn().Err(err).Int("try", try+1).Msg("schedule delivery failed")
 		timer := time.NewTimer(pause/2 + rand.N(pause/2+1))
 		select {
 		case <-timer.C:
@@ -181,12 +202,13 @@ func (s *Scheduler) deliver(ctx context.Context, f firing, deliver Deliver) erro
 	}
 }
 
-// losses collects the firings that were not delivered.
+// losses collects the errors of firings that were not delivered.
 type losses struct {
 	mu   sync.Mutex
 	errs []error
 }
 
+// add adds err unless it is nil.
 func (l *losses) add(err error) {
 	if err == nil {
 		return

@@ -15,7 +15,7 @@ import (
 	"modeldispatch/internal/local/scheduler"
 )
 
-// every is a schedule of a fixed rhythm, counted from midnight UTC.
+// every returns an entry that is due at each multiple of d, counted from midnight UTC.
 func every(name string, d time.Duration) scheduler.Entry {
 	return scheduler.Entry{
 		Name: name,
@@ -26,7 +26,7 @@ func every(name string, d time.Duration) scheduler.Entry {
 	}
 }
 
-// once is at(…).
+// once returns an entry that is due once, like AWS's at(…) expression.
 func once(name string, at time.Time) scheduler.Entry {
 	e := every(name, time.Hour)
 	e.Next = func(after time.Time) time.Time {
@@ -38,11 +38,11 @@ func once(name string, at time.Time) scheduler.Entry {
 	return e
 }
 
-// inbox takes what is delivered, and remembers when.
+// inbox receives deliveries and records the entry and the scheduled time of each.
 type inbox struct {
 	mu       sync.Mutex
 	got      []string
-	failures int // of the next deliveries
+	failures int // the number of further deliveries that fail
 }
 
 func (i *inbox) deliver(_ context.Context, e scheduler.Entry, scheduled time.Time, payload json.RawMessage) error {
@@ -50,10 +50,10 @@ func (i *inbox) deliver(_ context.Context, e scheduler.Entry, scheduled time.Tim
 	defer i.mu.Unlock()
 	if i.failures > 0 {
 		i.failures--
-		return errors.New("the queue is away")
+		return errors.New("queue unavailable")
 	}
 	if !strings.Contains(string(payload), scheduled.UTC().Format(time.RFC3339)) {
-		return fmt.Errorf("payload %s is not of %s", payload, scheduled)
+		return fmt.Errorf("payload %s does not name the time %s", payload, scheduled)
 	}
 	i.got = append(i.got, e.Name+" "+scheduled.UTC().Format("15:04:05"))
 	return nil
@@ -65,15 +65,20 @@ func (i *inbox) all() []string {
 	return slices.Sorted(slices.Values(i.got))
 }
 
-// start runs a scheduler in a synctest bubble, whose clock begins at midnight UTC.
-func start(t *testing.T, options scheduler.Options, deliver scheduler.Deliver, entries ...scheduler.Entry) (s *scheduler.Scheduler, stop func() error) {
+// start runs a scheduler in a synctest bubble, whose clock starts at midnight UTC.
+func start(
+	t *testing.T, options scheduler.Options, deliver scheduler.Deliver, entries ...scheduler.Entry,
+) (s *scheduler.Scheduler, stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	s = scheduler.New(options)
 	ended := make(chan error, 1)
 	go func() { ended <- s.Run(ctx, entries, deliver) }()
 	synctest.Wait()
-	return s, func() error { cancel(); return <-ended }
+	return s, func() error {
+		cancel()
+		return <-ended
+	}
 }
 
 func expect(t *testing.T, i *inbox, want ...string) {
@@ -102,7 +107,7 @@ func TestEachEntryFiresAtItsTimes(t *testing.T) {
 	})
 }
 
-func TestFailedDeliveryIsTriedAgain(t *testing.T) {
+func TestFailedDeliveryIsRetried(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		in := inbox{failures: 12}
@@ -115,7 +120,7 @@ func TestFailedDeliveryIsTriedAgain(t *testing.T) {
 	})
 }
 
-func TestSlowDeliveryHoldsUpNobody(t *testing.T) {
+func TestSlowDeliveryDoesNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var in inbox
@@ -136,7 +141,7 @@ func TestSlowDeliveryHoldsUpNobody(t *testing.T) {
 	})
 }
 
-func TestWhatIsNotDeliveredIsReported(t *testing.T) {
+func TestUndeliveredFiringIsReported(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		options scheduler.Options
@@ -153,12 +158,13 @@ func TestWhatIsNotDeliveredIsReported(t *testing.T) {
 				_, stop := start(t, c.options, in.deliver, once("party", time.Now().Add(time.Minute)))
 				time.Sleep(c.wait)
 				err := stop()
-				var lost *scheduler.Undelivered
+				var lost *scheduler.UndeliveredError
 				if !errors.As(err, &lost) {
-					t.Fatalf("Run: %v, want an Undelivered", err)
+					t.Fatalf("Run: %v, want an UndeliveredError", err)
 				}
-				if lost.Entry != "party" || !strings.Contains(string(lost.Payload), "00:01:00") || lost.Err.Error() != "the queue is away" {
-					t.Errorf("lost %+v with payload %s", lost, lost.Payload)
+				if lost.Entry != "party" || !strings.Contains(string(lost.Payload), "00:01:00") ||
+					lost.Err.Error() != "queue unavailable" {
+					t.Errorf("UndeliveredError is %+v with payload %s", lost, lost.Payload)
 				}
 			})
 		})
@@ -171,8 +177,12 @@ func TestSetReplacesEntries(t *testing.T) {
 		var in inbox
 		s, stop := start(t, scheduler.Options{}, in.deliver, every("old", time.Minute))
 		time.Sleep(time.Minute)
-		// The new set has an entry for the minute that fired just now, and one that was due earlier.
-		s.Set([]scheduler.Entry{every("old", time.Minute), once("past", time.Now().Add(-time.Second)), once("soon", time.Now().Add(10*time.Second))})
+		// The new entries include one whose current minute has just fired, and one whose time has passed.
+		s.Set([]scheduler.Entry{
+			every("old", time.Minute),
+			once("past", time.Now().Add(-time.Second)),
+			once("soon", time.Now().Add(10*time.Second)),
+		})
 		time.Sleep(10 * time.Second)
 		expect(t, &in, "old 00:01:00", "soon 00:01:10")
 		s.Set(nil)
@@ -184,8 +194,8 @@ func TestSetReplacesEntries(t *testing.T) {
 	})
 }
 
-// A machine that sleeps: the wall clock jumps ahead while timers stand still.
-func TestTimesMissedInSleepAreNotMadeUpFor(t *testing.T) {
+// While a machine sleeps, its timers stand still. When it wakes, the wall clock has jumped ahead.
+func TestTimesMissedDuringSleepAreSkipped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var in inbox
@@ -201,7 +211,7 @@ func TestTimesMissedInSleepAreNotMadeUpFor(t *testing.T) {
 		mu.Lock()
 		slept = 8 * time.Hour
 		mu.Unlock()
-		time.Sleep(30 * time.Second) // 08:02:00 by the wall
+		time.Sleep(30 * time.Second) // the wall clock now shows 08:02:00
 		expect(t, &in, "minutely 00:01:00", "minutely 08:01:00", "minutely 08:02:00")
 		if err := stop(); err != nil {
 			t.Errorf("Run: %v", err)
@@ -209,7 +219,7 @@ func TestTimesMissedInSleepAreNotMadeUpFor(t *testing.T) {
 	})
 }
 
-func TestEntryThatGoesBackwardsIsLeftOut(t *testing.T) {
+func TestEntryWhoseNextTimeDoesNotAdvanceIsDropped(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var in inbox

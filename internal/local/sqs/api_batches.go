@@ -14,7 +14,7 @@ type batchRequest[Entry any] struct {
 	Entries  []Entry
 }
 
-type batchAnswer[Result any] struct {
+type batchResponse[Result any] struct {
 	Successful []Result     `json:",omitempty"`
 	Failed     []batchError `json:",omitempty"`
 }
@@ -26,11 +26,13 @@ type batchError struct {
 	Message     string
 }
 
-type settled struct{ Id string }
+// settleResult is the result of a batch entry that deletes a message or changes its visibility.
+type settleResult struct{ Id string }
 
-// batch runs each entry by itself: a bad one fails alone. The good ones are one transaction.
+// batch calls do for each entry, in one transaction. An entry whose error is the sender's fails alone.
+// Any other error fails the whole batch, and none of it is stored. id returns the id of an entry.
 func batch[Entry, Result any](ctx context.Context, s *Server, in batchRequest[Entry], id func(Entry) string,
-	do func(ctx context.Context, tx *sql.Tx, q queue, e Entry) (Result, error)) (out batchAnswer[Result], err error) {
+	do func(ctx context.Context, tx *sql.Tx, q queue, e Entry) (Result, error)) (out batchResponse[Result], err error) {
 	if err := checkBatch(in.Entries, id); err != nil {
 		return out, err
 	}
@@ -44,7 +46,9 @@ func batch[Entry, Result any](ctx context.Context, s *Server, in batchRequest[En
 			case err == nil:
 				out.Successful = append(out.Successful, result)
 			case errors.As(err, &sender):
-				out.Failed = append(out.Failed, batchError{Id: id(e), SenderFault: true, Code: code(sender), Message: sender.Message})
+				out.Failed = append(out.Failed, batchError{
+					Id: id(e), SenderFault: true, Code: queryCode(sender), Message: sender.Message,
+				})
 			default:
 				return err
 			}
@@ -52,55 +56,62 @@ func batch[Entry, Result any](ctx context.Context, s *Server, in batchRequest[En
 		return nil
 	})
 	if err != nil {
-		return batchAnswer[Result]{}, err
+		return batchResponse[Result]{}, err
 	}
 	s.wake(name)
 	return out, nil
 }
 
+// checkBatch checks the number of entries and their ids.
 func checkBatch[Entry any](entries []Entry, id func(Entry) string) error {
 	switch {
 	case len(entries) == 0:
-		return legacy("EmptyBatchRequest", "There should be at least one entry in the request.")
+		return prefixedError("EmptyBatchRequest", "There should be at least one entry in the request.")
 	case len(entries) > 10:
-		return legacy("TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10. You have sent %d.", len(entries))
+		return prefixedError("TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10. You have sent %d.", len(entries))
 	}
 	seen := map[string]bool{}
 	valid := regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 	for _, e := range entries {
 		switch {
 		case !valid.MatchString(id(e)):
-			return legacy("InvalidBatchEntryId", "The batch entry id %q is invalid: 1 to 80 letters, digits, hyphens and underscores are right.", id(e))
+			return prefixedError("InvalidBatchEntryId", "The batch entry id %q is invalid: "+
+				"use 1 to 80 letters, digits, hyphens and underscores.", id(e))
 		case seen[id(e)]:
-			return legacy("BatchEntryIdsNotDistinct", "Id %s repeated.", id(e))
+			return prefixedError("BatchEntryIdsNotDistinct", "Id %s repeated.", id(e))
 		}
 		seen[id(e)] = true
 	}
 	return nil
 }
 
-func (s *Server) sendMessageBatch(ctx context.Context, in batchRequest[sendRequest]) (batchAnswer[sendAnswer], error) {
+func (s *Server) sendMessageBatch(ctx context.Context, in batchRequest[sendRequest]) (batchResponse[sendResponse], error) {
 	size := 0
 	for _, e := range in.Entries {
 		size += draft{body: e.MessageBody, attributes: e.MessageAttributes}.size()
 	}
 	if size > maxMessage {
-		return batchAnswer[sendAnswer]{}, legacy("BatchRequestTooLong", "Batch requests cannot be longer than %d bytes. You have sent %d bytes.", maxMessage, size)
+		return batchResponse[sendResponse]{}, prefixedError("BatchRequestTooLong",
+			"Batch requests cannot be longer than %d bytes. You have sent %d bytes.", maxMessage, size)
 	}
 	return batch(ctx, s, in, func(e sendRequest) string { return e.Id }, s.put)
 }
 
-func (s *Server) deleteMessageBatch(ctx context.Context, in batchRequest[settleRequest]) (batchAnswer[settled], error) {
+func (s *Server) deleteMessageBatch(ctx context.Context, in batchRequest[settleRequest]) (batchResponse[settleResult], error) {
 	return s.settleBatch(ctx, in, s.deleteEntry)
 }
 
-func (s *Server) changeMessageVisibilityBatch(ctx context.Context, in batchRequest[settleRequest]) (batchAnswer[settled], error) {
+func (s *Server) changeMessageVisibilityBatch(
+	ctx context.Context, in batchRequest[settleRequest],
+) (batchResponse[settleResult], error) {
 	return s.settleBatch(ctx, in, s.hideEntry)
 }
 
-func (s *Server) settleBatch(ctx context.Context, in batchRequest[settleRequest], do settle) (batchAnswer[settled], error) {
+func (s *Server) settleBatch(
+	ctx context.Context, in batchRequest[settleRequest], do settleFunc,
+) (batchResponse[settleResult], error) {
 	return batch(ctx, s, in, func(e settleRequest) string { return e.Id },
-		func(ctx context.Context, tx *sql.Tx, q queue, e settleRequest) (settled, error) {
-			return settled{e.Id}, do(ctx, tx, q, e)
+		func(ctx context.Context, tx *sql.Tx, q queue, e settleRequest) (settleResult, error) {
+			return settleResult{e.Id}, do(ctx, tx, q, e)
 		})
 }

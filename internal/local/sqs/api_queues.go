@@ -11,8 +11,9 @@ import (
 	"modeldispatch/internal/local/awsjson"
 )
 
-// The requests and answers here are SQS's own, in its own names.
+// The types of requests and responses in the files api_*.go have the field names of SQS's API.
 
+// operations returns the API operations by name.
 func (s *Server) operations() map[string]awsjson.Operation {
 	all := map[string]awsjson.Operation{
 		"CreateQueue":                  awsjson.Handle(s.createQueue),
@@ -36,8 +37,8 @@ func (s *Server) operations() map[string]awsjson.Operation {
 	return all
 }
 
-// requireUTF8 refuses what the JSON decoder would silently replace: the sender of a key that is
-// not UTF-8 must hear of it.
+// requireUTF8 rejects a request with bytes that are not UTF-8. The JSON decoder would silently replace
+// them, and the receiver would get another text, such as another object key.
 func requireUTF8(operation awsjson.Operation) awsjson.Operation {
 	return func(ctx context.Context, request json.RawMessage) (any, error) {
 		if !utf8.Valid(request) {
@@ -51,7 +52,7 @@ type empty struct{}
 
 type queueRequest struct{ QueueUrl string }
 
-// withQueue runs f on the queue that a request names, in one transaction.
+// withQueue finds the queue that a request names and calls f with it, in one transaction.
 func (s *Server) withQueue(ctx context.Context, url string, f func(ctx context.Context, tx *sql.Tx, q queue) error) error {
 	return s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		q, err := s.findPublic(ctx, tx, url)
@@ -93,31 +94,32 @@ func (s *Server) getQueueURL(ctx context.Context, in struct{ QueueName string })
 type listQueuesRequest struct {
 	QueueNamePrefix string
 	MaxResults      *int
-	NextToken       string // the last name of the page before
+	NextToken       string // the last name of the previous page
 }
 
-type listQueuesAnswer struct {
+type listQueuesResponse struct {
 	QueueUrls []string `json:",omitempty"`
 	NextToken string   `json:",omitempty"`
 }
 
-func (s *Server) listQueues(ctx context.Context, in listQueuesRequest) (listQueuesAnswer, error) {
+func (s *Server) listQueues(ctx context.Context, in listQueuesRequest) (listQueuesResponse, error) {
 	limit := 1000
 	if in.MaxResults != nil {
 		limit = *in.MaxResults
 	}
 	if limit < 1 || limit > 1000 {
-		return listQueuesAnswer{}, invalidParameter("Value %d for parameter MaxResults is invalid. Reason: must be 1 to 1000.", limit)
+		return listQueuesResponse{}, invalidParameter("Value %d for parameter MaxResults is invalid. "+
+			"Reason: Must be >= 1 and <= 1000, if provided.", limit)
 	}
 	var names []string
 	err := s.transact(ctx, func(ctx context.Context, tx *sql.Tx) (err error) {
 		names, err = s.names(ctx, tx, in.QueueNamePrefix, in.NextToken, limit+1)
 		return err
 	})
-	var out listQueuesAnswer
+	var out listQueuesResponse
 	if len(names) > limit {
 		names = names[:limit]
-		if in.MaxResults != nil { // without MaxResults SQS gives a first page and no token
+		if in.MaxResults != nil { // without MaxResults SQS returns a first page and no token
 			out.NextToken = names[limit-1]
 		}
 	}
@@ -134,17 +136,17 @@ func (s *Server) deleteQueue(ctx context.Context, in queueRequest) (empty, error
 		return s.drop(ctx, tx, q)
 	})
 	if err == nil {
-		s.wake(name) // waiting receivers hear that it is gone
+		s.wake(name) // waiting receivers return QueueDoesNotExist
 	}
 	return empty{}, err
 }
 
 func (s *Server) purgeQueue(ctx context.Context, in queueRequest) (empty, error) {
 	err := s.withQueue(ctx, in.QueueUrl, func(ctx context.Context, tx *sql.Tx, q queue) error {
-		if err := s.mayPurge(q); err != nil {
+		if err := s.startPurge(q); err != nil {
 			return err
 		}
-		return s.empty(ctx, tx, q)
+		return s.deleteAll(ctx, tx, q)
 	})
 	s.changed.raise()
 	return empty{}, err
@@ -155,11 +157,11 @@ type getAttributesRequest struct {
 	AttributeNames []string
 }
 
-type attributesAnswer struct {
+type attributesResponse struct {
 	Attributes map[string]string `json:",omitempty"`
 }
 
-func (s *Server) getQueueAttributes(ctx context.Context, in getAttributesRequest) (attributesAnswer, error) {
+func (s *Server) getQueueAttributes(ctx context.Context, in getAttributesRequest) (attributesResponse, error) {
 	var all map[string]string
 	err := s.withQueue(ctx, in.QueueUrl, func(ctx context.Context, tx *sql.Tx, q queue) error {
 		counts, err := s.count(ctx, tx, q)
@@ -167,23 +169,24 @@ func (s *Server) getQueueAttributes(ctx context.Context, in getAttributesRequest
 		return err
 	})
 	if err != nil {
-		return attributesAnswer{}, err
+		return attributesResponse{}, err
 	}
-	asked := map[string]string{}
+	selected := map[string]string{}
 	for _, name := range in.AttributeNames {
 		value, has := all[name]
 		switch {
 		case name == "All":
-			return attributesAnswer{all}, nil
+			return attributesResponse{all}, nil
 		case has:
-			asked[name] = value
-		case name != "RedrivePolicy" && !kept(name):
-			return attributesAnswer{}, unknownAttribute(name)
+			selected[name] = value
+		case name != "RedrivePolicy" && !isStoredOnly(name):
+			return attributesResponse{}, unknownAttribute(name)
 		}
 	}
-	return attributesAnswer{asked}, nil
+	return attributesResponse{selected}, nil
 }
 
+// describe returns all attributes of a queue, as GetQueueAttributes names them.
 func (s *Server) describe(q queue, c Counts) map[string]string {
 	all := q.attributes()
 	maps.Copy(all, map[string]string{
@@ -207,6 +210,6 @@ func (s *Server) setQueueAttributes(ctx context.Context, in setAttributesRequest
 		return empty{}, missingParameter("Attributes")
 	}
 	return empty{}, s.withQueue(ctx, in.QueueUrl, func(ctx context.Context, tx *sql.Tx, q queue) error {
-		return s.change(ctx, tx, q, in.Attributes)
+		return s.updateSettings(ctx, tx, q, in.Attributes)
 	})
 }

@@ -14,12 +14,12 @@ import (
 	"modeldispatch/internal/private"
 )
 
-// Times are milliseconds since 1970, as SQS gives them.
+// schema creates the tables. Times are in milliseconds since 1970, as in SQS's own attributes.
 const schema = `
 CREATE TABLE IF NOT EXISTS queue (
 	name     TEXT PRIMARY KEY,
 	hidden   INTEGER NOT NULL,
-	settings TEXT NOT NULL,    -- the attributes that were set, a JSON object
+	settings TEXT NOT NULL,    -- the attributes that were set, as a JSON object
 	created  INTEGER NOT NULL,
 	modified INTEGER NOT NULL
 ) STRICT;
@@ -28,24 +28,24 @@ CREATE TABLE IF NOT EXISTS message (
 	id         TEXT NOT NULL UNIQUE,
 	queue      TEXT NOT NULL,
 	body       BLOB NOT NULL,
-	attributes TEXT NOT NULL,              -- message attributes, a JSON object
-	system     TEXT NOT NULL,              -- system attributes given by the sender, a JSON object
-	source     TEXT NOT NULL DEFAULT '',   -- the queue that gave the message up as a dead letter
+	attributes TEXT NOT NULL,              -- the message attributes, as a JSON object
+	system     TEXT NOT NULL,              -- the system attributes that the sender gave, as a JSON object
+	source     TEXT NOT NULL DEFAULT '',   -- for a dead letter, the queue that it came from
 	sent       INTEGER NOT NULL,
-	visible    INTEGER NOT NULL,           -- from when on it can be received
-	received   INTEGER NOT NULL DEFAULT 0, -- times, over all queues
-	carried    INTEGER NOT NULL DEFAULT 0, -- times it had been received when it came to this queue
-	first      INTEGER NOT NULL DEFAULT 0, -- first receive
-	taken      INTEGER NOT NULL DEFAULT 0, -- latest receive
-	held       INTEGER NOT NULL DEFAULT 0  -- the latest receiver lives in this process
+	visible    INTEGER NOT NULL,           -- the time from which on it can be received
+	received   INTEGER NOT NULL DEFAULT 0, -- the number of receives, in all queues
+	carried    INTEGER NOT NULL DEFAULT 0, -- the number of receives in earlier queues
+	first      INTEGER NOT NULL DEFAULT 0, -- the time of the first receive
+	taken      INTEGER NOT NULL DEFAULT 0, -- the time of the latest receive
+	held       INTEGER NOT NULL DEFAULT 0  -- 1 if the latest receiver lives in the process that has the file open
 ) STRICT;
 CREATE INDEX IF NOT EXISTS message_visible ON message (queue, visible, seq);
 CREATE INDEX IF NOT EXISTS message_sent ON message (queue, sent);
 `
 
-// open opens the database with one connection: SQLite has one writer anyway, and an in-memory
-// database lives as long as its connection. The exclusive lock keeps a second process out, which
-// would take this one's messages for orphans; it dies with the process.
+// open opens the database with one connection, because SQLite has one writer and an in-memory database
+// lives only as long as its connection. An exclusive lock keeps other processes out: they would
+// release the messages that receivers in this process hold. The lock ends with the process.
 func open(ctx context.Context, file string) (*sql.DB, error) {
 	source, err := dataSource(file)
 	if err == nil && file != "" {
@@ -63,13 +63,14 @@ func open(ctx context.Context, file string) (*sql.DB, error) {
 	if _, err := db.ExecContext(ctx, schema); err != nil {
 		var failure *sqlite.Error
 		if errors.As(err, &failure) && failure.Code()&0xff == sqlite3.SQLITE_BUSY {
-			err = fmt.Errorf("another process has it open; stop that one first: %w", err)
+			err = fmt.Errorf("another process has it open; stop that process first: %w", err)
 		}
 		return nil, errors.Join(fmt.Errorf("opening the queues in %s: %w", file, err), db.Close())
 	}
 	return db, nil
 }
 
+// dataSource returns SQLite's data source name for a file, or for a database in memory if file is "".
 func dataSource(file string) (string, error) {
 	if file == "" {
 		return "file::memory:", nil
@@ -78,8 +79,8 @@ func dataSource(file string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// synchronous=NORMAL with a write-ahead log: a commit survives the death of the process.
-	// What a power cut may take is the price of not waiting for the disk at each message.
+	// With synchronous=NORMAL and a write-ahead log a commit survives a crash of the process. A power cut
+	// can lose the last commits. That is the price of not waiting for the disk at each message.
 	query := url.Values{
 		"_txlock": {"immediate"},
 		"_pragma": {"busy_timeout(2000)", "locking_mode(EXCLUSIVE)", "journal_mode(WAL)", "synchronous(NORMAL)"},
@@ -88,8 +89,8 @@ func dataSource(file string) (string, error) {
 	return address.String(), nil
 }
 
-// transact runs f in one transaction. A call that has begun is carried out whole, whatever
-// becomes of its context; the context that f gets says so.
+// transact runs f in one transaction, and commits it unless f returns an error. Once begun, the
+// transaction runs to its end even if ctx is cancelled, so f gets a context without cancellation.
 func (s *Server) transact(ctx context.Context, f func(ctx context.Context, tx *sql.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -97,17 +98,18 @@ func (s *Server) transact(ctx context.Context, f func(ctx context.Context, tx *s
 	ctx = context.WithoutCancel(ctx)
 	tx, err := s.db.BeginTx(ctx, nil)
 	if err != nil {
-		return s.failure(err)
+		return s.closedError(err)
 	}
 	defer func() { _ = tx.Rollback() }() // does nothing after Commit
 	if err := f(ctx, tx); err != nil {
-		return s.failure(err)
+		return s.closedError(err)
 	}
-	return s.failure(tx.Commit())
+	return s.closedError(tx.Commit())
 }
 
-// failure turns what the database says of being closed into ErrClosed.
-func (s *Server) failure(err error) error {
+// closedError returns ErrClosed in place of any error after Close, because the database's own error
+// then says only that it is closed.
+func (s *Server) closedError(err error) error {
 	if err == nil {
 		return nil
 	}
@@ -119,6 +121,7 @@ func (s *Server) failure(err error) error {
 	}
 }
 
+// releaseHeld makes visible all messages that receivers of an earlier process held.
 func (s *Server) releaseHeld(ctx context.Context) error {
 	return s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		now := s.options.Now().UnixMilli()

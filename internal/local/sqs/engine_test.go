@@ -14,7 +14,7 @@ import (
 	"modeldispatch/internal/local/sqs"
 )
 
-// open opens the queues of a file, "" for memory; outside a synctest bubble or within.
+// open opens the queues in a file, or in memory if file is "". It works inside a synctest bubble too.
 func open(t *testing.T, file string) *sqs.Server {
 	t.Helper()
 	s, err := sqs.New(t.Context(), sqs.Options{File: file})
@@ -45,7 +45,7 @@ func put(t *testing.T, s *sqs.Server, queue, body string, delay time.Duration) {
 	}
 }
 
-// take receives once and returns the bodies, too.
+// take receives once. It returns the messages, and their bodies.
 func take(t *testing.T, s *sqs.Server, queue string, n int, wait time.Duration) ([]sqs.Message, []string) {
 	t.Helper()
 	messages, err := s.Receive(t.Context(), queue, n, wait)
@@ -59,9 +59,12 @@ func take(t *testing.T, s *sqs.Server, queue string, n int, wait time.Duration) 
 	return messages, bodies
 }
 
-// Time is synctest's here: a wait takes as long as it says, and no longer.
+// The clock is that of a synctest bubble, so a wait takes exactly its nominal time.
 func TestWaitingReceiver(t *testing.T) {
 	t.Parallel()
+	sendAfter := func(delay time.Duration) func(*testing.T, *sqs.Server) {
+		return func(t *testing.T, s *sqs.Server) { put(t, s, "q", "a", delay) }
+	}
 	cases := []struct {
 		name  string
 		queue sqs.Attributes
@@ -70,11 +73,12 @@ func TestWaitingReceiver(t *testing.T) {
 		want  []string
 		after time.Duration
 	}{
-		{"gets what is there", sqs.Attributes{}, func(t *testing.T, s *sqs.Server) { put(t, s, "q", "a", 0) }, time.Minute, []string{"a"}, 0},
-		{"gives up after its wait", sqs.Attributes{}, func(*testing.T, *sqs.Server) {}, time.Minute, nil, time.Minute},
-		{"is woken when a delay ends", sqs.Attributes{}, func(t *testing.T, s *sqs.Server) { put(t, s, "q", "a", 40*time.Second) }, time.Minute, []string{"a"}, 40 * time.Second},
-		{"is woken when the queue's delay ends", sqs.Attributes{Delay: 5 * time.Second}, func(t *testing.T, s *sqs.Server) { put(t, s, "q", "a", 0) }, time.Minute, []string{"a"}, 5 * time.Second},
-		{"waits for a message that another one holds", sqs.Attributes{}, func(t *testing.T, s *sqs.Server) {
+		{"gets a visible message at once", sqs.Attributes{}, sendAfter(0), time.Minute, []string{"a"}, 0},
+		{"returns nothing after its wait", sqs.Attributes{}, func(*testing.T, *sqs.Server) {}, time.Minute, nil, time.Minute},
+		{"is woken when a delay ends", sqs.Attributes{}, sendAfter(40 * time.Second), time.Minute, []string{"a"}, 40 * time.Second},
+		{"is woken when the queue's delay ends", sqs.Attributes{Delay: 5 * time.Second},
+			sendAfter(0), time.Minute, []string{"a"}, 5 * time.Second},
+		{"waits for a message in flight", sqs.Attributes{}, func(t *testing.T, s *sqs.Server) {
 			put(t, s, "q", "a", 0)
 			take(t, s, "q", 1, 0)
 		}, time.Minute, []string{"a"}, 30 * time.Second},
@@ -87,7 +91,7 @@ func TestWaitingReceiver(t *testing.T) {
 				}
 			})
 		}, time.Minute, []string{"a"}, 3 * time.Second},
-		{"gets nothing that is past its retention", sqs.Attributes{Retention: time.Minute}, func(t *testing.T, s *sqs.Server) {
+		{"gets no message that is older than the retention", sqs.Attributes{Retention: time.Minute}, func(t *testing.T, s *sqs.Server) {
 			put(t, s, "q", "a", 0)
 			time.Sleep(time.Minute)
 		}, 0, nil, 0},
@@ -110,7 +114,7 @@ func TestWaitingReceiver(t *testing.T) {
 	}
 }
 
-func TestReceiveEndsWithContextAndServer(t *testing.T) {
+func TestReceiveEndsWhenContextOrServerEnds(t *testing.T) {
 	t.Parallel()
 	s := open(t, "")
 	makeQueue(t, s, "q", sqs.Attributes{})
@@ -135,7 +139,7 @@ func TestReceiveEndsWithContextAndServer(t *testing.T) {
 	}
 }
 
-// Many senders and receivers: each message is received by one of them.
+// Many senders and receivers work at the same time, and exactly one receiver gets each message.
 func TestEachMessageIsReceivedOnce(t *testing.T) {
 	t.Parallel()
 	s := open(t, filepath.Join(t.TempDir(), "queues.db"))
@@ -185,7 +189,7 @@ func TestEachMessageIsReceivedOnce(t *testing.T) {
 	}
 }
 
-func TestReopenedFile(t *testing.T) {
+func TestReopenedFileReleasesHeldMessages(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "queues.db")
 	s := open(t, file)
@@ -203,18 +207,18 @@ func TestReopenedFile(t *testing.T) {
 	}
 	got, bodies := take(t, s, "q", 10, 0)
 	if !slices.Equal(bodies, []string{"held", "visible"}) || got[0].Received != 2 {
-		t.Errorf("received %v, the first of them for the time %d", bodies, got[0].Received)
+		t.Errorf("received %v, the first with receive count %d, want held (count 2) and visible", bodies, got[0].Received)
 	}
 }
 
-func TestSecondProcessIsKeptOut(t *testing.T) {
+func TestSecondProcessIsRejected(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "queues.db")
 	s := open(t, file)
 	defer closeNow(t, s)
 	_, err := sqs.New(t.Context(), sqs.Options{File: file})
 	if err == nil || !strings.Contains(err.Error(), "another process has it open") {
-		t.Errorf("opening a file twice: %v", err)
+		t.Errorf("opening a file twice: error %v, want that another process has it open", err)
 	}
 }
 
@@ -229,11 +233,11 @@ func TestCreateAgainChangesAttributesAndKeepsMessages(t *testing.T) {
 		t.Errorf("visibility %s %v", d, err)
 	}
 	if _, bodies := take(t, s, "q", 1, 0); len(bodies) != 1 {
-		t.Error("the message is gone")
+		t.Error("the message is lost")
 	}
 }
 
-func TestHiddenQueueTakesAnyBytes(t *testing.T) {
+func TestHiddenQueueAcceptsAnyBytes(t *testing.T) {
 	t.Parallel()
 	s := open(t, "")
 	defer closeNow(t, s)
@@ -241,7 +245,7 @@ func TestHiddenQueueTakesAnyBytes(t *testing.T) {
 	body := "\x00\xff" + strings.Repeat("x", 2<<20)
 	put(t, s, "function:f", body, 0)
 	if m, _ := take(t, s, "function:f", 1, 0); len(m) != 1 || m[0].Body != body {
-		t.Error("the body came back changed")
+		t.Error("the received body differs from the sent one")
 	}
 }
 
@@ -253,7 +257,7 @@ func TestBusyAndChanged(t *testing.T) {
 	expect := func(when string, want bool) {
 		t.Helper()
 		if busy, err := s.Busy(t.Context(), "q"); err != nil || busy != want {
-			t.Errorf("%s: busy %v %v", when, busy, err)
+			t.Errorf("%s: busy %t, error %v, want %t", when, busy, err, want)
 		}
 	}
 	changed := s.Changed()
@@ -269,7 +273,7 @@ func TestBusyAndChanged(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-changed
-	expect("when it is deleted", false)
+	expect("after the message is deleted", false)
 }
 
 func TestDeadLettersOfALongBacklog(t *testing.T) {
@@ -294,7 +298,8 @@ func TestDeadLettersOfALongBacklog(t *testing.T) {
 	})
 }
 
-// A dead-letter queue may give up as well: it counts its own receives, not those before.
+// A dead-letter queue can have a dead-letter queue. It counts only its own receives, not those of the
+// queue before it.
 func TestDeadLetterQueueWithItsOwnDeadLetterQueue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -316,7 +321,7 @@ func TestDeadLetterQueueWithItsOwnDeadLetterQueue(t *testing.T) {
 			expect(queue, "poison")
 			time.Sleep(31 * time.Second)
 			if i < 2 {
-				expect(queue) // moves on instead of a third receive
+				expect(queue) // the third receive moves the message to the next queue
 			}
 		}
 	})

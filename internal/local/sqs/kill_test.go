@@ -12,17 +12,18 @@ import (
 	"modeldispatch/internal/local/sqs"
 )
 
-// TestMain lets the test binary be the process that is killed.
+// TestMain turns the test binary into the process that TestSentMessagesSurviveAKill kills, if the
+// environment names a database file.
 func TestMain(m *testing.M) {
 	if file := os.Getenv("SQS_TEST_SENDER"); file != "" {
-		fmt.Fprintln(os.Stderr, sendForEver(context.Background(), file))
+		fmt.Fprintln(os.Stderr, sendForever(context.Background(), file))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-// sendForEver prints the id of each message once it is sent.
-func sendForEver(ctx context.Context, file string) error {
+// sendForever sends messages until an error, and prints the id of each one after it is sent.
+func sendForever(ctx context.Context, file string) error {
 	s, err := sqs.New(ctx, sqs.Options{File: file})
 	if err != nil {
 		return err
@@ -61,11 +62,11 @@ func TestSentMessagesSurviveAKill(t *testing.T) {
 			if err := child.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-		} // and on, to the last line that got out
+		} // read on: the sender may have printed more lines before it died
 	}
 	_ = child.Wait() // "signal: killed"
 	if len(sent) < 200 {
-		t.Fatalf("the sender sent %d messages only", len(sent))
+		t.Fatalf("the sender sent %d messages, want at least 200", len(sent))
 	}
 
 	s := open(t, file)
@@ -75,6 +76,6 @@ func TestSentMessagesSurviveAKill(t *testing.T) {
 		delete(sent, m.ID)
 	}
 	if len(sent) > 0 {
-		t.Errorf("%d messages of those sent are gone", len(sent))
+		t.Errorf("%d sent messages are lost", len(sent))
 	}
 }

@@ -12,19 +12,21 @@ import (
 	"time"
 )
 
-// Attributes is what a queue made through Create does. Zero fields mean SQS's defaults.
+// Attributes configure a queue that Create makes. Zero fields mean SQS's defaults. Durations are rounded
+// up to whole seconds.
 type Attributes struct {
-	Visibility  time.Duration // how long a received message is hidden; default 30 s
-	Delay       time.Duration // how long a sent message is hidden, to 15 min
-	Wait        time.Duration // how long a receive without a time of its own waits, to 20 s
-	Retention   time.Duration // after which a message is gone; default 4 days
-	DeadLetter  string        // the queue that takes what was received MaxReceives times; it must exist
-	MaxReceives int
-	// Hidden keeps the queue to this process: the HTTP side does not know it. Its messages may
-	// hold any bytes, of any size, and stay until they are deleted.
+	Visibility  time.Duration // the time for which a received message is hidden, at most 12 h; default 30 s
+	Delay       time.Duration // the time for which a sent message is hidden, at most 15 min; default 0
+	Wait        time.Duration // the wait of an HTTP receive that names no wait itself, at most 20 s; default 0
+	Retention   time.Duration // the age at which a message is deleted, 1 min to 14 days; default 4 days
+	DeadLetter  string        // the name of an existing queue for messages received MaxReceives times; "" means none
+	MaxReceives int           // the number of receives before a message is a dead letter, 1 to 1000
+	// Hidden makes a queue that the HTTP side does not know. Its messages may hold any bytes, of any
+	// size, and stay until they are deleted.
 	Hidden bool
 }
 
+// settings returns the attributes by SQS's names.
 func (a Attributes) settings(s *Server) map[string]string {
 	set := map[string]string{}
 	for name, d := range map[string]time.Duration{
@@ -34,7 +36,7 @@ func (a Attributes) settings(s *Server) map[string]string {
 		"MessageRetentionPeriod":        a.Retention,
 	} {
 		if d != 0 {
-			// Up, not down: half a second of visibility must not become none.
+			// Round up: half a second of visibility must not become 0.
 			set[name] = fmt.Sprint(int64((d + time.Second - 1) / time.Second))
 		}
 	}
@@ -44,16 +46,18 @@ func (a Attributes) settings(s *Server) map[string]string {
 	return set
 }
 
-// queue is one row of the table, with what its settings say.
+// queue is one row of the table of queues, with its settings parsed.
 type queue struct {
 	name              string
 	hidden            bool
-	settings          map[string]string
-	created, modified int64
+	settings          map[string]string // the attributes that were set, by SQS's names
+	created, modified int64             // in milliseconds since 1970
 	limits            limits
 }
 
-// Create makes a queue, or gives the one of that name these attributes; its messages stay.
+// Create makes a queue. If one of that name exists, Create replaces its attributes and keeps its
+// messages. The error wraps an *awsjson.Error if the name is invalid, an attribute is out of range, or
+// the dead-letter queue does not exist.
 func (s *Server) Create(ctx context.Context, name string, attributes Attributes) error {
 	settings := attributes.settings(s)
 	if !attributes.Hidden {
@@ -71,7 +75,7 @@ func (s *Server) Create(ctx context.Context, name string, attributes Attributes)
 	return nil
 }
 
-// putQueue checks the settings and writes the queue.
+// putQueue checks the settings and inserts or updates the queue.
 func (s *Server) putQueue(ctx context.Context, tx *sql.Tx, name string, hidden bool, settings map[string]string) error {
 	limits, err := s.parseSettings(settings)
 	if err != nil {
@@ -79,8 +83,9 @@ func (s *Server) putQueue(ctx context.Context, tx *sql.Tx, name string, hidden b
 	}
 	if limits.deadLetter != "" {
 		_, err := s.find(ctx, tx, limits.deadLetter)
-		if isAbsent(err) {
-			return invalidParameter("Value %s for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist.", settings["RedrivePolicy"])
+		if isNoSuchQueue(err) {
+			return invalidParameter("Value %s for parameter RedrivePolicy is invalid. "+
+				"Reason: Dead letter target does not exist.", settings["RedrivePolicy"])
 		}
 		if err != nil {
 			return err
@@ -99,7 +104,8 @@ func (s *Server) putQueue(ctx context.Context, tx *sql.Tx, name string, hidden b
 	return err
 }
 
-// find reads a queue and drops those of its messages that are past their retention.
+// find reads a queue and deletes its messages that are older than its retention. It returns
+// QueueDoesNotExist if there is no such queue.
 func (s *Server) find(ctx context.Context, tx *sql.Tx, name string) (queue, error) {
 	q := queue{name: name}
 	var settings string
@@ -122,7 +128,7 @@ func (s *Server) find(ctx context.Context, tx *sql.Tx, name string) (queue, erro
 	return q, err
 }
 
-// findPublic is find for the HTTP side.
+// findPublic is find for the HTTP side: it takes a queue's URL or name, and finds no hidden queue.
 func (s *Server) findPublic(ctx context.Context, tx *sql.Tx, url string) (queue, error) {
 	if url == "" {
 		return queue{}, missingParameter("QueueUrl")
@@ -135,60 +141,66 @@ func (s *Server) findPublic(ctx context.Context, tx *sql.Tx, url string) (queue,
 	return q, err
 }
 
-// createPublic is CreateQueue: a queue of that name is left as it is, if it has these settings.
+// createPublic makes a queue for CreateQueue. It leaves an existing queue as it is, and returns
+// QueueAlreadyExists if that queue's settings differ from the given ones.
 func (s *Server) createPublic(ctx context.Context, tx *sql.Tx, name string, settings map[string]string) error {
 	q, err := s.find(ctx, tx, name)
 	switch {
-	case isAbsent(err):
+	case isNoSuchQueue(err):
 		return s.putQueue(ctx, tx, name, false, settings)
 	case err != nil:
 		return err
 	case q.hidden:
-		return modelled("QueueNameExists", "QueueAlreadyExists", "The queue name %q is taken by the local stack itself.", name)
+		return modelError("QueueNameExists", "QueueAlreadyExists", "The local stack itself uses the queue name %q.", name)
 	}
 	for attribute, value := range settings {
 		if q.attributes()[attribute] != value {
-			return modelled("QueueNameExists", "QueueAlreadyExists",
+			return modelError("QueueNameExists", "QueueAlreadyExists",
 				"A queue already exists with the same name and a different value for attribute %s", attribute)
 		}
 	}
 	return nil
 }
 
-// change is SetQueueAttributes. An empty RedrivePolicy takes the policy away.
-func (s *Server) change(ctx context.Context, tx *sql.Tx, q queue, settings map[string]string) error {
+// updateSettings changes the given settings of a queue and keeps the others. An empty value removes a
+// setting.
+func (s *Server) updateSettings(ctx context.Context, tx *sql.Tx, q queue, settings map[string]string) error {
 	all := map[string]string{}
 	maps.Copy(all, q.settings)
 	maps.Copy(all, settings)
 	return s.putQueue(ctx, tx, q.name, q.hidden, all)
 }
 
+// drop deletes a queue and its messages.
 func (s *Server) drop(ctx context.Context, tx *sql.Tx, q queue) error {
 	_, err := tx.ExecContext(ctx, `DELETE FROM queue WHERE name = ?`, q.name)
 	if err != nil {
 		return err
 	}
-	return s.empty(ctx, tx, q)
+	return s.deleteAll(ctx, tx, q)
 }
 
-func (s *Server) empty(ctx context.Context, tx *sql.Tx, q queue) error {
+// deleteAll deletes all messages of a queue.
+func (s *Server) deleteAll(ctx context.Context, tx *sql.Tx, q queue) error {
 	_, err := tx.ExecContext(ctx, `DELETE FROM message WHERE queue = ?`, q.name)
 	return err
 }
 
-// mayPurge says when a queue was purged less than 60 s ago, and notes this purge.
-func (s *Server) mayPurge(q queue) error {
+// startPurge records that the queue is being purged. It returns PurgeQueueInProgress if the last purge
+// was less than 60 s ago.
+func (s *Server) startPurge(q queue) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.options.Now()
 	if last, ok := s.purged[q.name]; ok && now.Sub(last) < time.Minute {
-		return legacy("PurgeQueueInProgress", "Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name)
+		return prefixedError("PurgeQueueInProgress", "Only one PurgeQueue operation on %s is allowed every 60 seconds.", q.name)
 	}
 	s.purged[q.name] = now
 	return nil
 }
 
-// names lists the public queues in order.
+// names returns, in order, up to limit names of queues that are not hidden. The names start with prefix
+// and come after the name in after.
 func (s *Server) names(ctx context.Context, tx *sql.Tx, prefix, after string, limit int) ([]string, error) {
 	rows, err := tx.QueryContext(ctx, `
 		SELECT name FROM queue WHERE NOT hidden AND substr(name, 1, ?) = ? AND name > ? ORDER BY name LIMIT ?`,
@@ -208,15 +220,15 @@ func (s *Server) names(ctx context.Context, tx *sql.Tx, prefix, after string, li
 	return names, rows.Err()
 }
 
-// Counts is how many messages a queue holds, by what they wait for.
+// Counts holds the number of messages of a queue in each state.
 type Counts struct {
-	Visible  int // can be received now
-	InFlight int // received and hidden, or hidden again by ChangeVisibility
-	Delayed  int // sent with a delay that is not over
+	Visible  int // messages that can be received now
+	InFlight int // messages that were received and are hidden
+	Delayed  int // messages whose delay has not ended
 }
 
-// Counts reads all queues, hidden ones too, at one moment: a message that moves from one to
-// another is never missing from both.
+// Counts returns the counts of all queues by name, hidden queues included. It reads them in one
+// transaction, so a message that moves between two queues counts once.
 func (s *Server) Counts(ctx context.Context) (map[string]Counts, error) {
 	all := map[string]Counts{}
 	err := s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -246,8 +258,8 @@ func (s *Server) Counts(ctx context.Context) (map[string]Counts, error) {
 	return all, nil
 }
 
-// Busy says whether any of the queues holds a message that is visible or in flight. Like Counts
-// it looks at all of them at one moment; messages that are only delayed do not count.
+// Busy reports whether any of the queues holds a message that is visible or in flight. Delayed
+// messages do not count. Like Counts it reads all queues in one transaction.
 func (s *Server) Busy(ctx context.Context, queues ...string) (bool, error) {
 	busy := false
 	err := s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -262,12 +274,12 @@ func (s *Server) Busy(ctx context.Context, queues ...string) (bool, error) {
 		return nil
 	})
 	if err != nil {
-		return false, fmt.Errorf("looking for messages: %w", err)
+		return false, fmt.Errorf("checking for messages: %w", err)
 	}
 	return busy, nil
 }
 
-// Visibility is how long the queue hides a received message.
+// Visibility returns the queue's visibility timeout: the time for which it hides a received message.
 func (s *Server) Visibility(ctx context.Context, queue string) (time.Duration, error) {
 	var d time.Duration
 	err := s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -281,7 +293,7 @@ func (s *Server) Visibility(ctx context.Context, queue string) (time.Duration, e
 	return d, nil
 }
 
-// count counts one queue's messages.
+// count returns the counts of one queue.
 func (s *Server) count(ctx context.Context, tx *sql.Tx, q queue) (c Counts, err error) {
 	row := tx.QueryRowContext(ctx, `
 		SELECT count(*) FILTER (WHERE visible <= ?1),
@@ -293,12 +305,13 @@ func (s *Server) count(ctx context.Context, tx *sql.Tx, q queue) (c Counts, err 
 	return c, err
 }
 
+// checkName returns SQS's error for an invalid queue name.
 func checkName(name string) error {
 	switch {
 	case strings.HasSuffix(name, ".fifo"):
 		return unsupported("The queue %q would be a FIFO queue; the local stack has standard queues only.", name)
 	case !regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`).MatchString(name):
-		return invalidParameter("The queue name %q is invalid: 1 to 80 letters, digits, hyphens and underscores are right.", name)
+		return invalidParameter("The queue name %q is invalid: use 1 to 80 letters, digits, hyphens and underscores.", name)
 	}
 	return nil
 }

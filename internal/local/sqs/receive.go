@@ -10,30 +10,33 @@ import (
 	"time"
 )
 
-// demand is what a receiver asks of a queue.
-type demand struct {
-	limit      int
-	visibility *time.Duration // nil means the queue's
-	held       bool           // the receiver dies with this process
+// receiveOptions configure one receive.
+type receiveOptions struct {
+	limit      int            // the most messages to return
+	visibility *time.Duration // the visibility timeout; nil means the queue's own
+	held       bool           // the receiver lives in this process, so its messages are released when the process ends
 }
 
-// Receive takes up to limit messages, waiting for the first of them as long as wait. It returns none
-// when the time is over. They are hidden for the queue's visibility timeout, or until this
-// process ends, and belong to whoever received them last.
+// Receive returns up to limit messages. It waits up to wait for the first one, and returns none when
+// that time is over. The messages are hidden for the queue's visibility timeout, or until this
+// process ends. Only the receipt of a message's latest receive is valid. The error wraps ErrClosed if
+// the server is closed, ctx.Err() if ctx ends, and an *awsjson.Error if the queue does not exist.
 func (s *Server) Receive(ctx context.Context, queue string, limit int, wait time.Duration) ([]Message, error) {
-	messages, err := s.receive(ctx, queue, demand{limit: limit, held: true}, wait)
+	messages, err := s.receive(ctx, queue, receiveOptions{limit: limit, held: true}, wait)
 	if err != nil {
 		return nil, fmt.Errorf("receiving from the queue %s: %w", queue, err)
 	}
 	return messages, nil
 }
 
-func (s *Server) receive(ctx context.Context, queue string, want demand, wait time.Duration) ([]Message, error) {
+// receive is Receive with all options. It sleeps until the queue's signal, the next message's time, or
+// the deadline.
+func (s *Server) receive(ctx context.Context, queue string, o receiveOptions, wait time.Duration) ([]Message, error) {
 	deadline := s.options.Now().Add(wait)
-	arrival := s.arrival(queue)
+	arrival := s.arrivalSignal(queue)
 	for {
 		arrived := arrival.wait()
-		messages, next, err := s.take(ctx, queue, want)
+		messages, next, err := s.take(ctx, queue, o)
 		if err != nil || len(messages) > 0 {
 			return messages, err
 		}
@@ -60,22 +63,23 @@ func (s *Server) receive(ctx context.Context, queue string, want demand, wait ti
 	}
 }
 
-// take receives what is visible now; if nothing is, it says when the next message will be.
-func (s *Server) take(ctx context.Context, name string, want demand) (messages []Message, next time.Time, err error) {
-	var moved string
+// take receives messages that are visible now. If there are none, it returns the time at which the next
+// message becomes visible, or the zero time if the queue is empty.
+func (s *Server) take(ctx context.Context, name string, o receiveOptions) (messages []Message, next time.Time, err error) {
+	var deadLetterQueue string // the queue that got dead letters
 	err = s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
 		q, err := s.find(ctx, tx, name)
 		if err != nil {
 			return err
 		}
-		buried, err := s.bury(ctx, tx, q, want.limit)
+		moved, err := s.moveDeadLetters(ctx, tx, q, o.limit)
 		if err != nil {
 			return err
 		}
-		if buried {
-			moved = q.limits.deadLetter
+		if moved {
+			deadLetterQueue = q.limits.deadLetter
 		}
-		if messages, err = s.claim(ctx, tx, q, want); err != nil || len(messages) > 0 {
+		if messages, err = s.claim(ctx, tx, q, o); err != nil || len(messages) > 0 {
 			return err
 		}
 		next, err = s.nextVisible(ctx, tx, q)
@@ -84,8 +88,8 @@ func (s *Server) take(ctx context.Context, name string, want demand) (messages [
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	if moved != "" {
-		s.wake(moved)
+	if deadLetterQueue != "" {
+		s.wake(deadLetterQueue)
 	}
 	if len(messages) > 0 {
 		s.changed.raise()
@@ -93,15 +97,16 @@ func (s *Server) take(ctx context.Context, name string, want demand) (messages [
 	return messages, next, nil
 }
 
-// bury moves those of the next limit messages that were received too often to the dead-letter
-// queue, until the next limit messages are all alive.
-func (s *Server) bury(ctx context.Context, tx *sql.Tx, q queue, limit int) (bool, error) {
+// moveDeadLetters moves messages that were received too often to the dead-letter queue. It looks at
+// the next limit visible messages and repeats until it finds none to move among them. It reports
+// whether it moved any.
+func (s *Server) moveDeadLetters(ctx context.Context, tx *sql.Tx, q queue, limit int) (bool, error) {
 	if q.limits.deadLetter == "" {
 		return false, nil
 	}
 	switch _, err := s.find(ctx, tx, q.limits.deadLetter); {
-	case isAbsent(err):
-		return false, nil // deleted meanwhile: as in SQS, the messages stay
+	case isNoSuchQueue(err):
+		return false, nil // the dead-letter queue was deleted: as in SQS, the messages stay
 	case err != nil:
 		return false, err
 	}
@@ -123,39 +128,42 @@ func (s *Server) bury(ctx context.Context, tx *sql.Tx, q queue, limit int) (bool
 	}
 }
 
-func (s *Server) claim(ctx context.Context, tx *sql.Tx, q queue, want demand) ([]Message, error) {
+// claim receives up to o.limit visible messages and hides them. It returns them oldest first.
+func (s *Server) claim(ctx context.Context, tx *sql.Tx, q queue, o receiveOptions) ([]Message, error) {
 	now := s.options.Now()
 	visibility := q.limits.visibility
-	if want.visibility != nil {
-		visibility = *want.visibility
+	if o.visibility != nil {
+		visibility = *o.visibility
 	}
 	rows, err := tx.QueryContext(ctx, `
 		UPDATE message SET received = received + 1, taken = ?2, visible = ?3, held = ?5,
 			first = CASE received WHEN 0 THEN ?2 ELSE first END
 		WHERE seq IN (SELECT seq FROM message WHERE queue = ?1 AND visible <= ?2 ORDER BY visible, seq LIMIT ?4)
 		RETURNING seq, id, body, attributes, system, source, sent, first, received`,
-		q.name, now.UnixMilli(), now.Add(visibility).UnixMilli(), want.limit, want.held)
+		q.name, now.UnixMilli(), now.Add(visibility).UnixMilli(), o.limit, o.held)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = rows.Close() }()
-	byAge := map[int64]Message{}
+	bySeq := map[int64]Message{}
 	var order []int64
 	for rows.Next() {
 		seq, m, err := s.scanMessage(rows, q.name)
 		if err != nil {
 			return nil, err
 		}
-		byAge[seq], order = m, append(order, seq)
+		bySeq[seq] = m
+		order = append(order, seq)
 	}
-	slices.Sort(order) // RETURNING promises no order
+	slices.Sort(order) // SQLite returns the rows of RETURNING in no fixed order
 	messages := make([]Message, 0, len(order))
 	for _, seq := range order {
-		messages = append(messages, byAge[seq])
+		messages = append(messages, bySeq[seq])
 	}
 	return messages, rows.Err()
 }
 
+// scanMessage reads a row that claim returns.
 func (s *Server) scanMessage(rows *sql.Rows, queue string) (seq int64, m Message, err error) {
 	var attributes, system, source string
 	var body []byte
@@ -175,7 +183,7 @@ func (s *Server) scanMessage(rows *sql.Rows, queue string) (seq int64, m Message
 	if source != "" {
 		m.System["DeadLetterQueueSourceArn"] = s.ARN(source)
 	}
-	if err := json.Unmarshal([]byte(system), &m.System); err != nil { // adds what the sender gave
+	if err := json.Unmarshal([]byte(system), &m.System); err != nil { // adds the sender's own to the map
 		return 0, m, fmt.Errorf("reading the system attributes of message %s: %w", m.ID, err)
 	}
 	m.Body, m.Sent = string(body), time.UnixMilli(sent)
@@ -183,6 +191,8 @@ func (s *Server) scanMessage(rows *sql.Rows, queue string) (seq int64, m Message
 	return seq, m, nil
 }
 
+// nextVisible returns the earliest time at which a message of the queue is visible, or the zero time if
+// the queue is empty.
 func (s *Server) nextVisible(ctx context.Context, tx *sql.Tx, q queue) (time.Time, error) {
 	var at sql.NullInt64
 	row := tx.QueryRowContext(ctx, `SELECT min(visible) FROM message WHERE queue = ?`, q.name)

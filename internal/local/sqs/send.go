@@ -10,16 +10,17 @@ import (
 	"github.com/google/uuid"
 )
 
-// draft is a message that someone wants to send.
+// draft is a message to send.
 type draft struct {
 	body       string
 	attributes map[string]Attribute
-	system     map[string]string
-	delay      *time.Duration // nil means the queue's
+	system     map[string]string // the system attributes that the sender gives
+	delay      *time.Duration    // the delay; nil means the queue's own
 }
 
-// Send puts a message into a queue and returns its id; once it returns, the message is durable.
-// A delay of 0 means the queue's own; 15 minutes is the most.
+// Send puts a message into a queue and returns the message's id. When Send returns, the message is
+// durable. A delay of 0 means the queue's own delay; the longest delay is 15 minutes. The error wraps an
+// *awsjson.Error if SQS would reject the message or the queue does not exist.
 func (s *Server) Send(ctx context.Context, queue, body string, attributes map[string]Attribute, delay time.Duration) (string, error) {
 	d := draft{body: body, attributes: attributes}
 	if delay != 0 {
@@ -44,7 +45,8 @@ func (s *Server) Send(ctx context.Context, queue, body string, attributes map[st
 	return id, nil
 }
 
-// size is what counts against the limit: body, and name, type and value of each attribute.
+// size returns the size in bytes that counts against the queue's limit: that of the body and of each
+// attribute's name, type and value.
 func (d draft) size() int {
 	n := len(d.body)
 	for name, a := range d.attributes {
@@ -53,9 +55,12 @@ func (d draft) size() int {
 	return n
 }
 
+// check returns SQS's error for a message that the queue does not accept. A hidden queue accepts any
+// body and attributes.
 func (d draft) check(q queue) error {
 	if d.delay != nil && (*d.delay < 0 || *d.delay > 15*time.Minute) {
-		return invalidParameter("Value %v for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900.", d.delay.Seconds())
+		return invalidParameter("Value %v for parameter DelaySeconds is invalid. "+
+			"Reason: DelaySeconds must be >= 0 and <= 900.", d.delay.Seconds())
 	}
 	if q.hidden {
 		return nil
@@ -66,7 +71,8 @@ func (d draft) check(q queue) error {
 	case len(d.attributes) > 10:
 		return invalidParameter("Number of message attributes [%d] exceeds the allowed maximum [10].", len(d.attributes))
 	case size > q.limits.size:
-		return invalidParameter("One or more parameters are invalid. Reason: Message must be shorter than %d bytes; it has %d.", q.limits.size+1, size)
+		return invalidParameter("One or more parameters are invalid. "+
+			"Reason: Message must be shorter than %d bytes; it has %d.", q.limits.size+1, size)
 	}
 	if err := checkText("the message body", d.body); err != nil {
 		return err
@@ -82,14 +88,14 @@ func (d draft) check(q queue) error {
 	return nil
 }
 
-// insert writes a checked draft.
+// insert stores a checked draft and returns the id of the message.
 func (s *Server) insert(ctx context.Context, tx *sql.Tx, q queue, d draft) (string, error) {
 	attributes, err := json.Marshal(d.attributes)
 	if err != nil {
 		return "", err
 	}
 	if d.system == nil {
-		d.system = map[string]string{} // null would empty the map it is read into
+		d.system = map[string]string{} // decoding null would discard the map that scanMessage decodes into
 	}
 	system, err := json.Marshal(d.system)
 	if err != nil {

@@ -1,16 +1,3 @@
-// Package sqs is Amazon SQS on one machine: standard queues behind SQS's own JSON protocol, for
-// any AWS SDK or CLI, and behind a Go API, for the local stack itself.
-//
-// A message lives in one SQLite table from Send to Delete. It is visible, in flight (received,
-// hidden until its visibility timeout) or delayed, and which of these follows from two columns:
-// when it is visible next, and how often it was received. Every call is one transaction, so a
-// message whose Send was answered survives the death of the process. Receivers that wait are
-// woken by whatever made a message visible, or by one timer for the next that will be.
-//
-// Kept from SQS: at-least-once delivery, receipt handles that only the latest receive may use,
-// dead-letter queues by RedrivePolicy (a message is moved by the receive that would be one too
-// many), delays, retention, limits, MD5 sums, error names. Left out: FIFO queues, encryption,
-// policies, tags, throttling, and the 60 seconds that a deleted queue's name is blocked.
 package sqs
 
 import (
@@ -25,12 +12,12 @@ import (
 	"modeldispatch/internal/local/awsjson"
 )
 
-// Options says where the queues live. None is required.
+// Options configure a Server. The zero value is ready to use.
 type Options struct {
-	File    string           // SQLite database, held by one process at a time; "" keeps messages in memory
-	Region  string           // default us-east-1
-	Account string           // default 000000000000
-	Now     func() time.Time // default time.Now
+	File    string           // the path of the SQLite database; "" keeps the messages in memory
+	Region  string           // the region in ARNs; default us-east-1
+	Account string           // the account in ARNs and queue URLs; default 000000000000
+	Now     func() time.Time // the clock; default time.Now
 }
 
 func (o Options) withDefaults() Options {
@@ -46,26 +33,27 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// ErrClosed is what a call, waiting ones included, gets once the server is closed.
+// ErrClosed is the error of calls after Close, and of receives that are waiting when Close is called.
 var ErrClosed = errors.New("the local SQS is closed")
 
-// Server holds the queues. Its methods may be called from any goroutine.
+// Server holds the queues and their messages. Its methods may be called from any goroutine.
 type Server struct {
 	options Options
 	db      *sql.DB
 	service awsjson.Service
 
 	mu      sync.Mutex
-	arrived map[string]*signal   // by queue: a message became visible, or will be sooner
-	purged  map[string]time.Time // by queue: SQS allows one purge in 60 s
-	changed signal               // anything happened, anywhere
+	arrived map[string]*signal   // by queue: raised when a message is visible, or will be earlier than before
+	purged  map[string]time.Time // by queue: the time of the last purge; SQS allows one in 60 s
+	changed signal               // raised at each change of any queue
 	closing sync.Once
-	done    chan struct{}
+	done    chan struct{} // closed by Close
 }
 
-// New opens the queues of options.File. Messages that a receiver of an earlier process had in
-// flight through Receive are visible again at once, for that receiver is gone; those that were
-// received over HTTP stay hidden for their visibility timeout.
+// New opens the queues in options.File. Messages that an earlier process received with Receive and
+// did not delete are visible at once, because their receivers are gone. Messages received over HTTP
+// stay hidden until their visibility timeout ends. New returns an error if the file cannot be opened
+// or another process has it open.
 func New(ctx context.Context, options Options) (*Server, error) {
 	options = options.withDefaults()
 	db, err := open(ctx, options.File)
@@ -86,7 +74,7 @@ func New(ctx context.Context, options Options) (*Server, error) {
 	return s, nil
 }
 
-// Close ends waiting receives and closes the database.
+// Close ends waiting receives with ErrClosed and closes the database. Further calls of Close do nothing.
 func (s *Server) Close() error {
 	var err error
 	s.closing.Do(func() {
@@ -96,40 +84,42 @@ func (s *Server) Close() error {
 	return err
 }
 
-// Serves says whether the request is for SQS.
-func (s *Server) Serves(r *http.Request) bool { return s.service.Serves(r) }
+// Handles reports whether the request is for SQS.
+func (s *Server) Handles(r *http.Request) bool { return s.service.Handles(r) }
 
 // ServeHTTP answers a request to SQS's API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.service.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), hostKey{}, r.Host)))
 }
 
-// hostKey marks the host by which a caller reached the endpoint.
+// hostKey is the context key of the host name by which the caller reached the endpoint.
 type hostKey struct{}
 
-// Changed returns a channel that is closed at the next change of any queue: a message sent,
-// received, deleted, moved or hidden for another time.
+// Changed returns a channel that is closed at the next change of any queue, such as a message that is
+// sent, received, deleted, moved or hidden for another time.
 func (s *Server) Changed() <-chan struct{} { return s.changed.wait() }
 
-// ARN is the queue's Amazon Resource Name.
+// ARN returns the Amazon Resource Name of a queue.
 func (s *Server) ARN(queue string) string {
 	return "arn:aws:sqs:" + s.options.Region + ":" + s.options.Account + ":" + queue
 }
 
-// url returns the queue's address at the host by which the caller reached us: some SDKs call that
-// address, and a container reaches this machine by another name than its programs do.
+// url returns the queue's URL, with the host name by which the caller reached the endpoint. Some SDKs
+// send requests to that URL, and a container reaches this machine by a different host name than a
+// program outside does.
 func (s *Server) url(ctx context.Context, queue string) string {
 	host, _ := ctx.Value(hostKey{}).(string)
 	return "http://" + host + "/" + s.options.Account + "/" + queue
 }
 
-// Region is the region that the queues pretend to be in.
+// Region returns the region in the queues' ARNs.
 func (s *Server) Region() string { return s.options.Region }
 
-// Account is the account that the queues pretend to be in.
+// Account returns the account in the queues' ARNs and URLs.
 func (s *Server) Account() string { return s.options.Account }
 
-func (s *Server) arrival(queue string) *signal {
+// arrivalSignal returns the signal that wakes the receivers of a queue.
+func (s *Server) arrivalSignal(queue string) *signal {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.arrived[queue] == nil {
@@ -138,21 +128,22 @@ func (s *Server) arrival(queue string) *signal {
 	return s.arrived[queue]
 }
 
-// wake tells the queues' receivers to look again, and everyone that something changed.
+// wake makes the waiting receivers of the queues look for messages again, and raises changed.
 func (s *Server) wake(queues ...string) {
 	for _, q := range queues {
-		s.arrival(q).raise()
+		s.arrivalSignal(q).raise()
 	}
 	s.changed.raise()
 }
 
-// signal wakes everyone who waits for it, once. Take the channel first and look second: then
-// nothing that happens in between is missed.
+// signal wakes all goroutines that wait for it. A goroutine calls wait first and looks at the queue
+// second, so it cannot miss a change in between.
 type signal struct {
 	mu sync.Mutex
 	ch chan struct{}
 }
 
+// wait returns a channel that the next raise closes.
 func (s *signal) wait() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,6 +153,7 @@ func (s *signal) wait() <-chan struct{} {
 	return s.ch
 }
 
+// raise closes the channel that wait has returned.
 func (s *signal) raise() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -20,17 +20,17 @@ import (
 	"modeldispatch/internal/local/sqs"
 )
 
-// start serves a fresh server over HTTP, with the real SDK in front.
+// start serves a new server over HTTP and returns it with a client of the AWS SDK.
 func start(t *testing.T) (*sqs.Server, *awssqs.Client) {
 	t.Helper()
-	// The path must not be taken for a URL.
+	// The file name has characters with a meaning in URLs, because SQLite opens files by URL.
 	s, err := sqs.New(t.Context(), sqs.Options{File: filepath.Join(t.TempDir(), "queues #1%20?.db")})
 	if err != nil {
 		t.Fatal(err)
 	}
 	web := httptest.NewServer(s)
 	t.Cleanup(func() {
-		if err := s.Close(); err != nil { // first: it ends long polls, which the web server waits for
+		if err := s.Close(); err != nil { // close it first: this ends the long polls that web.Close waits for
 			t.Error(err)
 		}
 		web.Close()
@@ -70,18 +70,20 @@ func receive(t *testing.T, c *awssqs.Client, in awssqs.ReceiveMessageInput) []ty
 
 func attributes(t *testing.T, c *awssqs.Client, url *string) map[string]string {
 	t.Helper()
-	out, err := c.GetQueueAttributes(t.Context(), &awssqs.GetQueueAttributesInput{QueueUrl: url, AttributeNames: []types.QueueAttributeName{"All"}})
+	in := &awssqs.GetQueueAttributesInput{QueueUrl: url, AttributeNames: []types.QueueAttributeName{"All"}}
+	out, err := c.GetQueueAttributes(t.Context(), in)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return out.Attributes
 }
 
-// counts is "visible in-flight delayed".
+// counts returns the numbers of visible, in-flight and delayed messages, with spaces between them.
 func counts(t *testing.T, c *awssqs.Client, url *string) string {
 	t.Helper()
 	a := attributes(t, c, url)
-	return a["ApproximateNumberOfMessages"] + " " + a["ApproximateNumberOfMessagesNotVisible"] + " " + a["ApproximateNumberOfMessagesDelayed"]
+	return a["ApproximateNumberOfMessages"] + " " + a["ApproximateNumberOfMessagesNotVisible"] + " " +
+		a["ApproximateNumberOfMessagesDelayed"]
 }
 
 func TestMessageFromSendToDelete(t *testing.T) {
@@ -91,7 +93,7 @@ func TestMessageFromSendToDelete(t *testing.T) {
 	if !strings.HasSuffix(*url, "/000000000000/requests") {
 		t.Errorf("queue URL %s", *url)
 	}
-	// The SDK itself compares MD5OfMessageBody and MD5OfBody with what it sent and got.
+	// The SDK itself checks MD5OfMessageBody and MD5OfBody against the body.
 	sent, err := c.SendMessage(t.Context(), &awssqs.SendMessageInput{
 		QueueUrl: url, MessageBody: aws.String("größe 🎈\n<&>"),
 		MessageAttributes: map[string]types.MessageAttributeValue{
@@ -111,14 +113,16 @@ func TestMessageFromSendToDelete(t *testing.T) {
 		t.Fatalf("received %+v", got)
 	}
 	m := got[0]
-	if len(m.MessageAttributes) != 2 || string(m.MessageAttributes["raw"].BinaryValue) != "\x00\x01\xff" || *m.MessageAttributes["tries"].StringValue != "3" {
+	if len(m.MessageAttributes) != 2 || string(m.MessageAttributes["raw"].BinaryValue) != "\x00\x01\xff" ||
+		*m.MessageAttributes["tries"].StringValue != "3" {
 		t.Errorf("message attributes %v, want raw and tries", m.MessageAttributes)
 	}
-	if m.Attributes["ApproximateReceiveCount"] != "1" || m.Attributes["SentTimestamp"] == "" || m.Attributes["SenderId"] != "000000000000" {
+	if m.Attributes["ApproximateReceiveCount"] != "1" || m.Attributes["SentTimestamp"] == "" ||
+		m.Attributes["SenderId"] != "000000000000" {
 		t.Errorf("system attributes %v", m.Attributes)
 	}
 	if n := counts(t, c, url); n != "0 1 0" {
-		t.Errorf("counts in flight: %s", n)
+		t.Errorf("counts after receive: %s", n)
 	}
 	if _, err := c.DeleteMessage(t.Context(), &awssqs.DeleteMessageInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle}); err != nil {
 		t.Fatal(err)
@@ -128,7 +132,8 @@ func TestMessageFromSendToDelete(t *testing.T) {
 	}
 }
 
-// The sums come from other programs: two are in public client tests, the last was computed apart.
+// The expected sums come from other programs. Two are in public tests of SQS clients, and a separate
+// program computed the third.
 func TestMD5OfMessageAttributes(t *testing.T) {
 	t.Parallel()
 	text := func(v string) types.MessageAttributeValue {
@@ -141,7 +146,8 @@ func TestMD5OfMessageAttributes(t *testing.T) {
 		"235c5c510d26fb653d073faed50ae77c": {"timestamp": {DataType: aws.String("Number"), StringValue: aws.String("1493147359900")}},
 		"f30db1e45a2ac0af94204a2a8f1cd461": {"b": {DataType: aws.String("Binary"), BinaryValue: []byte("v")}, "a": text("v")},
 	} {
-		out, err := c.SendMessage(t.Context(), &awssqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), MessageAttributes: attributes})
+		in := &awssqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), MessageAttributes: attributes}
+		out, err := c.SendMessage(t.Context(), in)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -171,7 +177,9 @@ func TestDeadLetter(t *testing.T) {
 	if got := receive(t, c, awssqs.ReceiveMessageInput{QueueUrl: url}); len(got) != 0 {
 		t.Errorf("third receive got %v", got)
 	}
-	got := receive(t, c, awssqs.ReceiveMessageInput{QueueUrl: dead, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"}})
+	got := receive(t, c, awssqs.ReceiveMessageInput{
+		QueueUrl: dead, MessageSystemAttributeNames: []types.MessageSystemAttributeName{"All"},
+	})
 	if len(got) != 1 || *got[0].MessageId != id {
 		t.Fatalf("dead letters %v", got)
 	}
@@ -181,7 +189,7 @@ func TestDeadLetter(t *testing.T) {
 	}
 }
 
-func TestStaleReceiptDeletesNothing(t *testing.T) {
+func TestReceiptOfEarlierReceiveDeletesNothing(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	url := create(t, c, "q", map[string]string{"VisibilityTimeout": "0"})
@@ -189,7 +197,8 @@ func TestStaleReceiptDeletesNothing(t *testing.T) {
 	first := receive(t, c, awssqs.ReceiveMessageInput{QueueUrl: url})[0]
 	second := receive(t, c, awssqs.ReceiveMessageInput{QueueUrl: url})[0]
 	for i, m := range []types.Message{first, second} {
-		if _, err := c.DeleteMessage(t.Context(), &awssqs.DeleteMessageInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle}); err != nil {
+		in := &awssqs.DeleteMessageInput{QueueUrl: url, ReceiptHandle: m.ReceiptHandle}
+		if _, err := c.DeleteMessage(t.Context(), in); err != nil {
 			t.Fatal(err)
 		}
 		if got, want := counts(t, c, url), []string{"1 0 0", "0 0 0"}[i]; got != want {
@@ -202,33 +211,44 @@ func TestBatches(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	url := create(t, c, "q", nil)
-	sent, err := c.SendMessageBatch(t.Context(), &awssqs.SendMessageBatchInput{QueueUrl: url, Entries: []types.SendMessageBatchRequestEntry{
-		{Id: aws.String("good"), MessageBody: aws.String("one")},
-		{Id: aws.String("bad"), MessageBody: aws.String("bell \a")},
-		{Id: aws.String("later"), MessageBody: aws.String("two"), DelaySeconds: 900},
-	}})
+	sent, err := c.SendMessageBatch(t.Context(), &awssqs.SendMessageBatchInput{
+		QueueUrl: url,
+		Entries: []types.SendMessageBatchRequestEntry{
+			{Id: aws.String("good"), MessageBody: aws.String("one")},
+			{Id: aws.String("bad"), MessageBody: aws.String("bell \a")},
+			{Id: aws.String("later"), MessageBody: aws.String("two"), DelaySeconds: 900},
+		},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(sent.Successful) != 2 || len(sent.Failed) != 1 || *sent.Failed[0].Id != "bad" || *sent.Failed[0].Code != "InvalidMessageContents" || !sent.Failed[0].SenderFault {
+	if len(sent.Successful) != 2 || len(sent.Failed) != 1 || *sent.Failed[0].Id != "bad" ||
+		*sent.Failed[0].Code != "InvalidMessageContents" || !sent.Failed[0].SenderFault {
 		t.Errorf("batch: %+v", sent)
 	}
 	if n := counts(t, c, url); n != "1 0 1" {
 		t.Errorf("counts: %s", n)
 	}
 	m := receive(t, c, awssqs.ReceiveMessageInput{QueueUrl: url, MaxNumberOfMessages: 10})[0]
-	shown, err := c.ChangeMessageVisibilityBatch(t.Context(), &awssqs.ChangeMessageVisibilityBatchInput{QueueUrl: url, Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
-		{Id: aws.String("m"), ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 60},
-	}})
-	if err != nil || len(shown.Successful) != 1 {
-		t.Errorf("change visibility: %+v %v", shown, err)
+	hidden, err := c.ChangeMessageVisibilityBatch(t.Context(), &awssqs.ChangeMessageVisibilityBatchInput{
+		QueueUrl: url,
+		Entries: []types.ChangeMessageVisibilityBatchRequestEntry{
+			{Id: aws.String("m"), ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 60},
+		},
+	})
+	if err != nil || len(hidden.Successful) != 1 {
+		t.Errorf("change visibility: %+v, error %v", hidden, err)
 	}
-	deleted, err := c.DeleteMessageBatch(t.Context(), &awssqs.DeleteMessageBatchInput{QueueUrl: url, Entries: []types.DeleteMessageBatchRequestEntry{
-		{Id: aws.String("m"), ReceiptHandle: m.ReceiptHandle},
-		{Id: aws.String("junk"), ReceiptHandle: aws.String("junk")},
-	}})
-	if err != nil || len(deleted.Successful) != 1 || len(deleted.Failed) != 1 || *deleted.Failed[0].Code != "ReceiptHandleIsInvalid" {
-		t.Errorf("delete: %+v %v", deleted, err)
+	deleted, err := c.DeleteMessageBatch(t.Context(), &awssqs.DeleteMessageBatchInput{
+		QueueUrl: url,
+		Entries: []types.DeleteMessageBatchRequestEntry{
+			{Id: aws.String("m"), ReceiptHandle: m.ReceiptHandle},
+			{Id: aws.String("junk"), ReceiptHandle: aws.String("junk")},
+		},
+	})
+	if err != nil || len(deleted.Successful) != 1 || len(deleted.Failed) != 1 ||
+		*deleted.Failed[0].Code != "ReceiptHandleIsInvalid" {
+		t.Errorf("delete: %+v, error %v", deleted, err)
 	}
 	if n := counts(t, c, url); n != "0 0 1" {
 		t.Errorf("counts at the end: %s", n)
@@ -270,7 +290,7 @@ func TestQueues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	send(t, c, url.QueueUrl, "gone with the queue")
+	send(t, c, url.QueueUrl, "deleted with the queue")
 	if _, err := c.DeleteQueue(ctx, &awssqs.DeleteQueueInput{QueueUrl: url.QueueUrl}); err != nil {
 		t.Fatal(err)
 	}
@@ -284,10 +304,11 @@ func TestQueueAttributes(t *testing.T) {
 	_, c := start(t)
 	create(t, c, "dead", nil)
 	url := create(t, c, "q", map[string]string{"VisibilityTimeout": "60"})
-	create(t, c, "q", map[string]string{"VisibilityTimeout": "60", "DelaySeconds": "0"}) // the same: fine
+	create(t, c, "q", map[string]string{"VisibilityTimeout": "60", "DelaySeconds": "0"}) // the same attributes again
 	set := func(attributes map[string]string) {
 		t.Helper()
-		if _, err := c.SetQueueAttributes(t.Context(), &awssqs.SetQueueAttributesInput{QueueUrl: url, Attributes: attributes}); err != nil {
+		in := &awssqs.SetQueueAttributesInput{QueueUrl: url, Attributes: attributes}
+		if _, err := c.SetQueueAttributes(t.Context(), in); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -304,7 +325,7 @@ func TestQueueAttributes(t *testing.T) {
 	}
 	set(map[string]string{"RedrivePolicy": ""})
 	if got, has := attributes(t, c, url)["RedrivePolicy"]; has {
-		t.Errorf("the policy was taken away, and is still %q", got)
+		t.Errorf("after its removal the policy is still %q", got)
 	}
 }
 
@@ -319,90 +340,118 @@ func TestPurge(t *testing.T) {
 	if n := counts(t, c, url); n != "0 0 0" {
 		t.Errorf("counts after purge: %s", n)
 	}
-	var early *types.PurgeQueueInProgress
-	if _, err := c.PurgeQueue(t.Context(), &awssqs.PurgeQueueInput{QueueUrl: url}); !errors.As(err, &early) {
+	var tooEarly *types.PurgeQueueInProgress
+	if _, err := c.PurgeQueue(t.Context(), &awssqs.PurgeQueueInput{QueueUrl: url}); !errors.As(err, &tooEarly) {
 		t.Errorf("a second purge: %v", err)
 	}
 }
 
-// Every error has the code that SDKs report and the CLI prints.
+// call is one call of the API.
+type call func(context.Context) error
+
+// calls makes calls that concern one queue.
+type calls struct {
+	client *awssqs.Client
+	url    *string
+}
+
+func (c calls) receive(url string) call {
+	return func(ctx context.Context) error {
+		_, err := c.client.ReceiveMessage(ctx, &awssqs.ReceiveMessageInput{QueueUrl: &url})
+		return err
+	}
+}
+
+func (c calls) send(body string) call {
+	return func(ctx context.Context) error {
+		_, err := c.client.SendMessage(ctx, &awssqs.SendMessageInput{QueueUrl: c.url, MessageBody: &body})
+		return err
+	}
+}
+
+func (c calls) sendAttribute(name, dataType, value string) call {
+	return func(ctx context.Context) error {
+		attribute := types.MessageAttributeValue{DataType: &dataType, StringValue: &value}
+		_, err := c.client.SendMessage(ctx, &awssqs.SendMessageInput{
+			QueueUrl: c.url, MessageBody: aws.String("x"),
+			MessageAttributes: map[string]types.MessageAttributeValue{name: attribute},
+		})
+		return err
+	}
+}
+
+func (c calls) sendBatch(bodies ...string) call {
+	return func(ctx context.Context) error {
+		in := &awssqs.SendMessageBatchInput{QueueUrl: c.url, Entries: []types.SendMessageBatchRequestEntry{}}
+		for i, body := range bodies {
+			id := fmt.Sprint(i)
+			in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: &id, MessageBody: &body})
+		}
+		_, err := c.client.SendMessageBatch(ctx, in)
+		return err
+	}
+}
+
+func (c calls) createQueue(name string, attributes map[string]string) call {
+	return func(ctx context.Context) error {
+		_, err := c.client.CreateQueue(ctx, &awssqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
+		return err
+	}
+}
+
+func (c calls) changeVisibility(receipt string, timeout int32) call {
+	return func(ctx context.Context) error {
+		_, err := c.client.ChangeMessageVisibility(ctx, &awssqs.ChangeMessageVisibilityInput{
+			QueueUrl: c.url, ReceiptHandle: &receipt, VisibilityTimeout: timeout,
+		})
+		return err
+	}
+}
+
+// redrive returns the attributes of a queue with a redrive policy.
+func redrive(policy string) map[string]string { return map[string]string{"RedrivePolicy": policy} }
+
+// Every error has the code that SDKs report and the AWS CLI prints.
 func TestErrors(t *testing.T) {
 	t.Parallel()
-	_, c := start(t)
-	url := create(t, c, "q", nil)
-	nowhere := aws.String(strings.TrimSuffix(*url, "q") + "nowhere")
-	send(t, c, url, "something")
-	m := receive(t, c, awssqs.ReceiveMessageInput{QueueUrl: url})[0]
-	sendBody := func(body string) func(context.Context) error {
-		return func(ctx context.Context) error {
-			_, err := c.SendMessage(ctx, &awssqs.SendMessageInput{QueueUrl: url, MessageBody: &body})
-			return err
-		}
-	}
-	sendAttribute := func(name string, value types.MessageAttributeValue) func(context.Context) error {
-		return func(ctx context.Context) error {
-			_, err := c.SendMessage(ctx, &awssqs.SendMessageInput{QueueUrl: url, MessageBody: aws.String("x"), MessageAttributes: map[string]types.MessageAttributeValue{name: value}})
-			return err
-		}
-	}
-	makeQueue := func(name string, attributes map[string]string) func(context.Context) error {
-		return func(ctx context.Context) error {
-			_, err := c.CreateQueue(ctx, &awssqs.CreateQueueInput{QueueName: &name, Attributes: attributes})
-			return err
-		}
-	}
-	sendBatch := func(bodies ...string) func(context.Context) error {
-		return func(ctx context.Context) error {
-			in := &awssqs.SendMessageBatchInput{QueueUrl: url, Entries: []types.SendMessageBatchRequestEntry{}}
-			for i, body := range bodies {
-				id := fmt.Sprint(i % 11) // the twelfth has the first one's id
-				in.Entries = append(in.Entries, types.SendMessageBatchRequestEntry{Id: &id, MessageBody: &body})
-			}
-			_, err := c.SendMessageBatch(ctx, in)
-			return err
-		}
-	}
-	hide := func(receipt string, timeout int32) func(context.Context) error {
-		return func(ctx context.Context) error {
-			_, err := c.ChangeMessageVisibility(ctx, &awssqs.ChangeMessageVisibilityInput{QueueUrl: url, ReceiptHandle: &receipt, VisibilityTimeout: timeout})
-			return err
-		}
-	}
-	text := func(v string) types.MessageAttributeValue {
-		return types.MessageAttributeValue{DataType: aws.String("String"), StringValue: &v}
-	}
+	_, client := start(t)
+	url := create(t, client, "q", nil)
+	absent := strings.TrimSuffix(*url, "q") + "absent"
+	send(t, client, url, "something")
+	receipt := *receive(t, client, awssqs.ReceiveMessageInput{QueueUrl: url})[0].ReceiptHandle
+	c := calls{client, url}
 	mb := strings.Repeat("x", 1<<20)
+	const arn = "arn:aws:sqs:us-east-1:000000000000:"
 	for _, test := range []struct {
 		name string
-		call func(context.Context) error
-		code string
+		call call
+		code string // the error's code; "" means no error
 	}{
-		{"a queue that is not there", func(ctx context.Context) error {
-			_, err := c.ReceiveMessage(ctx, &awssqs.ReceiveMessageInput{QueueUrl: nowhere})
-			return err
-		}, "AWS.SimpleQueueService.NonExistentQueue"},
-		{"a FIFO queue", makeQueue("q.fifo", map[string]string{"FifoQueue": "true"}), "AWS.SimpleQueueService.UnsupportedOperation"},
-		{"a name with a blank", makeQueue("my queue", nil), "InvalidParameterValue"},
-		{"other attributes than the queue has", makeQueue("q", map[string]string{"DelaySeconds": "1"}), "QueueAlreadyExists"},
-		{"an unknown attribute", makeQueue("r", map[string]string{"Colour": "red"}), "InvalidAttributeName"},
-		{"an attribute out of range", makeQueue("r", map[string]string{"VisibilityTimeout": "43201"}), "InvalidAttributeValue"},
-		{"a dead-letter queue that is not there", makeQueue("r", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:nowhere","maxReceiveCount":1}`}), "InvalidParameterValue"},
-		{"a redrive policy without a count", makeQueue("r", map[string]string{"RedrivePolicy": `{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:q"}`}), "InvalidAttributeValue"},
-		{"an empty message", sendBody(""), "MissingParameter"},
-		{"a message of exactly 1 MiB", sendBody(mb), ""},
-		{"a message of a byte more", sendBody(mb + "x"), "InvalidParameterValue"},
-		{"a control character", sendBody("a\x00b"), "InvalidMessageContents"},
-		{"a noncharacter", sendBody("\uffff"), "InvalidMessageContents"},
-		{"an attribute without a value", sendAttribute("a", text("")), "InvalidParameterValue"},
-		{"an attribute of a reserved name", sendAttribute("Aws.trace", text("x")), "InvalidParameterValue"},
-		{"a number that is none", sendAttribute("a", types.MessageAttributeValue{DataType: aws.String("Number"), StringValue: aws.String("twelve")}), "InvalidParameterValue"},
-		{"an empty batch", sendBatch(), "AWS.SimpleQueueService.EmptyBatchRequest"},
-		{"eleven in a batch", sendBatch(make([]string, 11)...), "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"},
-		{"a batch over 1 MiB", sendBatch(mb, "x"), "AWS.SimpleQueueService.BatchRequestTooLong"},
-		{"a receipt that is none", hide("junk", 1), "ReceiptHandleIsInvalid"},
-		{"hidden beyond 12 hours", hide(*m.ReceiptHandle, 43201), "InvalidParameterValue"},
-		{"made visible", hide(*m.ReceiptHandle, 0), ""},
-		{"hidden again when visible", hide(*m.ReceiptHandle, 1), "AWS.SimpleQueueService.MessageNotInflight"},
+		{"unknown queue", c.receive(absent), "AWS.SimpleQueueService.NonExistentQueue"},
+		{"FIFO queue", c.createQueue("q.fifo", map[string]string{"FifoQueue": "true"}), "AWS.SimpleQueueService.UnsupportedOperation"},
+		{"queue name with a blank", c.createQueue("my queue", nil), "InvalidParameterValue"},
+		{"existing queue with other attributes", c.createQueue("q", map[string]string{"DelaySeconds": "1"}), "QueueAlreadyExists"},
+		{"unknown attribute", c.createQueue("r", map[string]string{"Colour": "red"}), "InvalidAttributeName"},
+		{"attribute out of range", c.createQueue("r", map[string]string{"VisibilityTimeout": "43201"}), "InvalidAttributeValue"},
+		{"unknown dead-letter queue",
+			c.createQueue("r", redrive(`{"deadLetterTargetArn":"`+arn+`absent","maxReceiveCount":1}`)), "InvalidParameterValue"},
+		{"redrive policy without a count",
+			c.createQueue("r", redrive(`{"deadLetterTargetArn":"`+arn+`q"}`)), "InvalidAttributeValue"},
+		{"empty message", c.send(""), "MissingParameter"},
+		{"message of exactly 1 MiB", c.send(mb), ""},
+		{"message of 1 MiB + 1 byte", c.send(mb + "x"), "InvalidParameterValue"},
+		{"control character", c.send("a\x00b"), "InvalidMessageContents"},
+		{"noncharacter", c.send("\uffff"), "InvalidMessageContents"},
+		{"attribute without a value", c.sendAttribute("a", "String", ""), "InvalidParameterValue"},
+		{"attribute with a reserved name", c.sendAttribute("Aws.trace", "String", "x"), "InvalidParameterValue"},
+		{"Number that is not a number", c.sendAttribute("a", "Number", "twelve"), "InvalidParameterValue"},
+		{"empty batch", c.sendBatch(), "AWS.SimpleQueueService.EmptyBatchRequest"},
+		{"batch of eleven", c.sendBatch(make([]string, 11)...), "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"},
+		{"batch over 1 MiB", c.sendBatch(mb, "x"), "AWS.SimpleQueueService.BatchRequestTooLong"},
+		{"invalid receipt", c.changeVisibility("junk", 1), "ReceiptHandleIsInvalid"},
+		{"hidden for more than 12 hours", c.changeVisibility(receipt, 43201), "InvalidParameterValue"},
+		{"made visible", c.changeVisibility(receipt, 0), ""},
+		{"hidden when no longer in flight", c.changeVisibility(receipt, 1), "AWS.SimpleQueueService.MessageNotInflight"},
 	} {
 		err := test.call(t.Context())
 		var api smithy.APIError
@@ -410,16 +459,16 @@ func TestErrors(t *testing.T) {
 		case test.code == "" && err != nil:
 			t.Errorf("%s: %v", test.name, err)
 		case test.code != "" && (!errors.As(err, &api) || api.ErrorCode() != test.code):
-			t.Errorf("%s: %v, want %s", test.name, err, test.code)
+			t.Errorf("%s: error %v, want code %s", test.name, err, test.code)
 		}
 	}
 	var typed *types.QueueDoesNotExist
-	if _, err := c.DeleteQueue(t.Context(), &awssqs.DeleteQueueInput{QueueUrl: nowhere}); !errors.As(err, &typed) {
-		t.Errorf("deleting a queue that is not there: %v, want the typed error", err)
+	if _, err := client.DeleteQueue(t.Context(), &awssqs.DeleteQueueInput{QueueUrl: &absent}); !errors.As(err, &typed) {
+		t.Errorf("deleting an unknown queue: error %v, want the SDK's QueueDoesNotExist", err)
 	}
 }
 
-func TestLongPollIsWokenByASend(t *testing.T) {
+func TestSendWakesLongPoll(t *testing.T) {
 	t.Parallel()
 	_, c := start(t)
 	url := create(t, c, "q", nil)
@@ -438,18 +487,20 @@ func TestLongPollIsWokenByASend(t *testing.T) {
 	}
 }
 
-// TestAQueuesAddressIsWhereItsCallerCalls: a container calls this machine by another name.
-func TestAQueuesAddressIsWhereItsCallerCalls(t *testing.T) {
+// A container reaches this machine by a different host name, so a queue's URL has the caller's host name.
+func TestQueueURLHasHostOfRequest(t *testing.T) {
 	t.Parallel()
 	server, client := start(t)
 	create(t, client, "requests", nil)
 	for _, host := range []string{"127.0.0.1:4566", "host.docker.internal:4566"} {
-		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host+"/", strings.NewReader(`{"QueueName": "requests"}`))
+		body := strings.NewReader(`{"QueueName": "requests"}`)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+host+"/", body)
 		r.Header.Set("X-Amz-Target", "AmazonSQS.GetQueueUrl")
-		answer := httptest.NewRecorder()
-		server.ServeHTTP(answer, r)
-		if want := `{"QueueUrl":"http://` + host + `/000000000000/requests"}`; strings.TrimSpace(answer.Body.String()) != want {
-			t.Errorf("%s: %s, want %s", host, answer.Body, want)
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		want := `{"QueueUrl":"http://` + host + `/000000000000/requests"}`
+		if got := strings.TrimSpace(w.Body.String()); got != want {
+			t.Errorf("%s: %s, want %s", host, got, want)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 	"modeldispatch/internal/store/storetest"
 )
 
-// TestDynamoDBLocal runs everything against AWS's own DynamoDB Local.
+// TestDynamoDBLocal runs all tests against AWS's DynamoDB Local.
 func TestDynamoDBLocal(t *testing.T) {
 	t.Parallel()
 	endpoint := dynamodbtest.Local(t)
@@ -27,67 +27,72 @@ func TestDynamoDBLocal(t *testing.T) {
 		t.Parallel()
 		storetest.Run(t, func(t *testing.T) store.Store { return dynamodb.New(c, dynamodbtest.Table(t, c)) })
 	})
-	t.Run("conformance, with small answers", func(t *testing.T) {
+	t.Run("conformance, with short answers", func(t *testing.T) {
 		t.Parallel()
-		storetest.Run(t, func(t *testing.T) store.Store { return dynamodb.New(sparing{c}, dynamodbtest.Table(t, c)) })
+		storetest.Run(t, func(t *testing.T) store.Store { return dynamodb.New(shortAnswers{c}, dynamodbtest.Table(t, c)) })
 	})
 	t.Run("lost answers", func(t *testing.T) {
 		t.Parallel()
-		lostAnswers(t, func(t *testing.T) server {
+		testLostAnswers(t, func(t *testing.T) server {
 			return server{endpoint: endpoint, transport: http.DefaultTransport, table: dynamodbtest.Table(t, c)}
 		})
 	})
 	t.Run("no table", func(t *testing.T) {
 		t.Parallel()
-		noTable(t, server{endpoint: endpoint, transport: http.DefaultTransport})
+		testNoTable(t, server{endpoint: endpoint, transport: http.DefaultTransport})
 	})
 }
 
-// TestMoto is a second opinion, as far as moto follows AWS. It is asked one thing at a time: a
-// transaction that fails puts the whole table back as it was, and what others wrote meanwhile is
-// gone. And of all tests it leaves out one, that of a removal whose answer was lost: DynamoDB
-// answers a transaction that comes again with the same ClientRequestToken as it did the first time,
-// moto carries it out again, and finds nothing to remove.
+// TestMoto runs the tests against moto, a second implementation of DynamoDB. Moto differs from AWS in two ways:
+//
+//   - A transaction that fails restores the whole table, and so undoes concurrent writes. Therefore the conformance
+//     suite sends one request at a time.
+//   - It ignores ClientRequestToken. DynamoDB answers a repeated transaction with success; moto carries it out again,
+//     and finds nothing to remove. Therefore the test of a removal whose answer is lost is skipped.
 func TestMoto(t *testing.T) {
 	t.Parallel()
 	endpoint := dynamodbtest.Moto(t)
-	c := dynamodbtest.Connect(endpoint, func(o *client.Options) { o.HTTPClient = &http.Client{Transport: &inTurn{}} })
+	c := dynamodbtest.Connect(endpoint, func(o *client.Options) { o.HTTPClient = &http.Client{Transport: &serialTransport{}} })
 	t.Run("conformance", func(t *testing.T) {
 		t.Parallel()
 		storetest.Run(t, func(t *testing.T) store.Store { return dynamodb.New(c, dynamodbtest.Table(t, c)) })
 	})
 	t.Run("lost answers", func(t *testing.T) {
 		t.Parallel()
-		lostAnswers(t, func(t *testing.T) server {
+		testLostAnswers(t, func(t *testing.T) server {
 			return server{endpoint: endpoint, transport: http.DefaultTransport, table: dynamodbtest.Table(t, c), tokenless: true}
 		})
 	})
 	t.Run("no table", func(t *testing.T) {
 		t.Parallel()
-		noTable(t, server{endpoint: endpoint, transport: http.DefaultTransport})
+		testNoTable(t, server{endpoint: endpoint, transport: http.DefaultTransport})
 	})
 }
 
-// inTurn carries one call at a time.
-type inTurn struct{ mu sync.Mutex }
+// serialTransport sends one request at a time.
+type serialTransport struct{ mu sync.Mutex }
 
-func (i *inTurn) RoundTrip(r *http.Request) (*http.Response, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
+func (s *serialTransport) RoundTrip(r *http.Request) (*http.Response, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	return http.DefaultTransport.RoundTrip(r)
 }
 
-// sparing is a client whose answers are cut short, as DynamoDB's are when they become large: at
-// 1 MB for a query, 16 MB for a batch.
-type sparing struct{ *client.Client }
+// shortAnswers is a client that answers with at most 7 items. DynamoDB ends an answer at 1 MB for a Query and at 16 MB
+// for a BatchGetItem.
+type shortAnswers struct{ *client.Client }
 
-func (s sparing) Query(ctx context.Context, in *client.QueryInput, options ...func(*client.Options)) (*client.QueryOutput, error) {
+func (s shortAnswers) Query(
+	ctx context.Context, in *client.QueryInput, options ...func(*client.Options),
+) (*client.QueryOutput, error) {
 	short := *in
 	short.Limit = aws.Int32(min(cmp.Or(aws.ToInt32(in.Limit), 7), 7))
 	return s.Client.Query(ctx, &short, options...)
 }
 
-func (s sparing) BatchGetItem(ctx context.Context, in *client.BatchGetItemInput, options ...func(*client.Options)) (*client.BatchGetItemOutput, error) {
+func (s shortAnswers) BatchGetItem(
+	ctx context.Context, in *client.BatchGetItemInput, options ...func(*client.Options),
+) (*client.BatchGetItemOutput, error) {
 	now, later := maps.Clone(in.RequestItems), map[string]types.KeysAndAttributes{}
 	for name, wanted := range in.RequestItems {
 		few := wanted

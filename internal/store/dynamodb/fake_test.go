@@ -12,10 +12,10 @@ import (
 	"sync"
 )
 
-// item is an item, or a key, as DynamoDB writes it: {"version": {"N": "1"}}.
+// item is an item or a key in DynamoDB's JSON form: {"version": {"N": "1"}}.
 type item map[string]map[string]any
 
-// write is a PutItem, or a part of a TransactWriteItems.
+// write is a PutItem or one write of a TransactWriteItems. It also serves for the fields of the other requests.
 type write struct {
 	TableName                           string
 	Item, Key                           item
@@ -24,15 +24,15 @@ type write struct {
 	ReturnValuesOnConditionCheckFailure string
 }
 
-// fake is one table, which knows the calls that write and GetItem, the two conditions of the store
-// and the tokens of transactions. Its answers were taken down from DynamoDB Local: lostAnswers and
-// noTable run against both.
+// fake imitates one table of DynamoDB. It implements GetItem, PutItem and TransactWriteItems with the two conditions of
+// the store and the tokens of transactions. Its answers are copied from DynamoDB Local: testLostAnswers and testNoTable
+// run against both.
 type fake struct {
 	mu     sync.Mutex
 	items  map[string]item
 	tokens map[string]bool
-	script []answer // the answers to the next writes, which then do nothing
-	writes int      // calls that were to write
+	script []answer // the answers to the next write requests, which then change nothing
+	writes int      // the number of write requests received
 }
 
 type answer struct {
@@ -44,7 +44,8 @@ const tableName = "modeldispatch-store"
 
 func newFake() *fake { return &fake{items: map[string]item{}, tokens: map[string]bool{}} }
 
-// server is the fake without a network: under testing/synctest, pauses between attempts take none.
+// server returns the fake as a server that clients reach without a network. So it works in a bubble of
+// testing/synctest, where pauses between attempts take no time.
 func (f *fake) server() server {
 	return server{endpoint: "http://dynamodb.test", transport: f, table: tableName}
 }
@@ -61,7 +62,7 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 	w := httptest.NewRecorder()
 	w.Header().Set("Content-Type", "application/x-amz-json-1.0")
 	w.WriteHeader(a.status)
-	_ = json.NewEncoder(w).Encode(a.body) // a recorder takes everything
+	_ = json.NewEncoder(w).Encode(a.body) // writing to a recorder cannot fail
 	return w.Result(), nil
 }
 
@@ -114,8 +115,8 @@ func (f *fake) get(w write) answer {
 	if w.TableName != tableName {
 		return missing()
 	}
-	if there, ok := f.items[name(w.Key)]; ok {
-		return answer{http.StatusOK, map[string]any{"Item": there}}
+	if stored, ok := f.items[name(w.Key)]; ok {
+		return answer{http.StatusOK, map[string]any{"Item": stored}}
 	}
 	return answer{http.StatusOK, map[string]any{}}
 }
@@ -126,8 +127,8 @@ func (f *fake) put(w write) answer {
 	}
 	if reason := f.check(w); reason["Code"] != "None" {
 		a := failure("com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException", "The conditional request failed")
-		if there, ok := reason["Item"]; ok {
-			a.body.(map[string]any)["Item"] = there
+		if stored, ok := reason["Item"]; ok {
+			a.body.(map[string]any)["Item"] = stored
 		}
 		return a
 	}
@@ -163,31 +164,31 @@ func (f *fake) transact(token string, writes []write) answer {
 	return answer{http.StatusOK, map[string]any{}}
 }
 
-// check gives the reason why a write is not possible, or None.
+// check returns the cancellation reason of a write; its Code is None if the write's condition holds.
 func (f *fake) check(w write) map[string]any {
 	key := w.Key
 	if key == nil {
 		key = w.Item
 	}
-	there, found := f.items[name(key)]
+	stored, found := f.items[name(key)]
 	holds := !found
 	if w.ConditionExpression == "version = :was" {
-		holds = found && reflect.DeepEqual(there["version"], w.ExpressionAttributeValues[":was"])
+		holds = found && reflect.DeepEqual(stored["version"], w.ExpressionAttributeValues[":was"])
 	}
 	if holds {
-		return because("None")
+		return newReason("None")
 	}
-	reason := because("ConditionalCheckFailed")
+	reason := newReason("ConditionalCheckFailed")
 	if found && w.ReturnValuesOnConditionCheckFailure == "ALL_OLD" {
-		reason["Item"] = maps.Clone(there)
+		reason["Item"] = maps.Clone(stored)
 	}
 	return reason
 }
 
 func name(key item) string { return fmt.Sprintf("%q %q", key["pk"]["S"], key["sk"]["S"]) }
 
-// because is a reason for which a transaction was cancelled.
-func because(code string) map[string]any {
+// newReason returns a cancellation reason of a transaction.
+func newReason(code string) map[string]any {
 	reason := map[string]any{"Code": code}
 	switch code {
 	case "ConditionalCheckFailed":
@@ -195,9 +196,11 @@ func because(code string) map[string]any {
 	case "TransactionConflict":
 		reason["Message"] = "Transaction is ongoing for the item"
 	case "ThrottlingError":
-		reason["Message"] = "Throughput exceeds the current capacity for one or more global secondary indexes. DynamoDB is automatically scaling your index so please try again shortly."
+		reason["Message"] = "Throughput exceeds the current capacity for one or more global secondary indexes. " +
+			"DynamoDB is automatically scaling your index so please try again shortly."
 	case "ProvisionedThroughputExceeded":
-		reason["Message"] = "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning level with the UpdateTable API."
+		reason["Message"] = "The level of configured provisioned throughput for the table was exceeded. " +
+			"Consider increasing your provisioning level with the UpdateTable API."
 	case "ValidationError":
 		reason["Message"] = "Item size has exceeded the maximum allowed size"
 	}
@@ -219,7 +222,7 @@ func missing() answer {
 	return failure("com.amazonaws.dynamodb.v20120810#ResourceNotFoundException", "Requested resource not found")
 }
 
-// failure is an error, with Message or message, as DynamoDB Local writes it; clients read both.
+// failure returns an error answer. The text is in Message or in message, as in DynamoDB Local; clients read both.
 func failure(kind, message string) answer {
 	member := "message"
 	if strings.HasPrefix(kind, "com.amazonaws.dynamodb") {

@@ -13,20 +13,25 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// The indexes. All are sparse: only items that have their keys are in them.
+// The names of the indexes, each with its keys. An item is in an index only if it has both keys.
 const (
-	dueIndex   = "due"   // duePK: the shard; due: milliseconds
-	listIndex  = "list"  // listPK: kind and shard; listSK: newest last, unique
-	modelIndex = "model" // modelPK: kind, model and shard; listSK
+	dueIndex   = "due"   // duePK is the shard, due the due time in milliseconds
+	listIndex  = "list"  // listPK is the kind and the shard, listSK the time and a hash of the key
+	modelIndex = "model" // modelPK is the kind, the model and the shard; listSK is that of the list index
 )
 
-// Table is the table that the store needs, as it is made in tests; template.yaml says the same.
+// Table returns the request that creates the table of a store. Tests use it. template.yaml describes the same table.
 func Table(name string) *dynamodb.CreateTableInput {
 	attribute := func(name string, kind types.ScalarAttributeType) types.AttributeDefinition {
 		return types.AttributeDefinition{AttributeName: &name, AttributeType: kind}
 	}
 	keys := func(hash, sort string) []types.KeySchemaElement {
-		return []types.KeySchemaElement{{AttributeName: &hash, KeyType: types.KeyTypeHash}, {AttributeName: &sort, KeyType: types.KeyTypeRange}}
+		return []types.KeySchemaElement{
+			{AttributeName: &hash, KeyType: types.KeyTypeHash}, {AttributeName: &sort, KeyType: types.KeyTypeRange},
+		}
+	}
+	include := func(attributes ...string) *types.Projection {
+		return &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: attributes}
 	}
 	index := func(name, hash, sort string, projection *types.Projection) types.GlobalSecondaryIndex {
 		return types.GlobalSecondaryIndex{IndexName: &name, KeySchema: keys(hash, sort), Projection: projection}
@@ -41,8 +46,8 @@ func Table(name string) *dynamodb.CreateTableInput {
 		},
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{
 			index(dueIndex, "duePK", "due", &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}),
-			index(listIndex, "listPK", "listSK", &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"model", "state"}}),
-			index(modelIndex, "modelPK", "listSK", &types.Projection{ProjectionType: types.ProjectionTypeInclude, NonKeyAttributes: []string{"state"}}),
+			index(listIndex, "listPK", "listSK", include("model", "state")),
+			index(modelIndex, "modelPK", "listSK", include("state")),
 		},
 	}
 }
@@ -51,11 +56,11 @@ func keyOf(k store.Key) map[string]types.AttributeValue {
 	return map[string]types.AttributeValue{"pk": stringOf(k.PK), "sk": stringOf(k.SK)}
 }
 
-// itemOf is the item that a write puts.
+// itemOf returns the item that a write puts. commit is the id of its commit.
 func itemOf(w store.Write, commit string) map[string]types.AttributeValue {
 	d := w.Doc
 	item := keyOf(d.Key)
-	item["version"], item["commit"] = numberOf(w.Was+1), stringOf(commit)
+	item["version"], item["commit"] = numberOf(w.IfVersion+1), stringOf(commit)
 	if len(d.Body) > 0 {
 		item["body"] = &types.AttributeValueMemberB{Value: d.Body}
 	}
@@ -63,7 +68,7 @@ func itemOf(w store.Write, commit string) map[string]types.AttributeValue {
 		item["duePK"], item["due"] = stringOf(duePK(d.Shard())), numberOf(d.Due.UnixMilli())
 	}
 	if !d.Expires.IsZero() {
-		item["expires"] = numberOf(d.Expires.Unix()) // DynamoDB's TTL counts seconds
+		item["expires"] = numberOf(d.Expires.Unix()) // DynamoDB's time to live is in seconds
 		item["expiresMs"] = numberOf(d.Expires.UnixMilli())
 	}
 	if d.Index.Kind != "" {
@@ -71,7 +76,8 @@ func itemOf(w store.Write, commit string) map[string]types.AttributeValue {
 		if d.Index.Model != "" {
 			item["modelPK"] = stringOf(modelPK(d.Index.Kind, d.Index.Model, d.Shard()))
 		}
-		item["model"], item["state"], item["kind"], item["time"] = stringOf(d.Index.Model), stringOf(d.Index.State), stringOf(d.Index.Kind), numberOf(d.Index.Time.UnixMilli())
+		item["kind"], item["model"] = stringOf(d.Index.Kind), stringOf(d.Index.Model)
+		item["state"], item["time"] = stringOf(d.Index.State), numberOf(d.Index.Time.UnixMilli())
 	}
 	return item
 }
@@ -84,14 +90,15 @@ func modelPK(kind, model string, shard int) string {
 	return fmt.Sprintf("%s/%s#%d", kind, model, shard)
 }
 
-// listSK orders by time. The hash of the key makes it unique, and short.
+// listSK returns the sort key of a listed document. It sorts by time. The hash of the document's key makes it unique
+// and keeps it short.
 func listSK(d store.Doc) string {
 	h := fnv.New64a()
 	_, _ = h.Write([]byte(d.Key.String()))
 	return fmt.Sprintf("%s/%016x", millisecondsText(d.Index.Time), h.Sum64())
 }
 
-// isListSK says whether a text has the form of listSK's.
+// isListSK reports whether text has the form that listSK returns.
 func isListSK(text string) bool {
 	ms, hash, cut := strings.Cut(text, "/")
 	_, errMS := strconv.ParseUint(ms, 10, 64)
@@ -99,12 +106,16 @@ func isListSK(text string) bool {
 	return cut && errMS == nil && errHash == nil && len(ms) == 15 && len(hash) == 16
 }
 
-// millisecondsText sorts as text as times do; years before 1970 are not used.
+// millisecondsText returns t in milliseconds with leading zeros, so that texts sort like times. Times before 1970
+// become 0.
 func millisecondsText(t time.Time) string { return fmt.Sprintf("%015d", max(t.UnixMilli(), 0)) }
 
-// document is the document of an item.
+// document returns the document of an item. It returns an error if the item has no version.
 func document(item map[string]types.AttributeValue) (store.Doc, error) {
-	d := store.Doc{Key: store.Key{PK: textOf(item["pk"]), SK: textOf(item["sk"])}, Due: timeOf(item["due"]), Expires: timeOf(item["expiresMs"])}
+	d := store.Doc{
+		Key: store.Key{PK: textOf(item["pk"]), SK: textOf(item["sk"])},
+		Due: timeOf(item["due"]), Expires: timeOf(item["expiresMs"]),
+	}
 	if body, ok := item["body"].(*types.AttributeValueMemberB); ok {
 		d.Body = body.Value
 	}
@@ -114,7 +125,9 @@ func document(item map[string]types.AttributeValue) (store.Doc, error) {
 	}
 	d.Version = version
 	if kind := textOf(item["kind"]); kind != "" {
-		d.Index = store.Index{Kind: kind, Model: textOf(item["model"]), State: textOf(item["state"]), Time: timeOf(item["time"])}
+		d.Index = store.Index{
+			Kind: kind, Model: textOf(item["model"]), State: textOf(item["state"]), Time: timeOf(item["time"]),
+		}
 	}
 	return d, nil
 }
@@ -125,6 +138,7 @@ func numberOf(n int64) types.AttributeValue {
 	return &types.AttributeValueMemberN{Value: strconv.FormatInt(n, 10)}
 }
 
+// textOf returns the text or the digits of an attribute, or "" if it is absent or has another type.
 func textOf(v types.AttributeValue) string {
 	switch v := v.(type) {
 	case *types.AttributeValueMemberS:
@@ -135,6 +149,7 @@ func textOf(v types.AttributeValue) string {
 	return ""
 }
 
+// timeOf returns the time of an attribute in milliseconds, or the zero time if it is absent.
 func timeOf(v types.AttributeValue) time.Time {
 	ms, err := strconv.ParseInt(textOf(v), 10, 64)
 	if err != nil {

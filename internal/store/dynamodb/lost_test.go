@@ -24,15 +24,15 @@ import (
 
 func TestLostAnswers(t *testing.T) {
 	t.Parallel()
-	lostAnswers(t, func(*testing.T) server { return newFake().server() })
+	testLostAnswers(t, func(*testing.T) server { return newFake().server() })
 }
 
-// server is where a store's calls go.
+// server is a DynamoDB or an imitation of it that a test runs against.
 type server struct {
 	endpoint  string
 	transport http.RoundTripper
 	table     string
-	tokenless bool // it does not know transactions by their tokens
+	tokenless bool // it ignores the tokens of transactions
 }
 
 func (s server) store(transport http.RoundTripper) *dynamodb.Store {
@@ -42,19 +42,19 @@ func (s server) store(transport http.RoundTripper) *dynamodb.Store {
 	}), s.table)
 }
 
-// lossy carries calls to a server. Of writes it loses the first ones, or their answers.
-type lossy struct {
+// lossyTransport sends requests to a server, and loses the first of them, or their answers.
+type lossyTransport struct {
 	next      http.RoundTripper
-	calls     int    // that are lost on their way
-	answers   int    // that are lost on their way back
-	forgotten bool   // the server does not know a transaction by its token any more
-	meanwhile func() // happens between the first loss and the next attempt
-	attempts  int
+	calls     int    // the number of requests to lose
+	answers   int    // the number of answers to lose after that
+	forgotten bool   // whether the server has forgotten the transaction's token at each repetition
+	meanwhile func() // called between the first loss and the next attempt
+	attempts  int    // the number of requests so far
 }
 
 var token = regexp.MustCompile(`"ClientRequestToken":"[^"]*"`)
 
-func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
+func (l *lossyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	l.attempts++
 	if l.attempts <= l.calls {
 		return nil, l.lose()
@@ -75,101 +75,123 @@ func (l *lossy) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, l.lose()
 }
 
-func (l *lossy) lose() error {
+func (l *lossyTransport) lose() error {
 	if l.meanwhile != nil && l.attempts == 1 {
 		l.meanwhile()
 	}
 	return io.ErrUnexpectedEOF
 }
 
-// lostAnswers commits over connections that break, and looks at what the store says, and at what
-// is there. Two documents are there from the start, old and gone.
-func lostAnswers(t *testing.T, open func(*testing.T) server) {
-	create, update, remove := store.Create(text("new", "ours")), store.Update(at(text("old", "ours"), 1)), store.Remove(at(text("gone", ""), 1))
-	taken, changed := store.Create(text("new", "theirs")), store.Update(at(text("old", "theirs"), 1))
-	changedAgain := store.Update(at(text("old", "theirs"), 2))
-	const atAll = 100 // more often than the SDK tries
+// lostAnswerTest is a commit over a connection that breaks. The table holds two documents before it, old and gone,
+// whose bodies are "original". The commit writes the body "ours", other commits write the body "theirs".
+type lostAnswerTest struct {
+	name      string
+	writes    []store.Write
+	network   lossyTransport
+	before    []store.Write // another caller's commit before this one
+	meanwhile []store.Write // another caller's commit after the first loss
+	want      string        // "conflict", a part of another error, or "" for success
+	byToken   bool          // only the transaction's token shows that the first attempt succeeded
+	stored    string        // the bodies of new, old and gone after the commit; "-" for an absent document
+}
 
-	tests := []struct {
-		name      string
-		writes    []store.Write
-		line      lossy
-		before    []store.Write // someone else's commit before this one
-		meanwhile []store.Write // someone else's commit after the first loss
-		want      string        // "conflict", or a part of another error, or "" for none
-		byToken   bool          // only the token shows that it was done
-		there     string        // the bodies of new, old and gone
-	}{
-		{name: "a create", writes: []store.Write{create}, line: lossy{answers: 1}, there: "ours original original"},
-		{name: "a create, twice", writes: []store.Write{create}, line: lossy{answers: 2}, there: "ours original original"},
-		{name: "an update", writes: []store.Write{update}, line: lossy{answers: 1}, there: "- ours original"},
-		{name: "a removal", writes: []store.Write{remove}, line: lossy{answers: 1}, byToken: true, there: "- original -"},
-		{name: "a transaction", writes: []store.Write{remove, create, update}, line: lossy{answers: 1}, there: "ours ours -"},
-		{name: "a transaction whose token is forgotten", writes: []store.Write{remove, create, update}, line: lossy{answers: 1, forgotten: true}, there: "ours ours -"},
-		{name: "a transaction whose token is forgotten, and of which someone changed one document", writes: []store.Write{update, create},
-			line: lossy{answers: 1, forgotten: true}, meanwhile: []store.Write{changedAgain}, there: "ours theirs original"},
+func lostAnswerTests() []lostAnswerTest {
+	const always = 100 // exceeds the number of attempts of the SDK
+	create, remove := store.Create(text("new", "ours")), store.Remove(at(text("gone", ""), 1))
+	update := store.Update(at(text("old", "ours"), 1))
+	one, all := []store.Write{create}, []store.Write{remove, create, update}
+	theirCreate := []store.Write{store.Create(text("new", "theirs"))}
+	theirUpdate := []store.Write{store.Update(at(text("old", "theirs"), 1))}
+	theirNextUpdate := []store.Write{store.Update(at(text("old", "theirs"), 2))}
+	noAnswer, noRequest := lossyTransport{answers: 1}, lossyTransport{calls: 1}
+	noAnswerNoToken := lossyTransport{answers: 1, forgotten: true}
+	return []lostAnswerTest{
+		{name: "a create", writes: one, network: noAnswer, stored: "ours original original"},
+		{name: "a create, twice", writes: one, network: lossyTransport{answers: 2}, stored: "ours original original"},
+		{name: "an update", writes: []store.Write{update}, network: noAnswer, stored: "- ours original"},
+		{name: "a removal", writes: []store.Write{remove}, network: noAnswer, byToken: true, stored: "- original -"},
+		{name: "a transaction", writes: all, network: noAnswer, stored: "ours ours -"},
+		{name: "a transaction with a forgotten token", writes: all, network: noAnswerNoToken, stored: "ours ours -"},
+		{name: "a transaction with a forgotten token, of which one document has changed again",
+			writes: []store.Write{update, create}, network: noAnswerNoToken, meanwhile: theirNextUpdate, stored: "ours theirs original"},
 
-		{name: "a create that did not arrive", writes: []store.Write{create}, line: lossy{calls: 1}, there: "ours original original"},
-		{name: "a transaction that did not arrive", writes: []store.Write{remove, create, update}, line: lossy{calls: 1}, there: "ours ours -"},
-		{name: "a create that did not arrive before someone else's", writes: []store.Write{create}, line: lossy{calls: 1}, meanwhile: []store.Write{taken}, want: "conflict", there: "theirs original original"},
-		{name: "a transaction that did not arrive before someone else's", writes: []store.Write{remove, create, update}, line: lossy{calls: 1}, meanwhile: []store.Write{changed}, want: "conflict", there: "- theirs original"},
+		{name: "a create that does not arrive", writes: one, network: noRequest, stored: "ours original original"},
+		{name: "a transaction that does not arrive", writes: all, network: noRequest, stored: "ours ours -"},
+		{name: "a create that arrives after another create",
+			writes: one, network: noRequest, meanwhile: theirCreate, want: "conflict", stored: "theirs original original"},
+		{name: "a transaction that arrives after another update",
+			writes: all, network: noRequest, meanwhile: theirUpdate, want: "conflict", stored: "- theirs original"},
 
-		{name: "a create after someone else's", writes: []store.Write{create}, line: lossy{answers: 1}, before: []store.Write{taken}, want: "conflict", there: "theirs original original"},
-		{name: "an update after someone else's", writes: []store.Write{update}, line: lossy{answers: 1}, before: []store.Write{changed}, want: "conflict", there: "- theirs original"},
-		{name: "a transaction after someone else's", writes: []store.Write{remove, create, update}, line: lossy{answers: 1}, before: []store.Write{changed}, want: "conflict", there: "- theirs original"},
-		// The one that the store cannot know: DynamoDB has no memory of a put that was overwritten.
-		{name: "an update that someone else's followed", writes: []store.Write{update}, line: lossy{answers: 1}, meanwhile: []store.Write{changedAgain}, want: "conflict", there: "- theirs original"},
+		{name: "a create of an existing document",
+			writes: one, network: noAnswer, before: theirCreate, want: "conflict", stored: "theirs original original"},
+		{name: "an update of a changed document",
+			writes: []store.Write{update}, network: noAnswer, before: theirUpdate, want: "conflict", stored: "- theirs original"},
+		{name: "a transaction with a changed document",
+			writes: all, network: noAnswer, before: theirUpdate, want: "conflict", stored: "- theirs original"},
+		// Commit reports a conflict although it succeeded: DynamoDB keeps no trace of an item that was overwritten.
+		{name: "an update before another update",
+			writes: []store.Write{update}, network: noAnswer, meanwhile: theirNextUpdate, want: "conflict", stored: "- theirs original"},
 
-		{name: "a create, every time", writes: []store.Write{create}, line: lossy{answers: atAll}, want: "unexpected EOF", there: "ours original original"},
-		{name: "a create that never arrives", writes: []store.Write{create}, line: lossy{calls: atAll}, want: "unexpected EOF", there: "- original original"},
+		{name: "a create whose answers never arrive",
+			writes: one, network: lossyTransport{answers: always}, want: "unexpected EOF", stored: "ours original original"},
+		{name: "a create that never arrives",
+			writes: one, network: lossyTransport{calls: always}, want: "unexpected EOF", stored: "- original original"},
 	}
-	for _, test := range tests {
+}
+
+// testLostAnswers commits over connections that break. It checks the result of each commit, and the documents after it.
+func testLostAnswers(t *testing.T, open func(*testing.T) server) {
+	for _, test := range lostAnswerTests() {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			srv := open(t)
 			if srv.tokenless && test.byToken {
-				t.Skip("this server knows no tokens of transactions")
+				t.Skip("this server ignores the tokens of transactions")
 			}
-			others := srv.store(srv.transport)
-			must(t, others, store.Create(text("old", "original")), store.Create(text("gone", "original")))
+			others := srv.store(srv.transport) // another caller of the same table
+			mustCommit(t, others, store.Create(text("old", "original")), store.Create(text("gone", "original")))
 			if test.before != nil {
-				must(t, others, test.before...)
+				mustCommit(t, others, test.before...)
 			}
-			line := test.line
-			line.next = srv.transport
+			network := test.network
+			network.next = srv.transport
 			if test.meanwhile != nil {
-				line.meanwhile = func() { must(t, others, test.meanwhile...) }
+				network.meanwhile = func() { mustCommit(t, others, test.meanwhile...) }
 			}
-			err := srv.store(&line).Commit(t.Context(), test.writes...)
-			if got := verdict(err); !strings.Contains(got, cmp.Or(test.want, "committed")) {
+			err := srv.store(&network).Commit(t.Context(), test.writes...)
+			if got := commitResult(err); !strings.Contains(got, cmp.Or(test.want, "committed")) {
 				t.Errorf("Commit = %s, want %s", got, cmp.Or(test.want, "committed"))
 			}
-			if line.attempts < 2 {
-				t.Errorf("the write was sent once only: nothing was tested")
+			if network.attempts < 2 {
+				t.Errorf("the commit was sent %d times, want at least 2: this tests nothing", network.attempts)
 			}
-			if got := fmt.Sprintf("%s %s %s", body(t, others, "new"), body(t, others, "old"), body(t, others, "gone")); got != test.there {
-				t.Errorf("new, old and gone are %s, want %s", got, test.there)
+			if got := fmt.Sprintf("%s %s %s", body(t, others, "new"), body(t, others, "old"), body(t, others, "gone")); got != test.stored {
+				t.Errorf("new, old and gone are %s, want %s", got, test.stored)
 			}
 		})
 	}
 }
 
+// text returns a document of the partition run/a.
 func text(sk, text string) store.Doc {
 	return store.Doc{Key: store.Key{PK: "run/a", SK: sk}, Body: json.RawMessage(text)}
 }
 
+// at returns d as read at a version.
 func at(d store.Doc, version int64) store.Doc {
 	d.Version = version
 	return d
 }
 
-func must(t *testing.T, s store.Store, writes ...store.Write) {
+// mustCommit commits writes, which must succeed.
+func mustCommit(t *testing.T, s store.Store, writes ...store.Write) {
 	t.Helper()
 	if err := s.Commit(t.Context(), writes...); err != nil {
 		t.Fatal(err)
 	}
 }
 
+// body returns the body of a document of the partition run/a, or "-" if it does not exist.
 func body(t *testing.T, s store.Store, sk string) string {
 	t.Helper()
 	d, err := s.Get(t.Context(), store.Key{PK: "run/a", SK: sk})

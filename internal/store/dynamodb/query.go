@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	pageSize  = 100 // the limit of a page whose query names none
-	batchSize = 100 // as many as a BatchGetItem takes
+	pageSize  = 100 // the maximum number of documents in a page if the query sets no limit
+	batchSize = 100 // the maximum number of keys in a BatchGetItem
 )
 
-// Partition reads the documents of a partition, ascending.
+// Partition implements store.Store.
 func (s *Store) Partition(ctx context.Context, pk, skPrefix string, limit int) ([]store.Doc, error) {
 	condition, values := "pk = :pk", map[string]types.AttributeValue{":pk": stringOf(pk)}
 	if skPrefix != "" {
@@ -31,7 +31,7 @@ func (s *Store) Partition(ctx context.Context, pk, skPrefix string, limit int) (
 		TableName: &s.table, KeyConditionExpression: &condition, ExpressionAttributeValues: values, ConsistentRead: aws.Bool(true),
 	}, limit)
 	if err != nil {
-		return nil, s.failed(fmt.Sprintf("reading partition %s", pk), err)
+		return nil, s.wrap(fmt.Sprintf("reading partition %s", pk), err)
 	}
 	docs := make([]store.Doc, len(items))
 	for i, item := range items {
@@ -42,23 +42,25 @@ func (s *Store) Partition(ctx context.Context, pk, skPrefix string, limit int) (
 	return docs, nil
 }
 
-// Due lists keys of one shard that are due, earliest first.
+// Due implements store.Store. It reads the due index, which lags behind the table.
 func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.Key, error) {
 	if shard < 0 || shard >= store.Shards {
-		return nil, fmt.Errorf("there is no shard %d: they are 0 to %d", shard, store.Shards-1)
+		return nil, fmt.Errorf("there is no shard %d: shards are 0 to %d", shard, store.Shards-1)
 	}
 	items, err := s.query(ctx, &dynamodb.QueryInput{
 		TableName: &s.table, IndexName: aws.String(dueIndex), KeyConditionExpression: aws.String("duePK = :shard AND due <= :before"),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":shard": stringOf(duePK(shard)), ":before": numberOf(before.UnixMilli())},
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":shard": stringOf(duePK(shard)), ":before": numberOf(before.UnixMilli()),
+		},
 	}, limit)
 	if err != nil {
-		return nil, s.failed(fmt.Sprintf("reading what is due in shard %d", shard), err)
+		return nil, s.wrap(fmt.Sprintf("reading the due documents of shard %d", shard), err)
 	}
 	return keysOf(items), nil
 }
 
-// List reads a page of listed documents, newest first. The shards are read one after the other and
-// merged; the cursor is the place of the last document in that order.
+// List implements store.Store. It reads keys from each shard of the list or model index, merges them, and reads the
+// documents from the table. The cursor is the listSK of the page's last document.
 func (s *Store) List(ctx context.Context, q store.Query) ([]store.Doc, string, error) {
 	limit := q.Limit
 	if limit <= 0 {
@@ -75,7 +77,7 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]store.Doc, string, e
 	for shard := range store.Shards {
 		found, err := s.listShard(ctx, q, shard, from, to, limit+1)
 		if err != nil {
-			return nil, "", s.failed(fmt.Sprintf("listing documents of kind %s", q.Kind), err)
+			return nil, "", s.wrap(fmt.Sprintf("listing documents of kind %s", q.Kind), err)
 		}
 		items = append(items, found...)
 	}
@@ -91,9 +93,9 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]store.Doc, string, e
 	return docs, cursor, err
 }
 
-// documents reads documents, in the order of their keys. The index that led to them lags: those
-// that are gone are left out, and one that has just got another place, and so came twice, is read
-// once.
+// documents reads the documents of keys that come from an index, and returns them in the order of keys. The index lags
+// behind the table, so some documents may no longer exist: documents leaves them out. An index may also return a key
+// twice, at an old and a new place: documents uses the first.
 func (s *Store) documents(ctx context.Context, keys []store.Key) ([]store.Doc, error) {
 	seen := make(map[store.Key]bool, len(keys))
 	keys = slices.DeleteFunc(keys, func(key store.Key) bool {
@@ -103,31 +105,31 @@ func (s *Store) documents(ctx context.Context, keys []store.Key) ([]store.Doc, e
 	})
 	found := make(map[store.Key]store.Doc, len(keys))
 	for batch := range slices.Chunk(keys, batchSize) {
-		if err := s.read(ctx, batch, found); err != nil {
+		if err := s.readBatch(ctx, batch, found); err != nil {
 			return nil, err
 		}
 	}
 	docs := make([]store.Doc, 0, len(keys))
 	for _, key := range keys {
-		if d, there := found[key]; there {
+		if d, exists := found[key]; exists {
 			docs = append(docs, d)
 		}
 	}
 	return docs, nil
 }
 
-// read reads a batch of documents into found.
-func (s *Store) read(ctx context.Context, batch []store.Key, found map[store.Key]store.Doc) error {
+// readBatch reads up to batchSize documents, and adds the existing ones to found.
+func (s *Store) readBatch(ctx context.Context, batch []store.Key, found map[store.Key]store.Doc) error {
 	wanted := make([]map[string]types.AttributeValue, len(batch))
 	for i, key := range batch {
 		wanted[i] = keyOf(key)
 	}
-	for len(wanted) > 0 { // an answer has 16 MB at most, and says what it left out
+	for len(wanted) > 0 { // an answer has at most 16 MB, and returns the keys that it left out
 		out, err := s.api.BatchGetItem(ctx, &dynamodb.BatchGetItemInput{
 			RequestItems: map[string]types.KeysAndAttributes{s.table: {Keys: wanted, ConsistentRead: aws.Bool(true)}},
 		})
 		if err != nil {
-			return s.failed(fmt.Sprintf("reading %d documents", len(wanted)), err)
+			return s.wrap(fmt.Sprintf("reading %d documents", len(wanted)), err)
 		}
 		for _, item := range out.Responses[s.table] {
 			d, err := document(item)
@@ -141,48 +143,54 @@ func (s *Store) read(ctx context.Context, batch []store.Key, found map[store.Key
 	return nil
 }
 
-// bounds are the sort keys between which a query's documents lie; to is not one of them.
+// bounds returns the range of listSK for a query: from is included, to is not.
 func bounds(q store.Query) (from, to string, err error) {
 	if q.Kind == "" {
-		return "", "", errors.New("a query needs a kind of documents to list")
+		return "", "", errors.New("a query needs a kind of document to list")
 	}
 	from, to = "0", "9"
 	if q.Day != "" {
 		day, err := time.Parse(time.DateOnly, q.Day)
 		if err != nil {
-			return "", "", fmt.Errorf("the day of a query is of the form 2006-01-02, not %q", q.Day)
+			return "", "", fmt.Errorf("the day of a query must have the form 2006-01-02, not %q", q.Day)
 		}
 		from, to = millisecondsText(day), millisecondsText(day.AddDate(0, 0, 1))
 	}
 	if q.Cursor != "" {
 		if !isListSK(q.Cursor) {
-			return "", "", fmt.Errorf("%q is not the cursor of a page of this store", q.Cursor)
+			return "", "", fmt.Errorf("%q is not a cursor of this store", q.Cursor)
 		}
 		to = min(to, q.Cursor)
 	}
 	return from, to, nil
 }
 
-func (s *Store) listShard(ctx context.Context, q store.Query, shard int, from, to string, limit int) ([]map[string]types.AttributeValue, error) {
+// listShard returns the newest index entries of one shard between from and to, at most limit+1.
+func (s *Store) listShard(
+	ctx context.Context, q store.Query, shard int, from, to string, limit int,
+) ([]map[string]types.AttributeValue, error) {
 	index, partition, of := listIndex, "listPK", listPK(q.Kind, shard)
-	if q.Model != "" { // its own documents, however many others there are
+	if q.Model != "" { // this index holds only the model's documents, so the query does not read those of other models
 		index, partition, of = modelIndex, "modelPK", modelPK(q.Kind, q.Model, shard)
 	}
 	in := &dynamodb.QueryInput{
-		TableName: &s.table, IndexName: &index, KeyConditionExpression: aws.String(partition + " = :list AND listSK BETWEEN :from AND :to"),
-		ScanIndexForward:          aws.Bool(false),
-		ExpressionAttributeValues: map[string]types.AttributeValue{":list": stringOf(of), ":from": stringOf(from), ":to": stringOf(to)},
+		TableName: &s.table, IndexName: &index, ScanIndexForward: aws.Bool(false),
+		KeyConditionExpression: aws.String(partition + " = :list AND listSK BETWEEN :from AND :to"),
+		ExpressionAttributeValues: map[string]types.AttributeValue{
+			":list": stringOf(of), ":from": stringOf(from), ":to": stringOf(to),
+		},
 	}
 	if q.State != "" {
-		in.FilterExpression, in.ExpressionAttributeNames = aws.String("#state = :state"), map[string]string{"#state": "state"} // a reserved word
+		in.FilterExpression = aws.String("#state = :state")
+		in.ExpressionAttributeNames = map[string]string{"#state": "state"} // state is a reserved word
 		in.ExpressionAttributeValues[":state"] = stringOf(q.State)
 	}
 	items, err := s.query(ctx, in, limit+1)
-	// BETWEEN takes its bounds with it: the document that the cursor names was given before.
+	// BETWEEN includes both bounds, but to is excluded: the page before returned the document of the cursor.
 	return slices.DeleteFunc(items, func(item map[string]types.AttributeValue) bool { return textOf(item["listSK"]) >= to }), err
 }
 
-// query reads pages until there are enough items, or no more.
+// query reads pages until it has limit items, or all of them. Limit 0 means all.
 func (s *Store) query(ctx context.Context, in *dynamodb.QueryInput, limit int) ([]map[string]types.AttributeValue, error) {
 	var items []map[string]types.AttributeValue
 	for {

@@ -11,7 +11,7 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// pageSize is the limit of a page whose query names none.
+// pageSize is the maximum number of documents in a page if the query sets no limit.
 const pageSize = 100
 
 // List implements store.Store.
@@ -19,38 +19,38 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]store.Doc, string, e
 	if err := ctx.Err(); err != nil {
 		return nil, "", fmt.Errorf("listing %s: %w", q.Kind, err)
 	}
-	if err := check(q); err != nil {
+	if err := checkQuery(q); err != nil {
 		return nil, "", err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	entries := s.listed[q.Kind]
 	if q.Cursor != "" {
-		last, err := position(q.Cursor)
+		last, err := parseCursor(q.Cursor)
 		if err != nil {
 			return nil, "", err
 		}
-		entries = entries[:len(entries)-len(from(entries, last))]
+		entries = entries[:len(entries)-len(entriesFrom(entries, last))]
 	}
 	docs, next := s.page(q, entries)
 	return docs, next, nil
 }
 
-func check(q store.Query) error {
+func checkQuery(q store.Query) error {
 	if q.Kind == "" {
-		return fmt.Errorf("a query needs a kind of documents to list")
+		return fmt.Errorf("a query needs a kind of document to list")
 	}
 	if q.Day == "" {
 		return nil
 	}
 	if _, err := time.Parse(time.DateOnly, q.Day); err != nil {
-		return fmt.Errorf("the day of a query is of the form 2006-01-02, not %q", q.Day)
+		return fmt.Errorf("the day of a query must have the form 2006-01-02, not %q", q.Day)
 	}
 	return nil
 }
 
-// page takes the newest documents of the entries that the query selects, and the cursor to go on
-// with if there are more.
+// page returns the newest documents among the entries that the query selects, up to its limit. The cursor is empty if
+// no more documents match.
 func (s *Store) page(q store.Query, entries []entry) (docs []store.Doc, cursor string) {
 	limit := q.Limit
 	if limit <= 0 {
@@ -59,37 +59,37 @@ func (s *Store) page(q store.Query, entries []entry) (docs []store.Doc, cursor s
 	var last entry
 	for _, e := range slices.Backward(entries) {
 		d := s.docs[e.Key]
-		if !selects(q, d.Index) {
+		if !matches(q, d.Index) {
 			continue
 		}
 		if len(docs) == limit {
 			return docs, last.cursor()
 		}
-		docs, last = append(docs, detached(d)), e
+		docs, last = append(docs, clone(d)), e
 	}
 	return docs, ""
 }
 
-func selects(q store.Query, i store.Index) bool {
+func matches(q store.Query, i store.Index) bool {
 	return (q.Model == "" || q.Model == i.Model) && (q.State == "" || q.State == i.State) &&
 		(q.Day == "" || q.Day == i.Time.Format(time.DateOnly))
 }
 
-// cursor is a position that the next page starts behind: it stays right whatever is written in
-// between, even when its own document goes.
+// cursor encodes e as the cursor of the page that starts after e. The cursor stays valid when documents are written or
+// removed between two pages, even if the document of e is removed.
 func (e entry) cursor() string {
-	text, _ := json.Marshal(e) // strings and a number: cannot fail
+	text, _ := json.Marshal(e) // cannot fail: e holds strings and a number
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-func position(cursor string) (entry, error) {
+func parseCursor(cursor string) (entry, error) {
 	var e entry
 	text, err := base64.RawURLEncoding.DecodeString(cursor)
 	if err == nil {
 		err = json.Unmarshal(text, &e)
 	}
 	if err != nil {
-		return e, fmt.Errorf("%q is not the cursor of a page of this store: %w", cursor, err)
+		return e, fmt.Errorf("%q is not a cursor of this store: %w", cursor, err)
 	}
 	return e, nil
 }

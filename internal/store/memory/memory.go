@@ -1,9 +1,14 @@
-// Package memory is the store of simulations: documents in maps and sorted slices, gone with the
-// process.
+// Package memory implements store.Store in memory, for simulations and tests. The documents are lost with the process.
 //
-// What it answers depends on nothing but the calls that were made: everything is read in sorted
-// order, and there are no goroutines, timers or clocks. It is safe for concurrent use, and keeps
-// to what the other stores can do: times have milliseconds, and nobody shares memory with it.
+// Answers depend only on the calls made before, so that a simulation with the same seed runs the same way again: the
+// store reads everything in sorted order, and has no goroutines, timers or clocks.
+//
+// The store gives callers nothing that sqlite and dynamodb cannot give. Times keep milliseconds, and documents are
+// copied on the way in and out, so that a caller cannot change a stored body. Due and List never lag. Unlike the other
+// two, this store never deletes an expired document, because it has no clock.
+//
+// New returns an empty store. In it, an entry is the position of a document in a sorted slice. There is one such slice
+// for each partition, for each shard of the due index and for each kind of listed document.
 package memory
 
 import (
@@ -19,18 +24,18 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// Store holds documents in memory. Expired ones stay: it has no clock, and may keep them.
+// Store holds documents in memory. It is safe for concurrent use.
 type Store struct {
 	mu         sync.Mutex
 	docs       map[store.Key]store.Doc
-	partitions map[string][]entry // by partition key; their Time is 0
-	due        [store.Shards][]entry
-	listed     map[string][]entry // by kind
+	partitions map[string][]entry    // the documents of each partition key; the Time of these entries is 0
+	due        [store.Shards][]entry // the documents with a due time, by shard
+	listed     map[string][]entry    // the documents of each kind
 }
 
 var _ store.Store = (*Store)(nil)
 
-// New makes an empty store.
+// New returns an empty store.
 func New() *Store {
 	return &Store{
 		docs:       map[store.Key]store.Doc{},
@@ -50,7 +55,7 @@ func (s *Store) Get(ctx context.Context, key store.Key) (store.Doc, error) {
 	if !ok {
 		return store.Doc{}, fmt.Errorf("reading %s: %w", key, store.ErrNotFound)
 	}
-	return detached(d), nil
+	return clone(d), nil
 }
 
 // Partition implements store.Store.
@@ -61,11 +66,11 @@ func (s *Store) Partition(ctx context.Context, pk, skPrefix string, limit int) (
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var docs []store.Doc
-	for _, e := range from(s.partitions[pk], entry{Key: store.Key{PK: pk, SK: skPrefix}}) {
+	for _, e := range entriesFrom(s.partitions[pk], entry{Key: store.Key{PK: pk, SK: skPrefix}}) {
 		if !strings.HasPrefix(e.SK, skPrefix) || limit > 0 && len(docs) == limit {
 			break
 		}
-		docs = append(docs, detached(s.docs[e.Key]))
+		docs = append(docs, clone(s.docs[e.Key]))
 	}
 	return docs, nil
 }
@@ -81,7 +86,7 @@ func (s *Store) Commit(ctx context.Context, writes ...store.Write) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, w := range writes {
-		if s.docs[w.Doc.Key].Version != w.Was { // an absent one has version 0
+		if s.docs[w.Doc.Key].Version != w.IfVersion { // an absent document has version 0
 			return fmt.Errorf("committing %s: %w", w.Doc.Key, store.ErrConflict)
 		}
 	}
@@ -97,10 +102,10 @@ func (s *Store) Commit(ctx context.Context, writes ...store.Write) error {
 // Due implements store.Store.
 func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.Key, error) {
 	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("reading what is due in shard %d: %w", shard, err)
+		return nil, fmt.Errorf("reading the due documents of shard %d: %w", shard, err)
 	}
 	if shard < 0 || shard >= store.Shards {
-		return nil, fmt.Errorf("there is no shard %d: they are 0 to %d", shard, store.Shards-1)
+		return nil, fmt.Errorf("there is no shard %d: shards are 0 to %d", shard, store.Shards-1)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,57 +122,60 @@ func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int)
 // Close does nothing.
 func (s *Store) Close() error { return nil }
 
-// remove takes a document out of everything that leads to it.
+// remove deletes a document, if it exists, and its entries.
 func (s *Store) remove(key store.Key) {
 	d, ok := s.docs[key]
 	if !ok {
 		return
 	}
 	delete(s.docs, key)
-	s.partitions[key.PK] = without(s.partitions[key.PK], entry{Key: key})
+	s.partitions[key.PK] = removeEntry(s.partitions[key.PK], entry{Key: key})
 	if !d.Due.IsZero() {
-		s.due[key.Shard()] = without(s.due[key.Shard()], entry{d.Due.UnixMilli(), key})
+		s.due[key.Shard()] = removeEntry(s.due[key.Shard()], entry{d.Due.UnixMilli(), key})
 	}
 	if kind := d.Index.Kind; kind != "" {
-		s.listed[kind] = without(s.listed[kind], entry{d.Index.Time.UnixMilli(), key})
+		s.listed[kind] = removeEntry(s.listed[kind], entry{d.Index.Time.UnixMilli(), key})
 	}
 }
 
+// put adds a document and its entries. The caller has removed an older version.
 func (s *Store) put(w store.Write) {
-	d := detached(w.Doc)
-	d.Version = w.Was + 1
-	d.Due, d.Expires, d.Index.Time = milliseconds(d.Due), milliseconds(d.Expires), milliseconds(d.Index.Time)
+	d := clone(w.Doc)
+	d.Version = w.IfVersion + 1
+	d.Due, d.Expires, d.Index.Time = truncate(d.Due), truncate(d.Expires), truncate(d.Index.Time)
 	if d.Index.Kind == "" {
 		d.Index = store.Index{}
 	}
 	s.docs[d.Key] = d
-	s.partitions[d.PK] = with(s.partitions[d.PK], entry{Key: d.Key})
+	s.partitions[d.PK] = insertEntry(s.partitions[d.PK], entry{Key: d.Key})
 	if !d.Due.IsZero() {
-		s.due[d.Shard()] = with(s.due[d.Shard()], entry{d.Due.UnixMilli(), d.Key})
+		s.due[d.Shard()] = insertEntry(s.due[d.Shard()], entry{d.Due.UnixMilli(), d.Key})
 	}
 	if kind := d.Index.Kind; kind != "" {
-		s.listed[kind] = with(s.listed[kind], entry{d.Index.Time.UnixMilli(), d.Key})
+		s.listed[kind] = insertEntry(s.listed[kind], entry{d.Index.Time.UnixMilli(), d.Key})
 	}
 }
 
-// detached is a document with a body of its own, so that a caller cannot change what is stored.
-func detached(d store.Doc) store.Doc {
+// clone returns a copy of d with its own body, so that a caller cannot change the stored one. An empty body becomes
+// nil.
+func clone(d store.Doc) store.Doc {
 	if d.Body = bytes.Clone(d.Body); len(d.Body) == 0 {
 		d.Body = nil
 	}
 	return d
 }
 
-func milliseconds(t time.Time) time.Time {
+// truncate drops the part of t below a millisecond and converts it to UTC.
+func truncate(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}
 	}
 	return time.UnixMilli(t.UnixMilli()).UTC()
 }
 
-// entry is a document's place in a sorted slice: by time, then by key.
+// entry is the position of a document in a sorted slice: by time, then by key.
 type entry struct {
-	Time int64 // in milliseconds
+	Time int64 // milliseconds since 1970
 	store.Key
 }
 
@@ -175,12 +183,12 @@ func compare(a, b entry) int {
 	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.PK, b.PK), cmp.Compare(a.SK, b.SK))
 }
 
-func with(sorted []entry, e entry) []entry {
+func insertEntry(sorted []entry, e entry) []entry {
 	i, _ := slices.BinarySearchFunc(sorted, e, compare)
 	return slices.Insert(sorted, i, e)
 }
 
-func without(sorted []entry, e entry) []entry {
+func removeEntry(sorted []entry, e entry) []entry {
 	i, found := slices.BinarySearchFunc(sorted, e, compare)
 	if !found {
 		return sorted
@@ -188,8 +196,8 @@ func without(sorted []entry, e entry) []entry {
 	return slices.Delete(sorted, i, i+1)
 }
 
-// from is the part of sorted that is not before e.
-func from(sorted []entry, e entry) []entry {
+// entriesFrom returns the part of sorted that is not before e.
+func entriesFrom(sorted []entry, e entry) []entry {
 	i, _ := slices.BinarySearchFunc(sorted, e, compare)
 	return sorted[i:]
 }

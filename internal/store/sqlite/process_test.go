@@ -18,8 +18,7 @@ import (
 	"modeldispatch/internal/store/storetest"
 )
 
-// The environment of a process that these tests start: this test binary, which commits to a store
-// instead of running tests.
+// These environment variables make a process of this test binary commit to a store instead of running tests.
 const (
 	fileVariable  = "SQLITE_TEST_FILE"
 	timesVariable = "SQLITE_TEST_TIMES"
@@ -42,8 +41,8 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// count opens the store, says so, waits for a line, and then adds to the documents as often as it
-// is told to, saying each time when it is done.
+// count runs in a child process. It opens the store, prints "open", and waits for a line. Then it commits additions to
+// the three documents, as often as times says, and prints "committed" and a number after each.
 func count(file, times string) error {
 	ctx := context.Background()
 	n, err := strconv.Atoi(times)
@@ -67,7 +66,7 @@ func count(file, times string) error {
 	return s.Close()
 }
 
-// child is a process that counts.
+// child is a process that runs count.
 type child struct {
 	*exec.Cmd
 	in     io.WriteCloser
@@ -75,6 +74,7 @@ type child struct {
 	errors *strings.Builder
 }
 
+// start starts a child process.
 func start(t *testing.T, file string, times int) *child {
 	t.Helper()
 	binary, err := os.Executable()
@@ -98,15 +98,16 @@ func start(t *testing.T, file string, times int) *child {
 	return c
 }
 
-// says waits for the process to say something.
-func (c *child) says(t *testing.T, want string) {
+// waitFor reads the next line of the process, and fails the test if it is not want.
+func (c *child) waitFor(t *testing.T, want string) {
 	t.Helper()
 	if !c.out.Scan() || c.out.Text() != want {
-		_ = c.Process.Kill() // it may have ended
-		t.Fatalf("the process said %q, want %q; it ended with %v: %s", c.out.Text(), want, c.Wait(), c.errors)
+		_ = c.Process.Kill() // fails if the process has ended
+		t.Fatalf("the process printed %q, want %q; it ended with %v: %s", c.out.Text(), want, c.Wait(), c.errors)
 	}
 }
 
+// begin lets the process start its commits.
 func (c *child) begin(t *testing.T) {
 	t.Helper()
 	if _, err := io.WriteString(c.in, "\n"); err != nil {
@@ -114,6 +115,7 @@ func (c *child) begin(t *testing.T) {
 	}
 }
 
+// prepare creates the three documents, each with the number 0.
 func prepare(t *testing.T, file string) *sqlite.Store {
 	t.Helper()
 	s := open(t, file)
@@ -127,7 +129,8 @@ func prepare(t *testing.T, file string) *sqlite.Store {
 	return s
 }
 
-// check tells how often the file was added to, and that no commit is there in part.
+// check returns the number of commits in the file. It fails the test if the file holds a part of a commit or is
+// damaged.
 func check(t *testing.T, file string) int {
 	t.Helper()
 	s := open(t, file)
@@ -146,11 +149,11 @@ func check(t *testing.T, file string) int {
 		}
 	}
 	if values[left] != -values[total] || values[right] != values[total] {
-		t.Errorf("commits are there in part: %v", values)
+		t.Errorf("the file holds a part of a commit: %v", values)
 	}
 	var integrity string
 	if err := raw(t, file).QueryRowContext(t.Context(), `PRAGMA integrity_check`).Scan(&integrity); err != nil || integrity != "ok" {
-		t.Errorf("the file's integrity: %s, %v", integrity, err)
+		t.Errorf("integrity_check of the file = %s, %v, want ok", integrity, err)
 	}
 	return values[total]
 }
@@ -165,19 +168,19 @@ func TestProcessesShareAFile(t *testing.T) {
 		children = append(children, start(t, file, each))
 	}
 	for _, c := range children {
-		c.says(t, "open")
+		c.waitFor(t, "open")
 	}
 	for _, c := range children {
 		c.begin(t)
 	}
-	for range each { // this process takes part
+	for range each { // this process commits too
 		if err := storetest.Add(t.Context(), s, map[store.Key]int{total: 1, left: -1, right: 1}); err != nil {
 			t.Error(err)
 		}
 	}
 	for i, c := range children {
 		for n := range each {
-			c.says(t, fmt.Sprint("committed ", n+1))
+			c.waitFor(t, fmt.Sprint("committed ", n+1))
 		}
 		if err := c.Wait(); err != nil {
 			t.Errorf("process %d: %v: %s", i, err, c.errors)
@@ -188,8 +191,8 @@ func TestProcessesShareAFile(t *testing.T) {
 	}
 }
 
-// TestProcessesMakeTheSameFile opens a file that is not there yet from several processes at once.
-func TestProcessesMakeTheSameFile(t *testing.T) {
+// TestProcessesCreateTheSameFile opens a file that does not exist yet from several processes at once.
+func TestProcessesCreateTheSameFile(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "store.db")
 	var children []*child
@@ -197,7 +200,7 @@ func TestProcessesMakeTheSameFile(t *testing.T) {
 		children = append(children, start(t, file, 0))
 	}
 	for _, c := range children {
-		c.says(t, "open")
+		c.waitFor(t, "open")
 		c.begin(t)
 		if err := c.Wait(); err != nil {
 			t.Errorf("%v: %s", err, c.errors)
@@ -205,9 +208,9 @@ func TestProcessesMakeTheSameFile(t *testing.T) {
 	}
 }
 
-// TestAKilledProcessLeavesNoHalfCommit kills a process in the middle of its commits, again and
-// again: all that it said to be committed is there, and at most the one after that.
-func TestAKilledProcessLeavesNoHalfCommit(t *testing.T) {
+// TestKilledProcessLeavesNoPartOfACommit kills a process several times in the middle of its commits. The file must hold
+// every commit that the process reported, and at most one more.
+func TestKilledProcessLeavesNoPartOfACommit(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "store.db")
 	if err := prepare(t, file).Close(); err != nil {
@@ -216,19 +219,19 @@ func TestAKilledProcessLeavesNoHalfCommit(t *testing.T) {
 	before := 0
 	for _, kill := range []int{1, 2, 17, 40, 5} {
 		c := start(t, file, 1_000_000)
-		c.says(t, "open")
+		c.waitFor(t, "open")
 		c.begin(t)
 		for n := range kill {
-			c.says(t, fmt.Sprint("committed ", n+1))
+			c.waitFor(t, fmt.Sprint("committed ", n+1))
 		}
 		if err := c.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		said := kill
-		for c.out.Scan() { // what it said before it was dead
+		reported := kill
+		for c.out.Scan() { // commits that it reported before it died
 			if text, whole := strings.CutPrefix(c.out.Text(), "committed "); whole {
 				if n, err := strconv.Atoi(text); err == nil {
-					said = max(said, n)
+					reported = max(reported, n)
 				}
 			}
 		}
@@ -237,8 +240,8 @@ func TestAKilledProcessLeavesNoHalfCommit(t *testing.T) {
 			t.Fatalf("the process was not killed: %v: %s", err, c.errors)
 		}
 		after := check(t, file)
-		if done := after - before; done < said || done > said+1 {
-			t.Errorf("%d commits are there, and the process said that %d are", done, said)
+		if done := after - before; done < reported || done > reported+1 {
+			t.Errorf("the file holds %d commits of the process, which reported %d", done, reported)
 		}
 		before = after
 	}

@@ -15,7 +15,7 @@ import (
 
 const columns = `SELECT pk, sk, version, body, due, expires, coalesce(kind, ''), model, state, time FROM document `
 
-// pageSize is the limit of a page whose query names none.
+// pageSize is the maximum number of documents in a page if the query sets no limit.
 const pageSize = 100
 
 // Get implements store.Store.
@@ -32,9 +32,9 @@ func (s *Store) Get(ctx context.Context, key store.Key) (store.Doc, error) {
 
 // Partition implements store.Store.
 func (s *Store) Partition(ctx context.Context, pk, skPrefix string, limit int) ([]store.Doc, error) {
-	// No text contains the byte FF, so that all that begins with the prefix sorts before the
-	// prefix followed by it.
-	docs, err := s.docs(ctx, columns+`WHERE pk = ? AND sk >= ? AND sk < ? ORDER BY sk LIMIT ?`, pk, skPrefix, skPrefix+"\xff", rows(limit))
+	// UTF-8 never contains the byte FF. So every sort key that begins with the prefix is less than the prefix plus FF.
+	docs, err := s.docs(ctx, columns+`WHERE pk = ? AND sk >= ? AND sk < ? ORDER BY sk LIMIT ?`,
+		pk, skPrefix, skPrefix+"\xff", sqlLimit(limit))
 	if err != nil {
 		return nil, fmt.Errorf("reading partition %s: %w", pk, err)
 	}
@@ -44,12 +44,12 @@ func (s *Store) Partition(ctx context.Context, pk, skPrefix string, limit int) (
 // Due implements store.Store.
 func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.Key, error) {
 	if shard < 0 || shard >= store.Shards {
-		return nil, fmt.Errorf("there is no shard %d: they are 0 to %d", shard, store.Shards-1)
+		return nil, fmt.Errorf("there is no shard %d: shards are 0 to %d", shard, store.Shards-1)
 	}
 	keys, err := query(ctx, s.read, func(r row) (key store.Key, err error) { return key, r.Scan(&key.PK, &key.SK) },
-		`SELECT pk, sk FROM document WHERE shard = ? AND due <= ? ORDER BY due, pk, sk LIMIT ?`, shard, before.UnixMilli(), rows(limit))
+		`SELECT pk, sk FROM document WHERE shard = ? AND due <= ? ORDER BY due, pk, sk LIMIT ?`, shard, before.UnixMilli(), sqlLimit(limit))
 	if err != nil {
-		return nil, fmt.Errorf("reading what is due in shard %d: %w", shard, err)
+		return nil, fmt.Errorf("reading the due documents of shard %d: %w", shard, err)
 	}
 	return keys, nil
 }
@@ -75,10 +75,10 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]store.Doc, string, e
 	return docs[:limit], position{last.Index.Time.UnixMilli(), last.Key}.cursor(), nil
 }
 
-// conditions are the rows that a query selects, as SQL.
+// conditions returns the WHERE clause that selects the rows of a query, and its arguments.
 func conditions(q store.Query) (where string, args []any, err error) {
 	if q.Kind == "" {
-		return "", nil, errors.New("a query needs a kind of documents to list")
+		return "", nil, errors.New("a query needs a kind of document to list")
 	}
 	terms, args := []string{"kind = ?"}, []any{q.Kind}
 	add := func(term string, values ...any) { terms, args = append(terms, term), append(args, values...) }
@@ -91,7 +91,7 @@ func conditions(q store.Query) (where string, args []any, err error) {
 	if q.Day != "" {
 		day, err := time.Parse(time.DateOnly, q.Day)
 		if err != nil {
-			return "", nil, fmt.Errorf("the day of a query is of the form 2006-01-02, not %q", q.Day)
+			return "", nil, fmt.Errorf("the day of a query must have the form 2006-01-02, not %q", q.Day)
 		}
 		add("time >= ? AND time < ?", day.UnixMilli(), day.AddDate(0, 0, 1).UnixMilli())
 	}
@@ -105,15 +105,15 @@ func conditions(q store.Query) (where string, args []any, err error) {
 	return "WHERE " + strings.Join(terms, " AND "), args, nil
 }
 
-// position is a place in the order of a list. The next page starts behind it, whatever is written
-// in between, even when its own document goes.
+// position is the place of a document in the order of a list. The next page starts after it. It stays valid when
+// documents are written or removed between two pages, even if its own document is removed.
 type position struct {
-	Time int64
+	Time int64 // milliseconds since 1970
 	store.Key
 }
 
 func (p position) cursor() string {
-	text, _ := json.Marshal(p) // strings and a number: cannot fail
+	text, _ := json.Marshal(p) // cannot fail: p holds strings and a number
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
@@ -124,43 +124,45 @@ func parseCursor(cursor string) (position, error) {
 		err = json.Unmarshal(text, &p)
 	}
 	if err != nil {
-		return p, fmt.Errorf("%q is not the cursor of a page of this store: %w", cursor, err)
+		return p, fmt.Errorf("%q is not a cursor of this store: %w", cursor, err)
 	}
 	return p, nil
 }
 
-// rows is a limit as SQL has it: none is -1.
-func rows(limit int) int {
+// sqlLimit returns the value of a LIMIT clause. No limit is -1 in SQLite.
+func sqlLimit(limit int) int {
 	if limit <= 0 {
 		return -1
 	}
 	return limit
 }
 
+// docs returns the documents that a statement selects.
 func (s *Store) docs(ctx context.Context, statement string, args ...any) ([]store.Doc, error) {
 	return query(ctx, s.read, scan, statement, args...)
 }
 
 type row interface{ Scan(dest ...any) error }
 
-// query reads all rows of a statement.
+// query runs a statement and returns all its rows, each converted by scan.
 func query[T any](ctx context.Context, db *sql.DB, scan func(row) (T, error), statement string, args ...any) ([]T, error) {
 	rows, err := db.QueryContext(ctx, statement, args...)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = rows.Close() }() // Err says what there is to say
+	defer func() { _ = rows.Close() }() // rows.Err returns what went wrong
 	var all []T
 	for rows.Next() {
-		one, err := scan(rows)
+		v, err := scan(rows)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, one)
+		all = append(all, v)
 	}
 	return all, rows.Err()
 }
 
+// scan converts a row of columns to a document.
 func scan(r row) (store.Doc, error) {
 	var d store.Doc
 	var body []byte
@@ -169,7 +171,7 @@ func scan(r row) (store.Doc, error) {
 	if err := r.Scan(&d.PK, &d.SK, &d.Version, &body, &due, &expires, &d.Index.Kind, &d.Index.Model, &d.Index.State, &listed); err != nil {
 		return store.Doc{}, err
 	}
-	d.Due, d.Expires = moment(due), moment(expires)
+	d.Due, d.Expires = timeOf(due), timeOf(expires)
 	if len(body) > 0 {
 		d.Body = body
 	}
@@ -181,7 +183,8 @@ func scan(r row) (store.Doc, error) {
 	return d, nil
 }
 
-func moment(ms sql.NullInt64) time.Time {
+// timeOf returns the time of a column value. NULL becomes the zero time.
+func timeOf(ms sql.NullInt64) time.Time {
 	if !ms.Valid {
 		return time.Time{}
 	}

@@ -6,11 +6,12 @@ import (
 	"fmt"
 )
 
-// migrations lead from an empty file to the current schema: number i leads from schema i to i+1.
-// A file carries the number of its schema in user_version.
+// migrations lists the statements that bring an empty file to the current schema. Migration i brings schema i to schema
+// i+1. A file keeps the number of its schema in user_version. Never change a migration that has been released: append a
+// new one.
 //
-// Times are milliseconds since 1970. An index holds only what is found through it, and that of
-// listed documents has the filtered columns too, so that a filter reads no documents in vain.
+// Times are milliseconds since 1970. Each index is partial, and holds only the rows that have its columns. The index of
+// listed documents includes model and state, so that SQLite filters by them before it reads a document.
 var migrations = [...]string{`
 CREATE TABLE document (
 	pk      TEXT NOT NULL,
@@ -31,8 +32,8 @@ CREATE INDEX document_expires ON document (expires) WHERE expires IS NOT NULL;
 CREATE INDEX document_listed ON document (kind, time, pk, sk, model, state) WHERE kind IS NOT NULL;
 `}
 
-// migrate brings the file to the current schema. A newer one stays as it is: what its code knows
-// of it, this code does not.
+// migrate brings the file to the current schema. It returns an error, and changes nothing, if newer code wrote the
+// file.
 func (s *Store) migrate(ctx context.Context) error {
 	return s.transact(ctx, func(tx *sql.Tx) error {
 		var version int
@@ -40,7 +41,8 @@ func (s *Store) migrate(ctx context.Context) error {
 			return err
 		}
 		if version > len(migrations) {
-			return fmt.Errorf("it has schema %d, and this program knows up to %d: use the newer modeldispatch that wrote it", version, len(migrations))
+			return fmt.Errorf("it has schema %d, and this program knows up to %d: use the newer modeldispatch that wrote it",
+				version, len(migrations))
 		}
 		for ; version < len(migrations); version++ {
 			if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {

@@ -1,10 +1,17 @@
-// Package sqlite is the store of one machine: a SQLite file.
+// Package sqlite implements store.Store in a SQLite file, for a single machine. The local stack keeps its runs in it.
 //
-// Several processes may have the file open at the same time: the local stack, and a command line
-// that looks at its runs. Every commit is a transaction that takes the write lock at its start,
-// and each of its writes has to change exactly one row that still has the expected version, or
-// the whole is rolled back. A commit that was acknowledged survives the death of the process; what
-// a power cut may take is the last moments before it, never part of a commit.
+// Several processes may open the file at the same time: the local stack, and commands that read its runs.
+//
+// A document is a row of the table document. A commit is a transaction that takes SQLite's write lock at its start.
+// Each of its writes must change exactly one row, which still has the expected version; otherwise the transaction is
+// rolled back and Commit returns store.ErrConflict. Due and List read the file itself, so they never lag.
+//
+// Durability: a commit that returned without an error survives the death of the process. A power failure may undo the
+// last commits before it (WAL with synchronous=NORMAL, see https://www.sqlite.org/pragma.html#pragma_synchronous), but
+// never a part of a commit.
+//
+// Open opens or creates the file, brings it to the current schema (see migrations), and deletes expired documents. It
+// returns an error for a file that newer code wrote.
 package sqlite
 
 import (
@@ -22,18 +29,18 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// Store is a SQLite file of documents.
+// Store holds documents in a SQLite file.
 type Store struct {
-	// SQLite has one writer at a time. Within this process they queue for one connection, in
-	// order; only between processes do they poll for the file's lock. Readers are never blocked.
+	// SQLite allows one writer at a time. The writers of this process queue in order for the one connection of write.
+	// Writers of different processes poll for the lock of the file. Neither blocks a reader.
 	write *sql.DB
 	read  *sql.DB
 }
 
 var _ store.Store = (*Store)(nil)
 
-// Open opens the store in a file, which is made if it is not there, and deletes documents that
-// have expired. The file's folder has to exist.
+// Open opens the store in a file, and deletes expired documents. It creates the file if there is none, but not its
+// folder. It returns an error if the folder does not exist, the file is not a database, or newer code wrote it.
 func Open(ctx context.Context, file string) (*Store, error) {
 	s := &Store{}
 	err := s.connect(file)
@@ -57,20 +64,20 @@ func (s *Store) connect(file string) error {
 	if err := private.Database(path); err != nil {
 		return err
 	}
-	if s.write, err = sql.Open("sqlite", source(path, "journal_mode(WAL)", "synchronous(NORMAL)")); err != nil {
+	if s.write, err = sql.Open("sqlite", dataSourceName(path, "journal_mode(WAL)", "synchronous(NORMAL)")); err != nil {
 		return err
 	}
 	s.write.SetMaxOpenConns(1)
-	if s.read, err = sql.Open("sqlite", source(path, "query_only(true)")); err != nil {
+	if s.read, err = sql.Open("sqlite", dataSourceName(path, "query_only(true)")); err != nil {
 		return err
 	}
 	s.read.SetMaxOpenConns(4)
 	return nil
 }
 
-// source names a database file and how each connection to it is set up. A wait for another
-// process's lock ends after 10 s, or with the context.
-func source(path string, pragmas ...string) string {
+// dataSourceName returns the URI of a database file, with the pragmas that each connection to it sets. A connection
+// waits up to 10 s for the lock of another process, unless the context ends first.
+func dataSourceName(path string, pragmas ...string) string {
 	query := url.Values{"_txlock": {"immediate"}, "_pragma": append(pragmas, "busy_timeout(10000)")}
 	address := url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query.Encode()}
 	return address.String()
@@ -79,7 +86,7 @@ func source(path string, pragmas ...string) string {
 // Close closes the file.
 func (s *Store) Close() error {
 	var failed []error
-	for _, db := range []*sql.DB{s.read, s.write} { // the last one to go folds the log into the file
+	for _, db := range []*sql.DB{s.read, s.write} { // the last connection to close moves the log into the file
 		if db != nil {
 			failed = append(failed, db.Close())
 		}
@@ -106,13 +113,14 @@ func (s *Store) Commit(ctx context.Context, writes ...store.Write) error {
 	return nil
 }
 
+// transact runs f in a transaction, and rolls it back if f returns an error.
 func (s *Store) transact(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := s.write.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("to SQLite: %w", err)
 	}
 	if err := f(tx); err != nil {
-		_ = tx.Rollback() // nothing was written either way
+		_ = tx.Rollback() // if this fails too, nothing was written either
 		return err
 	}
 	return tx.Commit()
@@ -121,22 +129,23 @@ func (s *Store) transact(ctx context.Context, f func(*sql.Tx) error) error {
 const (
 	insert = `INSERT INTO document (pk, sk, version, body, shard, due, expires, kind, model, state, time)
 		VALUES (?1, ?2, ?3 + 1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) ON CONFLICT DO NOTHING`
-	update = `UPDATE document SET version = ?3 + 1, body = ?4, shard = ?5, due = ?6, expires = ?7, kind = ?8, model = ?9, state = ?10, time = ?11
+	update = `UPDATE document SET version = ?3 + 1, body = ?4, shard = ?5, due = ?6, expires = ?7,
+			kind = ?8, model = ?9, state = ?10, time = ?11
 		WHERE pk = ?1 AND sk = ?2 AND version = ?3`
 	remove = `DELETE FROM document WHERE pk = ?1 AND sk = ?2 AND version = ?3`
 )
 
-// apply carries out one write: one row is changed, or its condition does not hold.
+// apply carries out one write. It returns store.ErrConflict if no row meets the condition of the write.
 func apply(ctx context.Context, tx *sql.Tx, w store.Write) error {
 	d := w.Doc
 	statement, args := update, []any{
-		d.PK, d.SK, w.Was, []byte(d.Body), d.Shard(), milliseconds(d.Due), milliseconds(d.Expires),
+		d.PK, d.SK, w.IfVersion, []byte(d.Body), d.Shard(), milliseconds(d.Due), milliseconds(d.Expires),
 		nullable(d.Index.Kind), d.Index.Model, d.Index.State, d.Index.Time.UnixMilli(),
 	}
 	switch {
 	case w.Delete:
 		statement, args = remove, args[:3]
-	case w.Was == 0:
+	case w.IfVersion == 0:
 		statement = insert
 	}
 	result, err := tx.ExecContext(ctx, statement, args...)
@@ -149,7 +158,8 @@ func apply(ctx context.Context, tx *sql.Tx, w store.Write) error {
 	return store.ErrConflict
 }
 
-// milliseconds is how a time is kept; none is NULL, which keeps a document out of the index.
+// milliseconds returns the column value of a time. The zero time becomes NULL, which keeps the row out of the time's
+// index.
 func milliseconds(t time.Time) any {
 	if t.IsZero() {
 		return nil
@@ -157,6 +167,7 @@ func milliseconds(t time.Time) any {
 	return t.UnixMilli()
 }
 
+// nullable returns the column value of a text. The empty text becomes NULL.
 func nullable(text string) any {
 	if text == "" {
 		return nil

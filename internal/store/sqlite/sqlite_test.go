@@ -39,7 +39,7 @@ func open(t testing.TB, file string) *sqlite.Store {
 	return s
 }
 
-// raw opens the file beside the store, as any SQLite tool does.
+// raw opens the file without the store, as any SQLite tool does.
 func raw(t *testing.T, file string) *sql.DB {
 	t.Helper()
 	db, err := sql.Open("sqlite", file)
@@ -76,7 +76,7 @@ func TestDocumentsSurviveARestart(t *testing.T) {
 	}
 }
 
-func TestAnyFileNameWill(t *testing.T) {
+func TestFileNamesWithSpecialCharacters(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"store.db", "with space.db", "100%.db", "%41.db", "what?.db", "a#b.db", "ä€😀.db", "a&_txlock=x.db"} {
 		file := filepath.Join(t.TempDir(), name)
@@ -85,12 +85,12 @@ func TestAnyFileNameWill(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if found, err := filepath.Glob(filepath.Join(filepath.Dir(file), "*.db")); err != nil || len(found) != 1 || found[0] != file {
-			t.Errorf("opening %s made %v", file, found)
+			t.Errorf("Open(%s) created %v", file, found)
 		}
 	}
 }
 
-func TestAFileThatCannotBeUsed(t *testing.T) {
+func TestUnusableFiles(t *testing.T) {
 	t.Parallel()
 	newer := filepath.Join(t.TempDir(), "newer.db")
 	open(t, newer)
@@ -102,10 +102,10 @@ func TestAFileThatCannotBeUsed(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := map[string]struct{ file, want string }{
-		"of a newer schema":   {newer, "it has schema 99, and this program knows up to 1: use the newer modeldispatch that wrote it"},
-		"in no folder":        {filepath.Join(t.TempDir(), "missing", "store.db"), "store.db: open "},
-		"that is a folder":    {t.TempDir(), "unable to open database file"},
-		"that is no database": {text, "file is not a database"},
+		"newer schema":   {newer, "it has schema 99, and this program knows up to 1: use the newer modeldispatch that wrote it"},
+		"no folder":      {filepath.Join(t.TempDir(), "missing", "store.db"), "store.db: open "},
+		"a folder":       {t.TempDir(), "unable to open database file"},
+		"not a database": {text, "file is not a database"},
 	}
 	for name, test := range tests {
 		s, err := sqlite.Open(t.Context(), test.file)
@@ -113,7 +113,7 @@ func TestAFileThatCannotBeUsed(t *testing.T) {
 			_ = s.Close()
 		}
 		if err == nil || !strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), test.file) {
-			t.Errorf("a file %s: %v, want an error that names it and says %q", name, err, test.want)
+			t.Errorf("%s: Open = %v, want an error that names the file and contains %q", name, err, test.want)
 		}
 	}
 }
@@ -129,17 +129,17 @@ func TestExpiredDocumentsAreDeletedAtTheNextStart(t *testing.T) {
 	}
 	second := open(t, file)
 	if _, err := second.Get(t.Context(), old.Key); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("the expired document: %v, want ErrNotFound", err)
+		t.Errorf("Get of the expired document = %v, want ErrNotFound", err)
 	}
 	for _, d := range []store.Doc{young, forever} {
 		if _, err := second.Get(t.Context(), d.Key); err != nil {
-			t.Errorf("a document that has not expired: %v", err)
+			t.Errorf("Get of a document that has not expired = %v", err)
 		}
 	}
 }
 
-// TestAWaitForAnotherProcessEnds cancels commits that wait for a lock that nobody gives up.
-func TestAWaitForAnotherProcessEnds(t *testing.T) {
+// TestCancelledWhileWaitingForALock cancels commits that wait for a lock that another process holds.
+func TestCancelledWhileWaitingForALock(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "store.db")
 	s := open(t, file)
@@ -153,7 +153,7 @@ func TestAWaitForAnotherProcessEnds(t *testing.T) {
 		go func() { failed <- s.Commit(ctx, store.Create(number(n))) }()
 	}
 	if _, err := s.Get(t.Context(), number(0).Key); !errors.Is(err, store.ErrNotFound) {
-		t.Errorf("a reader beside a writer: %v, want ErrNotFound", err)
+		t.Errorf("Get while another process holds the lock = %v, want ErrNotFound", err)
 	}
 	cancel()
 	for range 2 {
@@ -165,29 +165,31 @@ func TestAWaitForAnotherProcessEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.Commit(t.Context(), store.Create(number(0)), store.Create(number(1))); err != nil {
-		t.Errorf("a commit after the lock was given up: %v", err)
+		t.Errorf("Commit after the lock was released = %v", err)
 	}
 }
 
-// TestQueriesUseTheirIndex keeps the sweep and the lists from reading the whole file.
+// TestQueriesUseTheirIndex checks that neither the sweep nor a list reads the whole file.
 func TestQueriesUseTheirIndex(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "store.db")
 	open(t, file)
 	tests := map[string]string{
-		`SELECT pk, sk FROM document WHERE shard = 1 AND due <= 2 ORDER BY due, pk, sk LIMIT 3`:                                                        "document_due",
-		`SELECT body FROM document WHERE kind = 'run' AND model = 'm' AND (time, pk, sk) < (1, 'a', 'b') ORDER BY time DESC, pk DESC, sk DESC LIMIT 3`: "document_listed",
-		`SELECT body FROM document WHERE pk = 'a' AND sk >= 'b' AND sk < 'c' ORDER BY sk LIMIT -1`:                                                     "sqlite_autoindex_document_1",
-		`DELETE FROM document WHERE expires <= 1`: "document_expires",
+		"document_due": `SELECT pk, sk FROM document WHERE shard = 1 AND due <= 2 ORDER BY due, pk, sk LIMIT 3`,
+		"document_listed": `SELECT body FROM document WHERE kind = 'run' AND model = 'm' AND (time, pk, sk) < (1, 'a', 'b')
+			ORDER BY time DESC, pk DESC, sk DESC LIMIT 3`,
+		"sqlite_autoindex_document_1": `SELECT body FROM document WHERE pk = 'a' AND sk >= 'b' AND sk < 'c' ORDER BY sk LIMIT -1`,
+		"document_expires":            `DELETE FROM document WHERE expires <= 1`,
 	}
-	for statement, index := range tests {
+	for index, statement := range tests {
 		plan := explain(t, raw(t, file), statement)
 		if !strings.Contains(plan, "SEARCH document USING") || !strings.Contains(plan, index) || strings.Contains(plan, "TEMP B-TREE") {
-			t.Errorf("%s\nis carried out as %s, want a search of %s in its order", statement, plan, index)
+			t.Errorf("the plan of\n%s\nis %s, want a search of %s without sorting", statement, plan, index)
 		}
 	}
 }
 
+// explain returns the query plan of a statement.
 func explain(t *testing.T, db *sql.DB, statement string) string {
 	t.Helper()
 	rows, err := db.QueryContext(t.Context(), `EXPLAIN QUERY PLAN `+statement)

@@ -8,15 +8,18 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// Benchmark measures what a run costs its store, on an empty store: it is accepted (three
-// documents in one commit), read and moved; and what the sweep and a list cost beside 1,000 others.
+// Benchmark measures the time of a store's calls. It fills the empty store s with 1,000 runs. Then it accepts a run
+// (three documents in one commit), reads it and updates it; reads due documents as the sweep does; and lists a page of
+// runs.
 func Benchmark(b *testing.B, s store.Store) {
 	ctx := b.Context()
 	body := fmt.Sprintf(`{"policy":%q}`, make([]byte, 500))
 	accept := func(b *testing.B, i int) store.Key {
-		run := listed(fmt.Sprintf("run/%s/%d", b.Name(), i), store.Index{Kind: "run", Model: "sales", Time: noon().Add(time.Duration(i) * time.Second)})
-		run.Body, run.Due = []byte(body), run.Index.Time
-		if err := s.Commit(ctx, store.Create(run), store.Create(doc(run.PK, "spec", body)), store.Create(doc("event/"+run.PK, "-", body))); err != nil {
+		accepted := noon().Add(time.Duration(i) * time.Second)
+		run := listed(fmt.Sprintf("run/%s/%d", b.Name(), i), store.Index{Kind: "run", Model: "sales", Time: accepted})
+		run.Body, run.Due = []byte(body), accepted
+		spec, event := doc(run.PK, "spec", body), doc("event/"+run.PK, "-", body)
+		if err := s.Commit(ctx, store.Create(run), store.Create(spec), store.Create(event)); err != nil {
 			b.Fatal(err)
 		}
 		return run.Key
@@ -24,7 +27,7 @@ func Benchmark(b *testing.B, s store.Store) {
 	for i := range 1000 {
 		accept(b, i)
 	}
-	b.Run("accept and move", func(b *testing.B) {
+	b.Run("accept and update", func(b *testing.B) {
 		for i := 0; b.Loop(); i++ {
 			d, err := s.Get(ctx, accept(b, i))
 			if err != nil {

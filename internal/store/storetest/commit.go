@@ -41,12 +41,12 @@ func notFound(t *testing.T, s store.Store) {
 	for _, key := range []store.Key{{PK: "a", SK: "2"}, {PK: "b", SK: "1"}, {PK: "A", SK: "1"}, {PK: "a", SK: "1 "}} {
 		absent(t, s, key)
 	}
-	_, err := s.Get(t.Context(), store.Key{PK: "nobody", SK: "nothing"})
-	if err == nil || !strings.Contains(err.Error(), "nobody nothing") {
+	_, err := s.Get(t.Context(), store.Key{PK: "unused", SK: "absent"})
+	if err == nil || !strings.Contains(err.Error(), "unused absent") {
 		t.Errorf("Get of an absent document = %v, want an error that names the key", err)
 	}
-	if docs, err := s.Partition(t.Context(), "nobody", "", 0); err != nil || len(docs) != 0 {
-		t.Errorf("Partition of nothing = %v, %v, want nothing and no error", docs, err)
+	if docs, err := s.Partition(t.Context(), "unused", "", 0); err != nil || len(docs) != 0 {
+		t.Errorf("Partition of an unused key = %v, %v, want no documents and no error", docs, err)
 	}
 }
 
@@ -72,11 +72,11 @@ func bodies(t *testing.T, s store.Store) {
 	full.Body = nil
 	commit(t, s, store.Update(full))
 	if got := get(t, s, full.Key).Body; len(got) != 0 {
-		t.Errorf("a body that was taken away is still %q", got)
+		t.Errorf("after an update without a body, the body is still %q", got)
 	}
 }
 
-func detached(t *testing.T, s store.Store) {
+func copies(t *testing.T, s store.Store) {
 	d := doc("a", "1", `{"n":1}`)
 	d.Index = store.Index{Kind: "run", Time: noon()}
 	commit(t, s, store.Create(d))
@@ -94,7 +94,7 @@ func detached(t *testing.T, s store.Store) {
 	}
 	listed[0].Body[5] = '5'
 	if got := string(get(t, s, d.Key).Body); got != `{"n":1}` {
-		t.Errorf("the stored body became %s when its caller changed one", got)
+		t.Errorf("the stored body became %s after a caller changed its copy", got)
 	}
 }
 
@@ -108,7 +108,7 @@ func versions(t *testing.T, s store.Store) {
 		}
 		commit(t, s, store.Update(d))
 	}
-	// Create wants absence, whatever version the document carries.
+	// Create ignores the version of the document.
 	fresh := store.Doc{Key: store.Key{PK: "a", SK: "2"}, Version: 7}
 	commit(t, s, store.Create(fresh))
 	if got := get(t, s, fresh.Key).Version; got != 1 {
@@ -130,14 +130,15 @@ func precision(t *testing.T, s store.Store) {
 	commit(t, s, store.Create(d))
 	read := get(t, s, d.Key)
 	if !read.Due.Equal(kept) || !read.Index.Time.Equal(kept) {
-		t.Errorf("due %s and time %s came back as %s and %s, want both %s", moment(d.Due), moment(odd), moment(read.Due), moment(read.Index.Time), moment(kept))
+		t.Errorf("due %s and time %s came back as %s and %s, want both %s",
+			instant(d.Due), instant(odd), instant(read.Due), instant(read.Index.Time), instant(kept))
 	}
 
 	epoch := doc("a", "2", `{}`)
 	epoch.Due = time.UnixMilli(0)
 	commit(t, s, store.Create(epoch))
 	if got := get(t, s, epoch.Key).Due; !got.Equal(epoch.Due) || got.IsZero() {
-		t.Errorf("due at the beginning of 1970 came back as %s", moment(got))
+		t.Errorf("due at the beginning of 1970 came back as %s", instant(got))
 	}
 }
 
@@ -152,21 +153,21 @@ func conflicts(t *testing.T, s store.Store) {
 	missing.Version = 1
 
 	tests := map[string]store.Write{
-		"create what is there":              store.Create(there),
-		"update what has changed":           store.Update(stale),
-		"update at a version not yet there": store.Update(future),
-		"update what is not there":          store.Update(missing),
-		"remove what has changed":           store.Remove(stale),
-		"remove what is not there":          store.Remove(missing),
+		"create an existing document": store.Create(there),
+		"update a changed document":   store.Update(stale),
+		"update at a future version":  store.Update(future),
+		"update an absent document":   store.Update(missing),
+		"remove a changed document":   store.Remove(stale),
+		"remove an absent document":   store.Remove(missing),
 	}
 	for name, w := range tests {
 		err := s.Commit(t.Context(), w)
 		if !errors.Is(err, store.ErrConflict) || !strings.Contains(fmt.Sprint(err), w.Doc.Key.String()) {
-			t.Errorf("%s: %v, want ErrConflict and the key %q", name, err, w.Doc.Key)
+			t.Errorf("%s: Commit = %v, want ErrConflict and the key %q", name, err, w.Doc.Key)
 		}
 	}
 	if got := get(t, s, there.Key); got.Version != 2 {
-		t.Errorf("after conflicts only the version is %d, want 2", got.Version)
+		t.Errorf("after these conflicts the version is %d, want 2", got.Version)
 	}
 	absent(t, s, missing.Key)
 }
@@ -191,7 +192,7 @@ func allOrNone(t *testing.T, s store.Store) {
 			writes := []store.Write{store.Create(doc("q", "new", `2`)), store.Update(changed), store.Remove(gone)}
 			writes = append(writes[:place:place], append([]store.Write{bad}, writes[place:]...)...)
 			if err := s.Commit(t.Context(), writes...); !errors.Is(err, store.ErrConflict) {
-				t.Fatalf("a failing %s in place %d: %v, want ErrConflict", name, place, err)
+				t.Fatalf("Commit with a failing %s at position %d = %v, want ErrConflict", name, place, err)
 			}
 			absent(t, s, store.Key{PK: "q", SK: "new"})
 			same(t, "the document to be updated", get(t, s, old.Key), old)
@@ -199,9 +200,9 @@ func allOrNone(t *testing.T, s store.Store) {
 		}
 	}
 	if docs, _, err := s.List(t.Context(), store.Query{Kind: "run"}); err != nil || len(docs) != 0 {
-		t.Errorf("List = %v, %v after failed commits only, want nothing", docs, err)
+		t.Errorf("List after failed commits = %v, %v, want no documents", docs, err)
 	}
-	// The same commit without what failed goes through, and is seen whole.
+	// The same commit succeeds without the failing write.
 	commit(t, s, store.Create(doc("q", "new", `2`)), store.Update(changed), store.Remove(gone))
 	absent(t, s, gone.Key)
 	changed.Version = 2
@@ -218,14 +219,14 @@ func malformed(t *testing.T, s store.Store) {
 	tests := map[string][]store.Write{
 		"no writes":                   nil,
 		"101 writes":                  many,
-		"one key twice":               {good, good},
+		"a key twice":                 {good, good},
 		"no partition key":            {good, store.Create(doc("", "1", `{}`))},
 		"no sort key":                 {good, store.Create(doc("a", "", `{}`))},
-		"a removal without having it": {good, store.Remove(doc("a", "1", ``))},
+		"a removal without a version": {good, store.Remove(doc("a", "1", ``))},
 	}
 	for name, writes := range tests {
 		if err := s.Commit(t.Context(), writes...); err == nil || errors.Is(err, store.ErrConflict) {
-			t.Errorf("%s: %v, want an error that is no conflict", name, err)
+			t.Errorf("%s: Commit = %v, want an error other than ErrConflict", name, err)
 		}
 	}
 	absent(t, s, good.Doc.Key)
@@ -247,9 +248,9 @@ func hundredWrites(t *testing.T, s store.Store) {
 		total += len(docs)
 	}
 	if total != store.MaxWrites {
-		t.Errorf("%d documents are there after a commit of %d", total, store.MaxWrites)
+		t.Errorf("the partitions hold %d documents after a commit of %d", total, store.MaxWrites)
 	}
-	// One conflict in the last place undoes all the others.
+	// A conflict in the last write prevents all the others.
 	for i := range writes {
 		writes[i].Doc.SK += "'"
 	}
@@ -260,7 +261,7 @@ func hundredWrites(t *testing.T, s store.Store) {
 	absent(t, s, writes[0].Doc.Key)
 }
 
-func strangeKeys(t *testing.T, s store.Store) {
+func unusualKeys(t *testing.T, s store.Store) {
 	keys := []string{
 		" ", "a b", "a  b", "%", "_", "a%", "'", `"`, `\`, "''; DROP TABLE document; --", "a/../b", "ä", "a\u0308", "é€", "😀", "\n", "\t",
 		"a", "A", "#", "a#b", ":", "?1", "null", "0", "00", "-", "\u200b", "\ufffd", "a\x00b", "a\x00c", strings.Repeat("k", 900),
@@ -271,11 +272,11 @@ func strangeKeys(t *testing.T, s store.Store) {
 	for i, key := range keys {
 		for _, pk := range []string{key, "all"} {
 			if d := get(t, s, store.Key{PK: pk, SK: key}); string(d.Body) != fmt.Sprint(i) || d.SK != key || d.PK != pk {
-				t.Errorf("the document %q %q is %q %q with %s, want %d", pk, key, d.PK, d.SK, d.Body, i)
+				t.Errorf("Get(%q %q) = %q %q with body %s, want body %d", pk, key, d.PK, d.SK, d.Body, i)
 			}
 		}
 		if docs, err := s.Partition(t.Context(), key, key, 0); err != nil || len(docs) != 1 {
-			t.Errorf("Partition(%q) = %v, %v, want its one document", key, docs, err)
+			t.Errorf("Partition(%q) = %v, %v, want one document", key, docs, err)
 		}
 	}
 }

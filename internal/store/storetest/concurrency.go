@@ -13,8 +13,8 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// Add adds to the numbers that documents hold, in one commit, as often as it takes. It is how a
-// store is used: read, decide, commit, and from the start again after a conflict.
+// Add adds amounts to the numbers that documents hold, in one commit. After a conflict it starts again from the read.
+// Callers of a store change documents in the same way.
 func Add(ctx context.Context, s store.Store, amounts map[store.Key]int) error {
 	for {
 		var writes []store.Write
@@ -36,7 +36,7 @@ func Add(ctx context.Context, s store.Store, amounts map[store.Key]int) error {
 	}
 }
 
-// together runs f n times at once, and fails the test with what any of them returns.
+// together runs f in n goroutines at once. Each error fails the test.
 func together(t *testing.T, n int, f func(i int) error) {
 	t.Helper()
 	var running sync.WaitGroup
@@ -75,10 +75,10 @@ func increments(t *testing.T, s store.Store) {
 		return nil
 	})
 	if got := number(t, s, counter); got != workers*each {
-		t.Errorf("%d increments left %d", workers*each, got)
+		t.Errorf("the counter is %d after %d increments", got, workers*each)
 	}
 	if got := get(t, s, counter).Version; got != workers*each+1 {
-		t.Errorf("%d increments after the creation left version %d", workers*each, got)
+		t.Errorf("the version is %d after a create and %d increments", got, workers*each)
 	}
 }
 
@@ -104,14 +104,16 @@ func transfers(t *testing.T, s store.Store) {
 		commits += get(t, s, key).Version - 1
 	}
 	if sum != accounts*start || commits != 2*workers*each {
-		t.Errorf("after %d transfers %d documents hold %d after %d commits, want %d after %d", workers*each, accounts, sum, commits, accounts*start, 2*workers*each)
+		t.Errorf("after %d transfers %d accounts hold %d after %d updates, want %d after %d",
+			workers*each, accounts, sum, commits, accounts*start, 2*workers*each)
 	}
 }
 
-func creators(t *testing.T, s store.Store) {
+func concurrentCreates(t *testing.T, s store.Store) {
 	var won atomic.Int32
 	together(t, 12, func(i int) error {
-		err := s.Commit(t.Context(), store.Create(doc("event/1", "-", strconv.Itoa(i))), store.Create(doc(fmt.Sprintf("run/%d", i), "run", `{}`)))
+		event, run := doc("event/1", "-", strconv.Itoa(i)), doc(fmt.Sprintf("run/%d", i), "run", `{}`)
+		err := s.Commit(t.Context(), store.Create(event), store.Create(run))
 		switch {
 		case err == nil:
 			won.Add(1)
@@ -121,7 +123,7 @@ func creators(t *testing.T, s store.Store) {
 		return nil
 	})
 	if got := won.Load(); got != 1 {
-		t.Fatalf("%d of 12 created the same document, want 1", got)
+		t.Fatalf("%d of 12 commits created the same document, want 1", got)
 	}
 	winner := string(get(t, s, store.Key{PK: "event/1", SK: "-"}).Body)
 	for i := range 12 {

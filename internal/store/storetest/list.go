@@ -9,13 +9,15 @@ import (
 	"modeldispatch/internal/store"
 )
 
+// listed returns a document that List finds.
 func listed(pk string, index store.Index) store.Doc {
 	d := doc(pk, "run", `{}`)
 	d.Index = index
 	return d
 }
 
-// list reads all pages of a query, and checks that each keeps to its limit and none comes twice.
+// list reads all pages of a query, and returns the partition keys of the documents. It checks that no page exceeds the
+// limit, and that no document is returned twice.
 func list(t *testing.T, s store.Store, q store.Query) []string {
 	t.Helper()
 	var found []string
@@ -29,11 +31,11 @@ func list(t *testing.T, s store.Store, q store.Query) []string {
 			t.Fatalf("List(%+v): %v", q, err)
 		}
 		if len(docs) > limit || pages > 1000 {
-			t.Fatalf("List(%+v): page %d has %d documents, more than %d, or there is no end", q, pages, len(docs), limit)
+			t.Fatalf("List(%+v): page %d has %d documents, want at most %d, and at most 1,000 pages", q, pages, len(docs), limit)
 		}
 		for _, d := range docs {
 			if slices.Contains(found, d.PK) {
-				t.Fatalf("List(%+v): %s is there twice", q, d.PK)
+				t.Fatalf("List(%+v) returned %s twice", q, d.PK)
 			}
 			found = append(found, d.PK)
 		}
@@ -109,8 +111,8 @@ func listChanges(t *testing.T, s store.Store) {
 	d = get(t, s, d.Key)
 	d.Index.State = "running"
 	commit(t, s, store.Update(d))
-	equal(t, "in the state before", list(t, s, store.Query{Kind: "run", State: "waiting"}), nil)
-	equal(t, "in the state now", list(t, s, store.Query{Kind: "run", State: "running"}), []string{"a"})
+	equal(t, "the previous state", list(t, s, store.Query{Kind: "run", State: "waiting"}), nil)
+	equal(t, "the current state", list(t, s, store.Query{Kind: "run", State: "running"}), []string{"a"})
 
 	d = get(t, s, d.Key)
 	d.Index = store.Index{}
@@ -125,16 +127,16 @@ func listChanges(t *testing.T, s store.Store) {
 	equal(t, "removed", list(t, s, store.Query{Kind: "run"}), nil)
 }
 
-// many commits n listed documents, of which each three are of the same millisecond, and gives
-// their names.
-func many(t *testing.T, s store.Store, n int) []string {
+// commitMany commits n listed documents, of which each three share a millisecond, and returns their partition keys.
+func commitMany(t *testing.T, s store.Store, n int) []string {
 	t.Helper()
 	var names []string
 	var writes []store.Write
 	for i := range n {
 		name := fmt.Sprintf("%04d", i)
 		names = append(names, name)
-		writes = append(writes, store.Create(listed(name, store.Index{Kind: "run", Model: fmt.Sprint(i % 2), Time: noon().Add(time.Duration(i/3) * time.Millisecond)})))
+		index := store.Index{Kind: "run", Model: fmt.Sprint(i % 2), Time: noon().Add(time.Duration(i/3) * time.Millisecond)}
+		writes = append(writes, store.Create(listed(name, index)))
 	}
 	for batch := range slices.Chunk(writes, store.MaxWrites) {
 		commit(t, s, batch...)
@@ -143,22 +145,22 @@ func many(t *testing.T, s store.Store, n int) []string {
 }
 
 func listPages(t *testing.T, s store.Store) {
-	names := many(t, s, 250)
-	for _, q := range []store.Query{{Kind: "run"}, {Kind: "run", Limit: 1}, {Kind: "run", Limit: 7}, {Kind: "run", Limit: 250}, {Kind: "run", Limit: 1000}} {
-		found := list(t, s, q)
+	names := commitMany(t, s, 250)
+	for _, limit := range []int{0, 1, 7, 250, 1000} {
+		found := list(t, s, store.Query{Kind: "run", Limit: limit})
 		if slices.Sort(found); !slices.Equal(found, names) {
-			t.Errorf("with limit %d %d documents are listed, want all %d", q.Limit, len(found), len(names))
+			t.Errorf("with limit %d List returned %d documents, want all %d", limit, len(found), len(names))
 		}
 	}
 	if found := list(t, s, store.Query{Kind: "run", Model: "1", Limit: 7}); len(found) != 125 {
-		t.Errorf("%d documents of one model of two are listed, want 125", len(found))
+		t.Errorf("List returned %d documents of one of two models, want 125", len(found))
 	}
 }
 
-// listWhileWriting pages through a list into which newer documents come, in which some that are
-// yet to be read are removed, and in which the one where a page stopped is removed.
+// listWhileWriting pages through a list while it creates newer documents, removes the last document of each page, and
+// removes a document that has not been read yet.
 func listWhileWriting(t *testing.T, s store.Store) {
-	names := many(t, s, 90)
+	names := commitMany(t, s, 90)
 	q := store.Query{Kind: "run", Limit: 10}
 	seen := map[string]bool{}
 	for page := 0; ; page++ {
@@ -168,7 +170,7 @@ func listWhileWriting(t *testing.T, s store.Store) {
 		}
 		for _, d := range docs {
 			if seen[d.PK] {
-				t.Fatalf("%s is there twice", d.PK)
+				t.Fatalf("List returned %s twice", d.PK)
 			}
 			seen[d.PK] = true
 		}
@@ -187,24 +189,25 @@ func listWhileWriting(t *testing.T, s store.Store) {
 	}
 	for i, name := range names {
 		if want := i != 5; seen[name] != want {
-			t.Errorf("%s is listed: %v, want %v", name, seen[name], want)
+			t.Errorf("List returned %s: %v, want %v", name, seen[name], want)
 		}
 	}
 	if len(seen) != len(names)-1 {
-		t.Errorf("%d documents are listed, want the %d that were there from the start to the end", len(seen), len(names)-1)
+		t.Errorf("List returned %d documents, want the %d that existed before the first page and were not removed unread",
+			len(seen), len(names)-1)
 	}
 }
 
-func wrongQueries(t *testing.T, s store.Store) {
-	many(t, s, 3)
+func invalidQueries(t *testing.T, s store.Store) {
+	commitMany(t, s, 3)
 	tests := map[string]store.Query{
-		"no kind":                 {Model: "0"},
-		"a day that is none":      {Kind: "run", Day: "14.03.2026"},
-		"a cursor of other stock": {Kind: "run", Cursor: "not a cursor!"},
+		"no kind":            {Model: "0"},
+		"a malformed day":    {Kind: "run", Day: "14.03.2026"},
+		"a malformed cursor": {Kind: "run", Cursor: "not a cursor!"},
 	}
 	for name, q := range tests {
 		if docs, _, err := s.List(t.Context(), q); err == nil {
-			t.Errorf("%s: List = %d documents, want an error", name, len(docs))
+			t.Errorf("%s: List returned %d documents, want an error", name, len(docs))
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func partitionOrder(t *testing.T, s store.Store) {
-	// Bytes of UTF-8, not letters of a language, nor numbers, nor UTF-16: 😀 comes after U+FFFD.
+	// The order is that of the UTF-8 bytes, not of an alphabet, of numbers or of UTF-16: 😀 comes after U+FFFD.
 	ascending := []string{"!", "0", "10", "9", "A", "Z", "_", "a", "aa", "b", "z", "~", "ä", "€", "\ufffd", "😀"}
 	for _, i := range []int{7, 3, 15, 0, 12, 9, 1, 14, 5, 11, 2, 8, 13, 4, 10, 6} {
 		commit(t, s, store.Create(doc("p", ascending[i], `{}`)), store.Create(doc("p2", ascending[i], `{}`)))
@@ -26,13 +26,19 @@ func partitionOrder(t *testing.T, s store.Store) {
 }
 
 func partitionPrefix(t *testing.T, s store.Store) {
-	all := []string{"", "%", "%a", "_", "_a", "a", "a%b", "a_b", "axb", "attempt/0001", "attempt/0002", "attempt/0010", "attempt0", "w", "w/", "w/1", "w0", "ä", "äb", "å", "€", "😀", "😀😀", "A"}
-	all = all[1:] // no document has an empty sort key
+	all := []string{
+		"%", "%a", "_", "_a", "a", "a%b", "a_b", "axb", "attempt/0001", "attempt/0002", "attempt/0010", "attempt0",
+		"w", "w/", "w/1", "w0", "ä", "äb", "å", "€", "😀", "😀😀", "A",
+	}
+	prefixes := []string{
+		"", "%", "_", "a", "a%", "a_", "attempt/", "attempt/00", "attempt/0001", "w", "w/", "ä", "€", "😀", "A",
+		"nothing", "a*", "\U0010ffff",
+	}
 	for _, key := range all {
 		commit(t, s, store.Create(doc("p", key, `{}`)), store.Create(doc("other", key+"!", `{}`)))
 	}
 	slices.Sort(all)
-	for _, prefix := range []string{"", "%", "_", "a", "a%", "a_", "attempt/", "attempt/00", "attempt/0001", "w", "w/", "ä", "€", "😀", "A", "nothing", "a*", "\U0010ffff"} {
+	for _, prefix := range prefixes {
 		var want []string
 		for _, key := range all {
 			if strings.HasPrefix(key, prefix) {
@@ -52,7 +58,7 @@ func partitionPrefix(t *testing.T, s store.Store) {
 	equal(t, "Partition with prefix and limit", sortKeys(docs), []string{"attempt/0001", "attempt/0002"})
 }
 
-// due reads what is due in one shard.
+// due returns the keys of the due documents of one shard.
 func due(t *testing.T, s store.Store, shard int, before time.Time, limit int) []store.Key {
 	t.Helper()
 	keys, err := s.Due(t.Context(), shard, before, limit)
@@ -63,10 +69,10 @@ func due(t *testing.T, s store.Store, shard int, before time.Time, limit int) []
 }
 
 func dueOrder(t *testing.T, s store.Store) {
-	const pk = "run/a" // one partition, so one shard
+	const pk = "run/a" // documents of one partition are in one shard
 	shard := store.Key{PK: pk}.Shard()
 	var keys []store.Key
-	names := []string{"b", "e", "a", "d", "c"} // by minute: the order is that of the times, not of the keys
+	names := []string{"b", "e", "a", "d", "c"} // by minute: the order of the times differs from that of the keys
 	for _, minute := range []int{3, 1, 4, 0, 2} {
 		d := doc(pk, names[minute], `{}`)
 		d.Due = noon().Add(time.Duration(minute) * time.Minute)
@@ -82,9 +88,9 @@ func dueOrder(t *testing.T, s store.Store) {
 	equal(t, "at the first", due(t, s, shard, at(0), 10), keys[:1])
 	equal(t, "a millisecond before the third", due(t, s, shard, at(2*time.Minute-time.Millisecond), 10), keys[:2])
 	equal(t, "at the third", due(t, s, shard, at(2*time.Minute), 10), keys[:3])
-	equal(t, "at the third, elsewhere", due(t, s, shard, at(2*time.Minute).In(time.FixedZone("elsewhere", -7*3600)), 10), keys[:3])
+	equal(t, "at the third, in another time zone", due(t, s, shard, at(2*time.Minute).In(time.FixedZone("elsewhere", -7*3600)), 10), keys[:3])
 	equal(t, "long after", due(t, s, shard, at(1000*time.Hour), 10), keys)
-	equal(t, "long after, two of them", due(t, s, shard, at(1000*time.Hour), 2), keys[:2])
+	equal(t, "long after, limit 2", due(t, s, shard, at(1000*time.Hour), 2), keys[:2])
 }
 
 func dueShards(t *testing.T, s store.Store) {
@@ -102,13 +108,13 @@ func dueShards(t *testing.T, s store.Store) {
 		}
 		for _, key := range found {
 			if key.Shard() != shard || !want[key] {
-				t.Errorf("shard %d has %s, which is of shard %d or was found before", shard, key, key.Shard())
+				t.Errorf("shard %d has %s, which belongs to shard %d or was returned before", shard, key, key.Shard())
 			}
 			delete(want, key)
 		}
 	}
 	if len(want) > 0 {
-		t.Errorf("%d documents are in no shard: %v", len(want), want)
+		t.Errorf("Due returned %d documents in no shard: %v", len(want), want)
 	}
 }
 
@@ -123,8 +129,8 @@ func dueChanges(t *testing.T, s store.Store) {
 	d = get(t, s, d.Key)
 	d.Due = later
 	commit(t, s, store.Update(d))
-	equal(t, "put off", due(t, s, shard, noon(), 10), nil)
-	equal(t, "put off, later", due(t, s, shard, later, 10), []store.Key{d.Key})
+	equal(t, "postponed", due(t, s, shard, noon(), 10), nil)
+	equal(t, "postponed, later", due(t, s, shard, later, 10), []store.Key{d.Key})
 
 	d = get(t, s, d.Key)
 	d.Due = time.Time{}

@@ -1,13 +1,15 @@
-// Package storetest is the conformance suite of stores: what store.Store's comments promise, as
-// tests that each implementation runs.
+// Package storetest holds the conformance suite for implementations of store.Store. It tests what the comments of
+// store.Store promise, and each implementation runs it:
 //
 //	func TestStore(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) store.Store { return memory.New() })
 //	}
 //
-// It leaves the freedom that the promises leave: whether a document that has expired is still
-// there, how many documents fewer than its limit a page has, and in which order documents of the
-// same millisecond are listed.
+// The suite does not test what the promises leave open: whether an expired document still exists, how many documents a
+// page has below its limit, and in which order List returns documents with the same millisecond.
+//
+// Run runs the suite, Benchmark measures a store, and Add shows how a store is used: read, decide, commit, and start
+// again after a conflict. The package's own test compares memory with sqlite: it runs the same random calls on both.
 package storetest
 
 import (
@@ -21,39 +23,39 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// Run runs the suite. open is called once for each test, at the same time from several, and gives
-// an empty store, which it closes when its test ends.
+// Run runs the suite. It calls open once for each test, from several tests at once. open returns an empty store and
+// closes it when the test ends.
 func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	tests := []struct {
 		name string
 		run  func(*testing.T, store.Store)
 	}{
-		{"a document is read as it was committed", wholeDocument},
-		{"an absent document is not found", notFound},
+		{"Get returns the document as committed", wholeDocument},
+		{"Get of an absent document returns ErrNotFound", notFound},
 		{"bodies are kept byte for byte", bodies},
-		{"nobody shares memory with the store", detached},
+		{"callers do not share memory with the store", copies},
 		{"versions count commits", versions},
-		{"times are kept in milliseconds", precision},
+		{"times keep milliseconds", precision},
 		{"a condition that does not hold is a conflict", conflicts},
 		{"a commit is all or none", allOrNone},
-		{"a commit that is not well-formed is refused", malformed},
+		{"a malformed commit is an error", malformed},
 		{"a commit takes 100 writes", hundredWrites},
-		{"keys may have any characters", strangeKeys},
+		{"keys may have any characters", unusualKeys},
 		{"a cancelled call does nothing", cancelled},
-		{"a partition is read in ascending order", partitionOrder},
-		{"a partition is read by prefix", partitionPrefix},
-		{"due documents are found, earliest first", dueOrder},
-		{"due documents are found in their shard", dueShards},
-		{"a document is due as its last commit says", dueChanges},
-		{"documents are listed newest first", listOrder},
-		{"lists are filtered", listFilters},
-		{"a document is listed as its last commit says", listChanges},
-		{"pages go on where they stopped", listPages},
-		{"paging is not disturbed by writes", listWhileWriting},
-		{"a wrong query is refused", wrongQueries},
-		{"no increment is lost", increments},
-		{"transfers keep the sum", transfers},
-		{"one of many creators wins", creators},
+		{"Partition returns documents in ascending order", partitionOrder},
+		{"Partition filters by prefix", partitionPrefix},
+		{"Due returns the earliest documents first", dueOrder},
+		{"Due returns the documents of one shard", dueShards},
+		{"Due follows the last commit", dueChanges},
+		{"List returns the newest documents first", listOrder},
+		{"List filters", listFilters},
+		{"List follows the last commit", listChanges},
+		{"each page starts after the one before", listPages},
+		{"writes do not disturb paging", listWhileWriting},
+		{"an invalid query is an error", invalidQueries},
+		{"concurrent increments are not lost", increments},
+		{"concurrent transfers keep the sum", transfers},
+		{"one of many concurrent creates succeeds", concurrentCreates},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -63,14 +65,14 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	}
 }
 
-// noon is when everything in the suite begins.
+// noon returns the time from which the tests count.
 func noon() time.Time { return time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC) }
 
 func doc(pk, sk, body string) store.Doc {
 	return store.Doc{Key: store.Key{PK: pk, SK: sk}, Body: json.RawMessage(body)}
 }
 
-// commit commits what must succeed.
+// commit commits writes, which must succeed.
 func commit(t *testing.T, s store.Store, writes ...store.Write) {
 	t.Helper()
 	if err := s.Commit(t.Context(), writes...); err != nil {
@@ -78,7 +80,7 @@ func commit(t *testing.T, s store.Store, writes ...store.Write) {
 	}
 }
 
-// get reads what must be there.
+// get reads a document, which must exist.
 func get(t *testing.T, s store.Store, key store.Key) store.Doc {
 	t.Helper()
 	d, err := s.Get(t.Context(), key)
@@ -88,7 +90,7 @@ func get(t *testing.T, s store.Store, key store.Key) store.Doc {
 	return d
 }
 
-// absent checks that nothing is there.
+// absent checks that no document has the key.
 func absent(t *testing.T, s store.Store, key store.Key) {
 	t.Helper()
 	if d, err := s.Get(t.Context(), key); !errors.Is(err, store.ErrNotFound) {
@@ -96,7 +98,7 @@ func absent(t *testing.T, s store.Store, key store.Key) {
 	}
 }
 
-// same compares documents, times as moments.
+// same compares two documents. Times are equal if they are the same instant.
 func same(t *testing.T, what string, got, want store.Doc) {
 	t.Helper()
 	if a, b := describe(got), describe(want); a != b {
@@ -106,17 +108,18 @@ func same(t *testing.T, what string, got, want store.Doc) {
 
 func describe(d store.Doc) string {
 	return fmt.Sprintf("%q %q version %d body %q due %s expires %s index %q %q %q %s",
-		d.PK, d.SK, d.Version, d.Body, moment(d.Due), moment(d.Expires), d.Index.Kind, d.Index.Model, d.Index.State, moment(d.Index.Time))
+		d.PK, d.SK, d.Version, d.Body, instant(d.Due), instant(d.Expires),
+		d.Index.Kind, d.Index.Model, d.Index.State, instant(d.Index.Time))
 }
 
-func moment(t time.Time) string {
+func instant(t time.Time) string {
 	if t.IsZero() {
 		return "never"
 	}
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// equal compares what was read, in its order.
+// equal compares two lists, in order.
 func equal[T comparable](t *testing.T, what string, got, want []T) {
 	t.Helper()
 	if !slices.Equal(got, want) {

@@ -1,4 +1,5 @@
-// Package objectstest gives tests an S3 of their own: a real client and a real server, in memory.
+// Package objectstest provides an S3 for tests: a real client and an S3 server in memory. Open starts the server with
+// empty buckets, Put and Get write and read objects as texts.
 package objectstest
 
 import (
@@ -16,7 +17,7 @@ import (
 	"modeldispatch/models/objects"
 )
 
-// Open is a Store with these empty buckets, until the test ends.
+// Open returns a Store with these empty buckets. The server runs until the test ends.
 func Open(t *testing.T, buckets ...string) *objects.Store {
 	t.Helper()
 	backend := s3mem.New()
@@ -33,7 +34,7 @@ func Open(t *testing.T, buckets ...string) *objects.Store {
 	}))
 }
 
-// Put writes an object.
+// Put writes an object with this content.
 func Put(t *testing.T, store *objects.Store, uri, content string) {
 	t.Helper()
 	if err := store.Put(t.Context(), uri, "text/plain", strings.NewReader(content)); err != nil {
@@ -41,7 +42,7 @@ func Put(t *testing.T, store *objects.Store, uri, content string) {
 	}
 }
 
-// Get reads an object.
+// Get returns the content of an object.
 func Get(t *testing.T, store *objects.Store, uri string) string {
 	t.Helper()
 	body, err := store.Get(t.Context(), uri)

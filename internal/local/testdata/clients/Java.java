@@ -20,7 +20,7 @@ import software.amazon.awssdk.services.s3.model.S3Object;
 import software.amazon.awssdk.transfer.s3.S3TransferManager;
 
 /**
- * Puts a file in each way of the AWS SDK for Java v2, and reads it back. Arguments: bucket, file,
+ * Puts a file with every method of the AWS SDK for Java v2, and reads it back. Arguments: bucket, file,
  * folder for files.
  */
 final class Java {
@@ -124,7 +124,7 @@ final class Java {
             System.arraycopy(second, 0, both, first.length, second.length);
             return both;
         });
-        get("what listObjectsV2 lists", () -> {
+        get("first object of listObjectsV2", () -> {
             S3Object listed = s3.listObjectsV2(b -> b.bucket(bucket).prefix(PREFIX)).contents().get(0);
             return s3.getObjectAsBytes(b -> b.bucket(bucket).key(listed.key())).asByteArrayUnsafe();
         });
@@ -176,7 +176,7 @@ final class Java {
         }
         if (!Arrays.equals(got, content)) {
             throw new IllegalStateException(
-                    "get %s: what it read, %d bytes, differs from the file, %d bytes".formatted(name, got.length, content.length));
+                    "get %s: it read %d bytes, which differ from the %d bytes of the file".formatted(name, got.length, content.length));
         }
     }
 }

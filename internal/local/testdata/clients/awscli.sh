@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts a file in each way of an AWS CLI, and reads it back.
-# Arguments: the program, bucket, file, folder for files.
+# Puts a file with every command of an AWS CLI, and reads it back.
+# Arguments: program, bucket, file, folder for files.
 set -eu
 aws=$1 bucket=$2 file=$3 folder=$4
 step=start

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Installs the clients of TestWithEveryClient into a folder, in less than a minute. Needs python3 with
-# venv, node, npm, mvn and a JDK of 17 or later. The AWS CLI 2 is a program for Linux on x86-64.
+# Installs the clients of TestWithEveryClient into a folder, in less than a minute. It needs python3 with
+# venv, node, npm, mvn, and a JDK of version 17 or later. The AWS CLI 2 runs on Linux on x86-64 only.
 #
 #   internal/local/testdata/clients/install.sh OUTDIR
 #   MODELDISPATCH_CLIENTS=OUTDIR go test -run TestWithEveryClient ./internal/local
@@ -21,7 +21,7 @@ python3 -m venv "$out/python"
 npm install --silent --no-audit --no-fund --prefix "$out" \
     @aws-sdk/client-s3@3.1175.0 @aws-sdk/lib-storage@3.1175.0 @aws-sdk/s3-request-presigner@3.1169.0
 
-# AWS publishes version 2 of its CLI in no registry, except inside this package: a Lambda layer.
+# AWS publishes version 2 of its CLI in no package registry. This npm package contains it as a Lambda layer.
 archive=$out/$(npm pack --silent --pack-destination "$out" @aws-cdk/asset-awscli-v2@2.0.186)
 tar -xzf "$archive" -C "$out" package/lib/layer.zip
 rm -rf "$out/layer"

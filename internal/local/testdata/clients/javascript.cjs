@@ -1,5 +1,5 @@
-// Puts a file in each way of the AWS SDK for JavaScript v3, and reads it back.
-// Arguments: bucket, file, folder for files. NODE_PATH names the folder of the packages.
+// Puts a file with every method of the AWS SDK for JavaScript v3, and reads it back.
+// Arguments: bucket, file, folder for files. NODE_PATH names the folder of the npm packages.
 const fs = require("node:fs");
 const http = require("node:http");
 const { Readable } = require("node:stream");
@@ -28,10 +28,10 @@ async function get(name, action) {
 }
 
 function compare(got) {
-  if (!content.equals(got)) throw new Error(`what it read, ${got.length} bytes, differs from the file, ${content.length} bytes`);
+  if (!content.equals(got)) throw new Error(`it read ${got.length} bytes, which differ from the ${content.length} bytes of the file`);
 }
 
-// A resolver that maps each name below localhost to this machine, as browsers and some systems do.
+// loopback resolves each name below localhost to this machine, as browsers and some systems do.
 const loopback = (name, options, found) => (options.all ? found(null, [{ address: "127.0.0.1", family: 4 }]) : found(null, "127.0.0.1", 4));
 
 async function* pieces(size) {
@@ -84,7 +84,7 @@ async function main() {
     return Buffer.from(await answer.arrayBuffer());
   });
   await get("GetObject by a virtual host", () => whole(virtual, keys[0]));
-  await get("what a virtual host lists", async () => {
+  await get("first object of a virtual host", async () => {
     const { Contents } = await virtual.send(new ListObjectsV2Command({ Bucket, Prefix: prefix }));
     return whole(virtual, Contents[0].Key);
   });

@@ -1,4 +1,4 @@
-"""Puts a file in each way of boto3, and reads it back. Arguments: bucket, file, folder for files."""
+"""Puts a file with every method of boto3, and reads it back. Arguments: bucket, file, folder for files."""
 
 import io
 import sys

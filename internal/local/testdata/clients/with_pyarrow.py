@@ -1,4 +1,4 @@
-"""Puts a file in each way of pyarrow, and reads it back. Arguments: bucket, file, folder for files."""
+"""Puts a file with every method of pyarrow, and reads it back. Arguments: bucket, file, folder for files."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Puts a file in each way of s3fs, and reads it back. Arguments: bucket, file, folder for files."""
+"""Puts a file with every method of s3fs, and reads it back. Arguments: bucket, file, folder for files."""
 
 import sys
 
@@ -62,4 +62,4 @@ steps.get_each("cat_file", lambda key: fs.cat_file(path(key)))
 steps.get("get_file", get_file)
 steps.get("cat_ranges", cat_ranges)
 steps.get("open for reading", read_with_seeks)
-steps.get("what find lists", lambda: fs.cat_file(fs.find(bucket)[0]))
+steps.get("first object of find", lambda: fs.cat_file(fs.find(bucket)[0]))

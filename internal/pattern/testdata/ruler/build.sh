@@ -1,6 +1,6 @@
 #!/bin/sh
-# Builds the referee of TestRuler into a folder: event-ruler and what it needs from Maven Central,
-# and one compiled class. Needs mvn and a JDK of 17 or later.
+# Builds the reference implementation for TestRuler in a folder: event-ruler with its dependencies from
+# Maven Central, and the compiled class Reference. Needs mvn and JDK 17 or later.
 #
 #   internal/pattern/testdata/ruler/build.sh OUTDIR
 #   MODELDISPATCH_RULER=OUTDIR go test -run TestRuler ./internal/pattern
@@ -13,4 +13,4 @@ mkdir -p "$1"
 out=$(cd "$1" && pwd)
 here=$(cd "$(dirname "$0")" && pwd)
 mvn --quiet --batch-mode --file "$here/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$out"
-javac -cp "$out/*" -d "$out" "$here/Referee.java"
+javac -cp "$out/*" -d "$out" "$here/Reference.java"

@@ -1,5 +1,10 @@
-// Package dynamodbtest starts real servers that speak DynamoDB, for tests: AWS's own DynamoDB Local, and moto. Where an
-// environment variable does not say where they are, the test skips, and says how to turn it on.
+// Package dynamodbtest starts servers with DynamoDB's API for tests.
+//
+// Local starts DynamoDB Local, which AWS publishes. Moto starts moto, an independent imitation of AWS. Both run until
+// the test ends. An environment variable tells where each server is installed, MODELDISPATCH_DYNAMODB_LOCAL or
+// MODELDISPATCH_MOTO. If it is not set, the test is skipped with a hint.
+//
+// Connect returns a client of such a server, and Table creates a table for a store.
 package dynamodbtest
 
 import (
@@ -26,16 +31,17 @@ import (
 	"modeldispatch/internal/store/dynamodb"
 )
 
-// Local starts AWS's own DynamoDB Local, and gives its endpoint once it answers.
+// Local starts DynamoDB Local, waits until it answers, and returns its endpoint. It skips the test if
+// MODELDISPATCH_DYNAMODB_LOCAL is not set.
 func Local(t *testing.T) string {
 	folder := setting(t, "MODELDISPATCH_DYNAMODB_LOCAL", "the folder that testdata/dynamodb-local.sh makes")
-	port := freePort(t) // it takes no port 0
-	said := start(t, "java", "-cp", folder+"/lib/*", "-Dsqlite4java.library.path="+folder+"/lib",
+	port := freePort(t) // DynamoDB Local does not accept port 0
+	output := start(t, "java", "-cp", folder+"/lib/*", "-Dsqlite4java.library.path="+folder+"/lib",
 		"com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-inMemory", "-disableTelemetry", "-port", port)
 	ctx, ended := context.WithCancelCause(t.Context())
 	go func() {
-		all, _ := io.ReadAll(said)
-		ended(fmt.Errorf("it ended, and said:\n%s", all))
+		all, _ := io.ReadAll(output)
+		ended(fmt.Errorf("the process ended with this output:\n%s", all))
 	}()
 	endpoint := "http://127.0.0.1:" + port
 	if _, err := Connect(endpoint, untilItListens).ListTables(ctx, &client.ListTablesInput{}); err != nil {
@@ -44,43 +50,45 @@ func Local(t *testing.T) string {
 	return endpoint
 }
 
+// untilItListens makes a client repeat its calls until the server listens.
 func untilItListens(o *client.Options) {
 	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 1000, 200*time.Millisecond, ratelimit.None
 	})
 }
 
-// Moto starts moto's server, and gives its endpoint, which it says.
+// Moto starts moto's server, and returns the endpoint that it prints. It skips the test if MODELDISPATCH_MOTO is not
+// set.
 func Moto(t *testing.T) string {
 	program := setting(t, "MODELDISPATCH_MOTO", "the moto_server of `pip install 'moto[server]'`")
-	said := bufio.NewReader(start(t, program, "-H", "127.0.0.1", "-p", "0"))
+	output := bufio.NewReader(start(t, program, "-H", "127.0.0.1", "-p", "0"))
 	var before strings.Builder
 	for {
-		line, err := said.ReadString('\n')
+		line, err := output.ReadString('\n')
 		if err != nil {
-			t.Fatalf("moto_server did not start, and said:\n%s", before.String())
+			t.Fatalf("moto_server did not start; its output:\n%s", before.String())
 		}
 		before.WriteString(line)
 		if _, endpoint, found := strings.Cut(line, "Running on "); found {
-			go func() { _, _ = io.Copy(io.Discard, said) }()
+			go func() { _, _ = io.Copy(io.Discard, output) }()
 			return strings.TrimSpace(endpoint)
 		}
 	}
 }
 
-// setting is an environment variable that turns a test on.
+// setting returns the value of an environment variable. It skips the test if the variable is not set; what describes
+// the value that the variable needs.
 func setting(t *testing.T, name, what string) string {
 	t.Helper()
 	value := os.Getenv(name)
 	if value == "" {
-		t.Skipf("to turn this on, set %s to %s", name, what)
+		t.Skipf("to run this test, set %s to %s", name, what)
 	}
 	return value
 }
 
-// start starts a server, and gives what it says. It ends with the test, and with this process
-// however that ends: the shell that becomes the server leaves someone behind who waits for the end
-// of our pipe.
+// start starts a server and returns its output. The server ends with the test. It also ends if this process is killed:
+// the shell starts a watcher, which kills the server when our pipe closes, and then becomes the server.
 func start(t *testing.T, command ...string) io.Reader {
 	t.Helper()
 	const guarded = `exec 3<&0; (read -r _ <&3; kill -9 $$) >/dev/null 2>&1 & exec "$@" 3<&- </dev/null 2>&1`
@@ -90,7 +98,7 @@ func start(t *testing.T, command ...string) io.Reader {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said, err := server.StdoutPipe()
+	output, err := server.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,9 +107,9 @@ func start(t *testing.T, command ...string) io.Reader {
 	}
 	t.Cleanup(func() {
 		_ = pipe.Close()
-		_ = server.Wait() // it was killed
+		_ = server.Wait() // returns an error, since the watcher killed the server
 	})
-	return said
+	return output
 }
 
 func freePort(t *testing.T) string {
@@ -118,7 +126,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// Connect is a client of an endpoint, as an account's would be.
+// Connect returns a client of an endpoint, with the SDK's default settings apart from options.
 func Connect(endpoint string, options ...func(*client.Options)) *client.Client {
 	return client.New(client.Options{
 		BaseEndpoint: aws.String(endpoint),
@@ -127,12 +135,12 @@ func Connect(endpoint string, options ...func(*client.Options)) *client.Client {
 	}, options...)
 }
 
-// With has the client's calls go through a middleware.
-func With(m func(*middleware.Stack) error) func(*client.Options) {
+// WithMiddleware returns a client option that adds a middleware to each call.
+func WithMiddleware(m func(*middleware.Stack) error) func(*client.Options) {
 	return func(o *client.Options) { o.APIOptions = append(o.APIOptions, m) }
 }
 
-// Table makes a table for a store, and gives its name.
+// Table creates a table for a store with a new name, and returns the name.
 func Table(t *testing.T, c *client.Client) string {
 	t.Helper()
 	name := "store-" + uuid.NewString()

@@ -1,7 +1,6 @@
 #!/bin/sh
-# Fetches DynamoDB Local, AWS's own, into a folder: the referee of TestDynamoDBLocal. Does nothing
-# when the folder has it already. Needs mvn, with whatever settings this machine has; the tests
-# then need java, of 17 or later.
+# dynamodb-local.sh OUTDIR: install DynamoDB Local, which AWS publishes, into a folder. The tests run against it.
+# If the folder already holds this version, the script does nothing. It needs mvn. The tests need Java 17 or later.
 #
 #   internal/store/dynamodb/testdata/dynamodb-local.sh OUTDIR
 #   MODELDISPATCH_DYNAMODB_LOCAL=OUTDIR go test ./internal/store/dynamodb
@@ -13,7 +12,7 @@ fi
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
-# The pom is copied last, so it is there only when everything is, and of this version.
+# The script copies pom.xml last. So a folder with the same pom.xml holds this version completely.
 if cmp -s "$here/pom.xml" "$out/pom.xml"; then
     exit 0
 fi

@@ -1,0 +1,51 @@
+// Package catalog compiles the files of a project into a catalog: modeldispatch.yaml, one models/<name>/model.yaml for
+// each model, and the task definitions that are files of a model.
+//
+// # Place in the flow
+//
+//	files → Compile → model.Catalog → CloudFormation templates (package stack), compiled catalog (the functions)
+//
+// The CLI calls Compile before there is any event: in `check`, `explain`, `compile`, `local` and others. Compile finds
+// every error that can be found without an event, all in one pass, so that later code needs no second check. The Lambda
+// functions never read YAML. They read the encoded catalog (model.Catalog.Encode, model.ReadCatalog).
+//
+// # Terms
+//
+//   - A project is a folder with a modeldispatch.yaml. Find looks for it in a folder and its parents.
+//   - An environment is an entry of `environments`. It names a stack and gives values to the variables ${NAME}. The
+//     environment "local" exists without an entry.
+//   - A deployment is the name of a stack and the prefix of its resources: Options.Deployment, or the environment's
+//     stack, or "modeldispatch".
+//   - Defaults are fields in modeldispatch.yaml for the models that do not set them. A model's field replaces the
+//     default as a whole; the two are not merged.
+//   - A problem (Problem) is an error or a warning with its file, line, column and model.
+//   - A placeholder, {name}, stands for a value that is known when an event arrives. A variable, ${NAME}, is replaced
+//     during compilation. ${AWS::…} is left for CloudFormation, and is an error where CloudFormation does not see it.
+//   - A lint is the check of a task definition against the rules of ECS and Fargate.
+//
+// # Entry points
+//
+// Find returns the project's folder, Compile its catalog, and Stack the deployment's name without the models. Schema
+// and ProjectSchema return JSON schemas for editors.
+//
+// # Inside
+//
+//   - yaml.go: document parses a file; a value is a place in it, with readers such as text, word, integer, duration.
+//   - project.go: project.build reads modeldispatch.yaml.
+//   - model.go: draft.build reads one model.yaml. The other draft methods read a part each: policies (policy.go), the
+//     task (task.go) and its definition (definition.go, members.go), triggers (trigger.go, where.go).
+//   - follow.go: project.checkFollows checks `after` triggers, for which all models must be known.
+//   - problem.go: report collects the problems, and split sorts them into warnings and errors.
+//
+// # Rules
+//
+//   - A reader that finds an error reports it and returns ok == false. The caller goes on with the rest of the file.
+//     An error should not cause further errors: code that depends on a part with an error stays silent about it.
+//   - An unknown field is an error, as is a field that is set twice. Compile returns no catalog if there is any error.
+//   - A message states the cause and then the correct form. testdata/bad has one project for each rule; `go test
+//     ./internal/catalog -update` rewrites the expected texts.
+//   - A new field of model.yaml needs a reader, an entry in fields (and in defaultable, if modeldispatch.yaml may set
+//     it), a property in model.schema.json, and a line in testdata/whole.yaml. The schema files in the project's root
+//     are copies: `check --schema` and `check --project-schema` print them.
+//   - members lists the fields that ECS accepts in a task definition. TestMembers compares it with the AWS SDK.
+package catalog

@@ -1,0 +1,219 @@
+package cli
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/event"
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/route"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+)
+
+type runCommand struct {
+	Model  string   `arg:"" help:"Name of the model."`
+	Inputs []string `arg:"" optional:"" help:"Values of the inputs. Other inputs take their defaults." placeholder:"name=value"`
+	Key    string   `name:"idempotency-key" help:"Start only one run for all calls with this key." placeholder:"KEY"`
+	// A run by hand is mostly a repair or a trial, so it does not start other models by default.
+	Downstream bool `help:"Start the models after this one when the run succeeds."`
+}
+
+// Help returns the long help text.
+func (runCommand) Help() string {
+	return `Each call starts a new run and prints its id. The command does not wait for the end of the
+run: see modeldispatch show.
+
+  modeldispatch run sales region=eu date=20260105
+
+If a script may repeat a call, let it use --idempotency-key: calls with the same key and the
+same inputs start only one run.`
+}
+
+// Run starts a new run of a model. Calls with the same idempotency key start only one run.
+func (c runCommand) Run(s *session) error {
+	given, err := parseInputs(c.Inputs)
+	if err != nil {
+		return err
+	}
+	var binding route.Binding
+	d, closeStore, err := s.dispatcher(func(all model.Catalog) (err error) {
+		binding, err = c.bind(all, given)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	call := event.Manual(binding.Model.Name, binding.Inputs, cmp.Or(c.Key, rand.Text()), time.Now())
+	decision, err := d.AcceptBinding(s.ctx, call, binding)
+	if err == nil && decision.Kind == dispatch.Duplicate {
+		err = c.checkSameCall(s.ctx, d, call, decision.Run)
+	}
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		return s.printJSON(decision)
+	}
+	switch decision.Kind {
+	case dispatch.Rejected:
+		return fmt.Errorf("model %q: %s", binding.Model.Name, decision.Reason)
+	case dispatch.Duplicate:
+		s.printf("%s  was started with this idempotency key before: no new run\n", decision.Run)
+	default:
+		s.printf("%s  accepted\n", decision.Run)
+	}
+	return nil
+}
+
+// bind returns the binding of the model to the given inputs. It returns an error if there is no such model, or if an
+// input is missing, unknown or invalid.
+func (c runCommand) bind(all model.Catalog, given map[string]string) (route.Binding, error) {
+	m, err := findModel(all, c.Model)
+	if err != nil {
+		return route.Binding{}, err
+	}
+	inputs, from, err := new(route.Table).Bind(m, given)
+	if err != nil {
+		return route.Binding{}, fmt.Errorf("model %q: %w", m.Name, err)
+	}
+	trigger := model.Trigger{Name: string(model.Manual), Kind: model.Manual}
+	return route.Binding{Model: m, Trigger: trigger, Inputs: inputs, From: from, StartsDownstream: c.Downstream}, nil
+}
+
+// checkSameCall returns an error if the idempotency key was used before for other inputs.
+func (c runCommand) checkSameCall(ctx context.Context, d *dispatch.Dispatcher, call event.Event, id string) error {
+	first, err := d.Payload(ctx, call.Identity, c.Model)
+	if err != nil || bytes.Equal(first, call.Payload) {
+		return err
+	}
+	return fmt.Errorf("idempotency key %q was used before with other inputs, for run %s: use a new key", c.Key, id)
+}
+
+// parseInputs returns the inputs of arguments such as region=eu.
+func parseInputs(args []string) (map[string]string, error) {
+	given := map[string]string{}
+	for _, arg := range args {
+		name, value, ok := strings.Cut(arg, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("%q is not an input: write name=value", arg)
+		}
+		if _, twice := given[name]; twice {
+			return nil, fmt.Errorf("input %q is given twice: remove one of the two", name)
+		}
+		given[name] = value
+	}
+	return given, nil
+}
+
+type cancelCommand struct {
+	ID     string `arg:"" name:"run" help:"Id of the run."`
+	Reason string `default:"cancelled by hand" help:"Record this reason. Default: cancelled by hand." placeholder:"TEXT"`
+}
+
+// Help returns the long help text.
+func (cancelCommand) Help() string {
+	return `A waiting run ends at once. If the run has a task, the command tells ECS to stop it, and the
+run ends when the task has stopped. A run that has already ended does not change.
+
+  modeldispatch cancel sales-zpebjcuyvgjr --reason "wrong date"`
+}
+
+// Run cancels a run.
+func (c cancelCommand) Run(s *session) error {
+	d, closeStore, err := s.dispatcher(nil)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	err = d.Cancel(s.ctx, c.ID, c.Reason, currentUser())
+	if errors.Is(err, store.ErrNotFound) {
+		return noSuchRun(c.ID)
+	}
+	return err
+}
+
+type pauseCommand struct {
+	Model  string `arg:"" help:"Name of the model."`
+	Reason string `default:"paused by hand" help:"Record this reason. Default: paused by hand." placeholder:"TEXT"`
+}
+
+// Help returns the long help text.
+func (pauseCommand) Help() string {
+	return `Events still start runs of the model, but these runs wait until modeldispatch resume. Runs that
+were launched before continue, with their retries.
+
+  modeldispatch pause sales --reason "wrong prices"`
+}
+
+// Run pauses a model.
+func (c pauseCommand) Run(s *session) error {
+	done := "is paused: its new runs wait until `modeldispatch resume " + c.Model + "`"
+	return s.control(c.Model, done, "was already paused", func(d *dispatch.Dispatcher) (bool, error) {
+		return d.Pause(s.ctx, c.Model, c.Reason, currentUser())
+	})
+}
+
+type resumeCommand struct {
+	Model string `arg:"" help:"Name of the model."`
+}
+
+// Help returns the long help text.
+func (resumeCommand) Help() string {
+	return `The waiting runs of the model are launched in the order in which they were accepted, within
+its concurrency limit.
+
+  modeldispatch resume sales`
+}
+
+// Run resumes a model.
+func (c resumeCommand) Run(s *session) error {
+	return s.control(c.Model, "is resumed", "was not paused", func(d *dispatch.Dispatcher) (bool, error) {
+		return d.Resume(s.ctx, c.Model, currentUser())
+	})
+}
+
+// control pauses or resumes a model by the function apply, which reports whether this changed anything. It prints done
+// after a change, and unchanged otherwise.
+func (s *session) control(name, done, unchanged string, apply func(*dispatch.Dispatcher) (bool, error)) error {
+	d, closeStore, err := s.dispatcher(func(c model.Catalog) error {
+		_, err := findModel(c, name)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+	changed, err := apply(d)
+	if err != nil {
+		return err
+	}
+	if s.JSON {
+		c, _, err := d.Control(s.ctx, name)
+		c.Outbox = run.Outbox{} // internal
+		return errors.Join(err, s.printJSON(c))
+	}
+	if !changed {
+		done = unchanged
+	}
+	s.printf("model %s %s\n", name, done)
+	return nil
+}
+
+// currentUser returns the name of the user who runs the command.
+func currentUser() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return cmp.Or(os.Getenv("USER"), "unknown user")
+}

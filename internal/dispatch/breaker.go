@@ -1,0 +1,133 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+)
+
+// A capacity breaker is open while its capacity is a key of limiter.Breakers. Runs then wait at the breaker: their
+// waiters lie in the partition run.BreakerName. A run leaves in one of these ways:
+//
+//   - as a probe: once a minute, the sweep releases the first waiter (probeBreakers). When the task of a probe runs,
+//     ECS has capacity again, and two more probes follow (releaseAtBreaker);
+//   - as a replacement: a task of this capacity has ended, so there is capacity for one more (releaseAtBreaker);
+//   - when the breaker has closed, as it does at a probe that finds no waiters (probeBreakers).
+
+// probeInterval is the time between two probes of an open breaker.
+const probeInterval = time.Minute
+
+// breakerPrefix begins the names of all breakers.
+var breakerPrefix = run.BreakerName("")
+
+// openBreaker opens the breaker of a capacity, because ECS has refused or stopped a task for lack of it. The breaker
+// stays open until a probe is due and no run waits. Opening an open breaker does not change the time of its next
+// probe.
+func (d *Dispatcher) openBreaker(ctx context.Context, c model.Capacity) error {
+	return d.updateLimiter(ctx, func(l limiter) (limiter, bool) {
+		if _, open := l.Breakers[c]; open {
+			return l, false
+		}
+		if l.Breakers == nil {
+			l.Breakers = map[model.Capacity]time.Time{}
+		}
+		l.Breakers[c] = d.Now().Add(probeInterval)
+		return l, true
+	})
+}
+
+// capacity returns the index of the capacity that a run asks for: the first one with a closed breaker, from the run's
+// current capacity on. If all breakers are open, it returns the index of the last capacity, and also this capacity, at
+// whose breaker the run must wait, unless the run was released. A replacement always asks for the last capacity.
+func (l limiter) capacity(r run.Run) (int, model.Capacity) {
+	last := len(r.Capacities) - 1
+	for i := r.Capacity; i <= last && r.Released != run.ReleasedAsReplacement; i++ {
+		if _, open := l.Breakers[r.Capacities[i]]; !open {
+			return i, ""
+		}
+	}
+	if r.Released != "" {
+		return last, ""
+	}
+	return last, r.Capacities[last]
+}
+
+// probeBreakers releases one waiter as a probe from each open breaker whose next probe is due. It closes a breaker
+// without waiters.
+func (d *Dispatcher) probeBreakers(ctx context.Context) error {
+	l, _, err := d.readLimiter(ctx)
+	if err != nil {
+		return err
+	}
+	for c, probe := range l.Breakers {
+		if d.Now().Before(probe) {
+			continue
+		}
+		waiters, err := d.Store.Partition(ctx, run.BreakerName(c), waiterPrefix, 1)
+		if err != nil {
+			return err
+		}
+		err = d.updateLimiter(ctx, func(l limiter) (limiter, bool) {
+			if d.Now().Before(l.Breakers[c]) || l.Breakers[c].IsZero() {
+				return l, false
+			}
+			delete(l.Breakers, c)
+			if len(waiters) > 0 {
+				l.Breakers[c] = d.Now().Add(probeInterval)
+			}
+			return l, true
+		})
+		if err == nil {
+			err = d.releaseWaiters(ctx, run.BreakerName(c), 1, run.ReleasedAsProbe)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// releaseAtBreaker carries out an Admit effect that names a breaker. The effect has an attempt if the task of a probe
+// runs: two more probes follow. It has only a task if that task has ended: one replacement follows. It has neither if
+// a run began to wait: the run goes on at once if the breaker has closed meanwhile.
+func (d *Dispatcher) releaseAtBreaker(ctx context.Context, e run.Effect) error {
+	switch {
+	case e.Attempt > 0:
+		return d.releaseWaiters(ctx, e.Waiters, 2, run.ReleasedAsProbe)
+	case e.Task != "":
+		return d.releaseWaiters(ctx, e.Waiters, 1, run.ReleasedAsReplacement)
+	}
+	l, _, err := d.readLimiter(ctx)
+	if err != nil {
+		return err
+	}
+	if !l.Breakers[model.Capacity(strings.TrimPrefix(e.Waiters, breakerPrefix))].IsZero() {
+		return nil
+	}
+	return d.releaseWaiters(ctx, e.Waiters, 1, run.ReleasedAsProbe)
+}
+
+// releaseWaiters releases the first n waiters from a breaker. A run that does not wait any more, or that another
+// caller changed meanwhile, is skipped.
+func (d *Dispatcher) releaseWaiters(ctx context.Context, breaker string, n int, release run.BreakerRelease) error {
+	waiters, err := d.Store.Partition(ctx, breaker, waiterPrefix, n)
+	if err != nil {
+		return err
+	}
+	for _, doc := range waiters {
+		var w waiter
+		if err := Decode(doc, &w); err != nil {
+			return err
+		}
+		err := d.tryUpdate(ctx, w.Run, func(r run.Run) (run.Run, bool) { return r.Release(release, d.Now()) })
+		if err != nil && !errors.Is(err, errRetry) && !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,136 @@
+// Package dispatch accepts events, launches runs, follows their tasks and announces the results. It is the only place
+// where effects happen: messages, calls of RunTask and StopTask, objects in the state bucket, and announcements.
+//
+// In the flow event -> binding -> run -> launch -> task -> outcome -> store -> announcement, package dispatch makes
+// every step happen, but decides few of them itself. Package route binds events to models, package fargate turns the
+// words of ECS into outcomes, and package run decides, as a pure state machine, what each input does to a run. A
+// [Dispatcher] reads a run from the store, gives the input to that state machine, commits the result, and then carries
+// out the effects that the result asks for. It keeps no state between calls: everything that must survive lies in the
+// store, and large values lie in the state bucket. docs/protocol.md gives the reason for each step of the protocol.
+//
+// # Entry points
+//
+// [Dispatcher.Accept] takes an event (functions schedule, arrival, message and event), [Dispatcher.AcceptBinding] a
+// manual run, and [Dispatcher.Reject] a payload that cannot be decoded. [Dispatcher.Reserve] and [Dispatcher.Launch]
+// launch runs (function launch). [Dispatcher.Observe] takes the state change of a task (function completion).
+// [Dispatcher.Advance] and [Dispatcher.Sweep] do the work that is due (function sweep). [Dispatcher.Cancel],
+// [Dispatcher.Pause] and [Dispatcher.Resume] carry out commands of a user.
+//
+// # The rule: store first, message second, the sweep repairs
+//
+// A commit saves a change together with the effects that follow from it: they stand in the outbox of the changed
+// document. Only after the commit does carryOut carry them out and strike them out of the document. If the process
+// dies in between, or a call fails, an effect stays in the document. The document is then due after one minute, and
+// after 1, 2, 4, 8 and then every 16 minutes as long as the effect fails. The sweep runs every minute, finds it, and
+// carries the effect out. An effect can therefore happen twice, and each effect must be harmless when it does. The
+// dispatcher writes objects to the state bucket before the commit that refers to them, because a document must never
+// name an object that does not exist. Each has a fixed URI, so a second delivery of the event overwrites the same
+// object.
+//
+// # One arrival, from Accept to the announcement
+//
+//  1. The arrival function receives the S3 event. handler.Handlers.Arrival calls [Dispatcher.Accept].
+//  2. Accept calls objectArrived, which checks each run that waits for this object, and route.Table.Route, which
+//     returns the bindings. A binding is a model with a value for each input.
+//  3. For each binding, [Dispatcher.AcceptBinding] calls tryAccept. If an open debounce window has a run, joinWindow
+//     adds the event to it. Otherwise run.Accept makes a new run. One commit creates the event record, the run and its
+//     spec.
+//  4. The run waits, one stage after the other, for its debounce window (ended by advanceOne), its objects
+//     (checkObjects) and a slot in its concurrency group ([Dispatcher.Admit]). It skips each stage that its model does
+//     not use. Then its outbox gets an Enqueue effect, and carryOut sends the run's id to the launch queue.
+//  5. The launch function receives a batch of ids. [Dispatcher.Reserve] gives each ready run a reservation, and
+//     [Dispatcher.Launch] calls tryLaunch, which claims the run with run.Run.Claim. launchFirst commits the claim and
+//     an attempt with the complete RunTask request. Only then does call send the request. launchAgain sends the stored
+//     request once more, byte for byte, when the first answer was lost.
+//  6. ECS reports each state change of the task. handler.Handlers.Completion calls [Dispatcher.Observe]. If the task
+//     has stopped, observe adds its outcome and looks for the declared outputs. applyObservation gives this task
+//     observation to run.Run.Observed, which ends the run or prepares another attempt.
+//  7. commit stores the end. One commit writes the run, the closed attempt, the expiry of the spec, the concurrency
+//     group without this holder, and the time of the last success if the model has an expectation.
+//  8. carryOut carries out the effects of the end. announce sends the announcement (built by announcement), Admit
+//     grants the free slot to the first waiter, and startDownstream calls Accept for the models that run after this
+//     one.
+//
+// If no task event arrives, [Dispatcher.Sweep] finds the run when it is due, asks ECS about its task (applyLookup),
+// and continues at step 6.
+//
+// # Documents
+//
+// The store does not interpret documents. This package chooses their keys and encodes them as JSON.
+//
+//	partition key                   sort key                    holds
+//	run/<run id>                    run                         run.Run: all that changes in a run (RunKey)
+//	                                spec                        run.Spec: inputs, rendered task, event (SpecKey)
+//	                                attempt/<number>            run.Attempt: RunTask request, outcome (AttemptKey)
+//	event/<hash of identity>        <model>[/<combination>]     EventRecord; "-" for no model (EventKey)
+//	group/<model>/<hash of per>     holders                     the ids of the runs that hold a slot (groupKey)
+//	                                w/<accepted, ms>/<run id>   a run that waits for a slot (waiterKey)
+//	group/pool:<pool>/<hash>        as above                    a group that the models of a pool share
+//	group/<model>/-                 w/...                       runs of a paused model without a concurrency limit
+//	breaker/<capacity>              w/...                       runs that wait for capacity in ECS (waiterKey)
+//	window/<model>/<hash of per>    -                           the run that joins debounced events (windowKey)
+//	object/<hash of URI>            <run id>                    a run that waits for this object (objectKey)
+//	control/<model>                 -                           Control: whether the model is paused, and why
+//	control/-                       rate-limiter                limiter: launch rate, open breakers, launches this hour
+//	expect/<model>                  -<value of per>             Expectation: the last success, the last one overdue
+//
+// The state bucket holds inputs/<run id>/<file> (inputs that a model takes as files), event/<hash of identity>.json
+// (payloads of 32 KiB and more) and catalog.json (written by [Dispatcher.Publish], read by the command line).
+//
+// # Terms
+//
+//   - An effect ([run.Effect]) is something to do outside the document: send a message, stop a task, announce, admit
+//     waiters, start downstream models. The outbox of a document holds its effects until they are struck out.
+//   - The sweep is the pass that runs every minute over all documents that are due. A wake message advances one run at
+//     a given time, at most 15 minutes ahead, without waiting for the sweep. Both run in the sweep function.
+//   - A concurrency group is a set of runs of which only a limited number may run at once. A run in the set holds a
+//     slot (it is a holder) until it ends. A waiter is a run that waits for a slot.
+//   - A capacity breaker protects ECS from calls that it would refuse. Closed: ECS has capacity, as far as the program
+//     knows. Open: ECS had none, and runs wait. Half-open: each minute one waiter may call RunTask as a probe. When
+//     the task of a probe runs, two more probes follow. When another task ends, one waiter takes its capacity: a
+//     replacement. A breaker without waiters closes when its next probe is due.
+//   - The launch rate limiter spaces the RunTask calls of all launchers, to stay below the account's quota. A
+//     [Reservation] is the time at which one run may make its call, and the capacity that it asks for.
+//   - The loop guard pauses a model that is launched more than max-launches-per-hour times within an hour. Such a
+//     model usually starts itself.
+//   - A debounce window collects the events of one key (`per`) into one run, until no event has joined for a while.
+//   - A task observation ([run.TaskObservation]) holds the facts about a task from one answer or one event of ECS. An
+//     orphan task is a live task that belongs to no open attempt. The sweep stops it, and its run starts no attempt
+//     beside it.
+//   - Retry inputs ([run.RetryInputs]) are the random jitter and the table of task sizes that package run needs to
+//     decide about another attempt. [Hooks] are functions that the dispatcher calls for metrics, logs and tests.
+//
+// # Where a decision is made
+//
+//   - Does an event start a run, join one, or get rejected? tryAccept; for an event that no model takes,
+//     acceptUnmatched.
+//   - Which run gets a slot, and what happens when the group is full? Admit, grantSlot, applyOverlap, by groupRule.
+//   - May a run call RunTask now, and with which capacity? reserve; whether it really calls, run.Run.Claim.
+//   - When does a breaker open or close? openBreaker, probeBreakers. Which waiters go on? releaseAtBreaker.
+//   - What happens after an outcome or a refusal? run.Run.Observed and run.Run.Refused. fargate.Outcome gives the
+//     class.
+//   - What does an announcement contain? announcement. Its id is the same whenever it is repeated (announcementID).
+//
+// # When something fails
+//
+//   - Another caller changed a document first: store.ErrConflict. The code reads again and starts over. AcceptBinding,
+//     Admit and updateLimiter give up after maxConflicts tries; the message or effect then comes back.
+//   - An effect fails: carryOut logs it and leaves it to the sweep. It returns no error to the caller, whose change is
+//     stored. An error that wraps [ErrPermanent] drops the effect, with its reason in Outbox.Dropped.
+//   - RunTask gives no clear answer: the attempt keeps its client token, and the same request is sent again. Once the
+//     token is too old, listTasks asks ECS for the tasks of the attempt.
+//   - A document cannot be processed: its error is returned at the end of the sweep. The other documents are not
+//     delayed.
+//   - A document was written by newer code: [Read] returns an error, and the message comes back for a newer function.
+//
+// # Rules for maintainers
+//
+//   - Call other services only after the commit that asks for the call, except to read and to write the state bucket.
+//   - Only Admit grants slots. Each join, each end and each resume stores an Admit effect.
+//   - Only call sends RunTask, after a claim. Calls of Launch for one run may overlap: a single one of them commits
+//     the claim.
+//   - Only the sweep function may stop or describe tasks. The functions that accept events have no permission for ECS,
+//     so run.Outbox.Since leaves StopTask effects to the sweep.
+//   - Take the time from Options.Now and random numbers from Options.Random. Package simulation replays recorded
+//     seeds, and a different order of store calls changes what they do.
+package dispatch

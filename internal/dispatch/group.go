@@ -1,0 +1,313 @@
+package dispatch
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/run"
+	"modeldispatch/internal/store"
+)
+
+// group is the document of a concurrency group: the set of the runs that hold a slot. A set, unlike a count, stays
+// right when a slot is given back twice.
+type group struct {
+	Schema  int      `json:"schema"`
+	Holders []string `json:"holders"` // run ids, in the order in which they got their slots
+}
+
+// waiter is the document of a run that waits: for a slot, for capacity or for an object, as its key says.
+type waiter struct {
+	Schema int    `json:"schema"`
+	Run    string `json:"run"`
+}
+
+// pausedGroupSuffix ends the name of a pausedGroup. All other names of groups end with a hash.
+const pausedGroupSuffix = "/-"
+
+// pausedGroup returns the name of the group in which the runs of a model without a concurrency limit wait while the
+// model is paused.
+func pausedGroup(name string) string { return "group/" + name + pausedGroupSuffix }
+
+// groupOf returns the name of the concurrency group in which a run with these inputs needs a slot. It returns "" if the
+// model has no limit.
+func groupOf(m model.Model, inputs model.Inputs) string {
+	c := m.Policy.Concurrency
+	if c == nil {
+		return ""
+	}
+	return groupPrefix(m) + hash(c.Per.Key(inputs))
+}
+
+// groupPrefix returns the beginning of the names of a model's concurrency groups: of its own groups, or of its pool's.
+func groupPrefix(m model.Model) string {
+	if c := m.Policy.Concurrency; c != nil && c.Pool != "" {
+		return "group/pool:" + c.Pool + "/"
+	}
+	return "group/" + m.Name + "/"
+}
+
+// hash returns 32 hexadecimal characters of the SHA-256 of a text, for keys.
+func hash(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:16])
+}
+
+// groupKey returns the key of a concurrency group's document.
+func groupKey(name string) store.Key { return store.Key{PK: name, SK: "holders"} }
+
+// waiterPrefix begins the sort keys of the waiters in the partition of a concurrency group or of a breaker.
+const waiterPrefix = "w/"
+
+// waiterKey returns the key of a run that waits for a slot or for capacity. The sort keys order the waiters by the time
+// at which their runs were accepted.
+func waiterKey(r run.Run) store.Key {
+	partition := r.Group
+	if r.WaitingFor == run.ForCapacity {
+		partition = r.Breaker
+	}
+	return store.Key{PK: partition, SK: fmt.Sprintf("%s%015d/%s", waiterPrefix, r.Accepted.UnixMilli(), r.ID)}
+}
+
+// isWaiter reports whether a run waits for a slot or for capacity.
+func isWaiter(r run.Run) bool { return r.WaitingFor == run.ForSlot || r.WaitingFor == run.ForCapacity }
+
+// groupRule holds the limit of a concurrency group for a model, and the policy for a run that finds the group full.
+type groupRule struct {
+	limit   int // the number of slots; 0 means that there is no limit
+	overlap model.Overlap
+}
+
+// groupRule returns the rule of a group for a waiter. It reads the rule from the catalog, so that a deploy changes it
+// also for runs that wait already. If the model does not use this group any more (it moved to a pool, to another pool,
+// or has no limit now), the policy counts with which the run was accepted.
+func (d *Dispatcher) groupRule(name string, r run.Run) groupRule {
+	c := r.Policy.Concurrency
+	if m, known := d.Catalog.Model(r.Model); known && strings.HasPrefix(name, groupPrefix(m)) {
+		c = m.Policy.Concurrency
+	}
+	switch {
+	case c == nil || strings.HasSuffix(name, pausedGroupSuffix):
+		return groupRule{}
+	case c.Pool != "":
+		return groupRule{d.Catalog.Pools[c.Pool], c.Overlap}
+	}
+	return groupRule{c.Limit, c.Overlap}
+}
+
+// errRetry is the error for a waiter whose run does not wait any more. The admission must read the group again and
+// start over.
+var errRetry = errors.New("the run does not wait any more")
+
+// maxConflicts is the maximum number of tries of a commit that ends in a conflict. After that the caller returns an
+// error, and its effect or message comes back later.
+const maxConflicts = 100
+
+// Admit grants the free slots of a concurrency group to its waiters, in the order in which their runs were accepted.
+// It skips the runs of paused models. No other code grants slots: each run that joins a group, ends or is resumed
+// stores an Admit effect.
+func (d *Dispatcher) Admit(ctx context.Context, name string) error {
+	for range maxConflicts {
+		first, err := d.firstWaiter(ctx, name)
+		if err == nil && first.ID == "" {
+			return nil
+		}
+		if err == nil {
+			err = d.grantSlot(ctx, name, first)
+		}
+		switch {
+		case errors.Is(err, errGroupFull):
+			return nil
+		case err != nil && !errors.Is(err, errRetry) && !errors.Is(err, store.ErrConflict):
+			return err
+		}
+	}
+	return fmt.Errorf("admitting the waiters of %s: gave up after %d tries", name, maxConflicts)
+}
+
+// firstWaiter returns the first waiter of a group whose model is not paused, and a run without an id if there is none.
+// It reads a page of waiters first. Only if the models of all of them are paused, it reads all waiters.
+func (d *Dispatcher) firstWaiter(ctx context.Context, name string) (run.Run, error) {
+	const page = 20
+	paused := map[string]bool{}
+	for _, limit := range []int{page, 0} {
+		waiters, err := d.Store.Partition(ctx, name, waiterPrefix, limit)
+		if err != nil {
+			return run.Run{}, err
+		}
+		for _, doc := range waiters {
+			r, err := d.waitingRun(ctx, doc)
+			if err != nil {
+				return run.Run{}, err
+			}
+			isPaused, known := paused[r.Model]
+			if !known {
+				if isPaused, err = d.isPaused(ctx, r.Model, name); err != nil {
+					return run.Run{}, err
+				}
+				paused[r.Model] = isPaused
+			}
+			if !isPaused {
+				return r, nil
+			}
+		}
+		if len(waiters) < page {
+			break
+		}
+	}
+	return run.Run{}, nil
+}
+
+// waitingRun returns the run of a waiter. If the run does not wait for a slot in this group any more, waitingRun
+// removes the waiter and returns errRetry.
+func (d *Dispatcher) waitingRun(ctx context.Context, doc store.Doc) (run.Run, error) {
+	var w waiter
+	if err := Decode(doc, &w); err != nil {
+		return run.Run{}, err
+	}
+	r, _, err := Read[run.Run](ctx, d.Store, RunKey(w.Run))
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return r, err
+	}
+	if err == nil && r.State == run.Waiting && r.WaitingFor == run.ForSlot && r.Group == doc.PK {
+		return r, nil
+	}
+	if err := d.Store.Commit(ctx, store.Remove(doc)); err != nil && !errors.Is(err, store.ErrConflict) {
+		return r, err
+	}
+	return r, errRetry
+}
+
+// errGroupFull is the error for a group without a free slot. Its first waiter goes on waiting.
+var errGroupFull = errors.New("the concurrency group is full")
+
+// grantSlot grants a slot to the first waiter of a group. If the group is full, it applies the overlap policy of the
+// waiter's model.
+func (d *Dispatcher) grantSlot(ctx context.Context, name string, first run.Run) error {
+	rule := d.groupRule(name, first)
+	if rule.limit == 0 {
+		return d.tryUpdate(ctx, first.ID, func(r run.Run) (run.Run, bool) { return r.GrantSlot(d.Now()) })
+	}
+	g, version, err := Read[group](ctx, d.Store, groupKey(name))
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	g.Schema = model.Schema
+	if len(g.Holders) >= rule.limit {
+		if g.Holders, err = d.liveHolders(ctx, g.Holders); err != nil {
+			return err
+		}
+	}
+	if len(g.Holders) >= rule.limit {
+		return d.applyOverlap(ctx, rule.overlap, g, first)
+	}
+	g.Holders = append(g.Holders, first.ID)
+	return d.tryUpdate(ctx, first.ID, func(r run.Run) (run.Run, bool) { return r.GrantSlot(d.Now()) },
+		store.Write{Doc: store.Doc{Key: groupKey(name), Body: encode(g)}, IfVersion: version})
+}
+
+// liveHolders returns the holders whose runs have not ended. A run that has ended holds no slot, even if the document
+// of its group still names it.
+func (d *Dispatcher) liveHolders(ctx context.Context, holders []string) ([]string, error) {
+	var live []string
+	for _, id := range holders {
+		r, _, err := Read[run.Run](ctx, d.Store, RunKey(id))
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+		case err != nil:
+			return nil, err
+		case !r.State.Ended():
+			live = append(live, id)
+		}
+	}
+	return live, nil
+}
+
+// applyOverlap applies an overlap policy to the first waiter of a full group: the run is skipped, it replaces a
+// holder, or it goes on waiting (errGroupFull).
+func (d *Dispatcher) applyOverlap(ctx context.Context, o model.Overlap, g group, first run.Run) error {
+	switch o {
+	case model.OverlapSkip:
+		return d.tryUpdate(ctx, first.ID, func(r run.Run) (run.Run, bool) {
+			return r.Skip("its concurrency group is full; its slots are held by "+strings.Join(g.Holders, ", "), d.Now())
+		})
+	case model.OverlapReplace:
+		return d.replaceHolder(ctx, g, first)
+	}
+	return errGroupFull
+}
+
+// replaceHolder makes the newest waiter of a group take the slot of the oldest holder. If the first waiter is not the
+// newest, it is skipped. Otherwise the oldest holder is cancelled, and frees its slot when it has ended.
+func (d *Dispatcher) replaceHolder(ctx context.Context, g group, first run.Run) error {
+	waiters, err := d.Store.Partition(ctx, first.Group, waiterPrefix, 0)
+	if err != nil {
+		return err
+	}
+	if len(waiters) == 0 {
+		return errRetry // another caller has admitted the waiters meanwhile
+	}
+	newest := waiters[len(waiters)-1]
+	if waiterKey(first) != newest.Key {
+		id := newest.SK[strings.LastIndexByte(newest.SK, '/')+1:]
+		return d.tryUpdate(ctx, first.ID, func(r run.Run) (run.Run, bool) {
+			return r.Skip("the newer run "+id+" replaces it (overlap: replace)", d.Now())
+		})
+	}
+	err = d.tryUpdate(ctx, g.Holders[0], func(r run.Run) (run.Run, bool) {
+		return r.Stop(run.Cancel{Class: run.ClassCancelled, Reason: "replaced by run " + first.ID, By: "overlap: replace", At: d.Now()})
+	})
+	if errors.Is(err, errRetry) { // the holder is cancelled already, and keeps its slot until it has ended
+		return errGroupFull
+	}
+	return err
+}
+
+// tryUpdate gives an input to a run, and stores the result in one commit with more writes. It returns errRetry if the
+// run ignores the input, and store.ErrConflict if another caller changed a document meanwhile.
+func (d *Dispatcher) tryUpdate(ctx context.Context, id string, input func(run.Run) (run.Run, bool), more ...store.Write) error {
+	before, version, err := Read[run.Run](ctx, d.Store, RunKey(id))
+	if err != nil {
+		return err
+	}
+	after, changed := input(before)
+	if !changed {
+		return errRetry
+	}
+	return d.commit(ctx, before, after, version, more...)
+}
+
+// groupWrites returns the extra writes for a changed run that starts or stops waiting for a slot or for capacity (its
+// waiter), or that ends and gives back its slot (its concurrency group).
+func (d *Dispatcher) groupWrites(ctx context.Context, before, after run.Run) ([]store.Write, error) {
+	var writes []store.Write
+	if isWaiter(before) && before.WaitingFor != after.WaitingFor {
+		writes = append(writes, store.Remove(store.Doc{Key: waiterKey(before), Version: 1}))
+	}
+	if isWaiter(after) && before.WaitingFor != after.WaitingFor {
+		writes = append(writes, store.Create(store.Doc{Key: waiterKey(after), Body: encode(waiter{model.Schema, after.ID})}))
+	}
+	if after.Group == "" || before.WaitingFor == run.ForSlot || !after.State.Ended() {
+		return writes, nil
+	}
+	g, version, err := Read[group](ctx, d.Store, groupKey(after.Group))
+	if errors.Is(err, store.ErrNotFound) || err == nil && !slices.Contains(g.Holders, after.ID) {
+		return writes, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	// The document of an empty group stays, until it expires. If it were removed, a new document of the group would start
+	// at version 1 again, and a caller that read the old one could overwrite the new one.
+	doc := store.Doc{Key: groupKey(after.Group), Version: version}
+	if g.Holders = slices.DeleteFunc(g.Holders, func(id string) bool { return id == after.ID }); len(g.Holders) == 0 {
+		doc.Expires = d.expires(after.Ended)
+	}
+	doc.Body = encode(g)
+	return append(writes, store.Update(doc)), nil
+}

@@ -1,0 +1,109 @@
+// Package run decides what happens next to a run. It is a pure state machine: it reads no clock, does no I/O and
+// imports only the standard library and package model. The caller passes the time and a random number in.
+//
+// # Place in the flow
+//
+//	event → binding → run → launch → task → outcome → store → announcement
+//
+// Package route binds an event to the inputs of a model. Accept makes a run from that binding. From then on, package
+// dispatch reads the stored run, passes it one input, stores the run that the input returns, and carries out the
+// effects that the input added to the run's outbox. An input is a method of Run. It returns the next Run, and reports
+// whether anything changed; Claim returns the step that the launcher must take instead. Package fargate translates
+// the answers of ECS into an Outcome.
+//
+// The state lies in three kinds of documents: one Run, which changes with every input; one Spec, which holds the
+// bound inputs and the rendered task; and one Attempt for each launch. Package dispatch owns their keys.
+//
+// # Terms
+//
+//   - A run is one call of a model with bound inputs. It waits, is launched in attempts, and ends once.
+//   - An attempt is one launch: one client token, one stored RunTask request, and at most one ECS task. Repeated
+//     RunTask calls with the same token start no second task.
+//   - A claim (Claim) gives the next RunTask call of a run to one launcher. The call has a lease: until the lease
+//     ends or the call is answered, the run makes no other call.
+//   - A task observation (TaskObservation) holds facts about a task, from any source and in any order.
+//   - An outcome (Outcome) says why an attempt ended. Its Class selects the retry budget: the model's own attempts,
+//     the infrastructure budget, no count at all, or no retry.
+//   - An orphan task is a live task that does not belong to the current attempt. It is stopped, and the run is not
+//     launched again before it has stopped.
+//   - A concurrency group limits how many runs hold a slot in it at the same time.
+//   - A capacity breaker keeps runs from calling RunTask after ECS has refused a task for lack of capacity or quota.
+//     Closed, it lets every run through. Open, it holds runs back, and lets one replacement through for each task
+//     that ends. Half-open, it lets one run through as a probe, to find out whether ECS accepts tasks again.
+//   - A reservation is the time that the launch rate limiter gives a run for its RunTask call.
+//   - An effect (Effect) is work outside the store. It stays in the outbox of the document that asked for it until it
+//     is done.
+//
+// # States
+//
+//	Accept
+//	  ▼
+//	waiting: debounce ─► objects ─► slot ─► launch ◄── backoff, capacity ◄─┐
+//	                                          │ Claim                      │
+//	                                          ▼                            │
+//	                                      launching ── Refused, Listed ────┤
+//	                                          │ Observed                   │ another attempt
+//	                                          ▼                            │
+//	                                       running ─── Observed (STOPPED), ┘
+//	                                          │        ObservedMissing
+//	                                          ▼
+//	                        succeeded, failed, cancelled, skipped
+//
+// A run skips each stage (debounce, objects, slot) that its policy does not ask for.
+//
+//	from              input            to                meaning
+//	(none)            Accept           waiting           the run exists and enters its first stage
+//	waiting/debounce  Join             same              one more event joins and extends the debounce window
+//	                  Advance          next stage        the debounce window has closed
+//	waiting/objects   ObjectsChecked   next stage        every object exists
+//	                                   same, failed      an object is missing: before, after the wait-for timeout
+//	  both            AssignGroup      same              a run of a paused model gets a group to wait in
+//	waiting/slot      GrantSlot        waiting/launch    the run holds a slot in its concurrency group
+//	                  Skip             skipped           the group is full and the policy does not queue
+//	waiting/launch    Reserve          same              the rate limiter has given a later time for the call
+//	                  HoldByLoopGuard  same              the model was launched too often within the hour
+//	                  HoldByBreaker    waiting/capacity  the breakers of all remaining capacities are open
+//	                  Claim            launching         a new attempt; the launcher stores it and calls RunTask
+//	waiting/capacity  Release          waiting/launch    the breaker lets the run through
+//	waiting/backoff   Advance          waiting/launch    the backoff has passed
+//	waiting           Advance          failed            not launched for model.MaxWait after it was ready
+//	                  Stop             cancelled         the run has no open attempt, so it ends at once
+//	launching         Claim            same              the lease has ended: call again, or list the tasks
+//	                  Reserve          same              the rate limiter has given a time for the repeated call
+//	                  Refused          same              throttled or unanswered: call again with the same token
+//	                                   waiting, an end   nothing was started: closeAttempt decides
+//	                  Observed         running           ECS has a task for the attempt
+//	                  Listed           running           ECS lists a task for the attempt
+//	                                   same              ECS lists none, for the first time
+//	                                   waiting, an end   ECS listed none twice: the attempt is lost or cancelled
+//	                  Advance          same              the lease has ended: back to the launch queue
+//	                  Advance, Stop    same              the timeout is over, or a client cancels: no more calls
+//	running           Observed         same              ECS reports a new status of the task
+//	                  ObservedMissing  same              ECS does not know the task
+//	                                   waiting, an end   the task is lost: closeAttempt decides
+//	                  Advance, Stop    same              the timeout is over, or a client cancels: StopTask
+//	launching         Observed         waiting, an end   the task is STOPPED: closeAttempt decides
+//	  or running
+//	any               Observed         same              a task of another attempt: an orphan, if it is live
+//	                  OrphanEnded      same              an orphan task has stopped, or ECS does not know it
+//
+// # Decisions
+//
+// closeAttempt decides between another attempt and the end of the run. It asks largerSize (for more memory), endState
+// (for the end state, if the run ends) and budgetFor (for the retry budget; the table is budgets).
+// RetryInputs.backoff computes delays, tryNextCapacity chooses the capacity after a refusal, and Advance handles every
+// timer.
+//
+// # Rules
+//
+//   - The run and its new effects are stored in one commit, before any effect is carried out. A crash in between
+//     loses nothing, because the sweep carries out overdue effects. So every effect must be safe to repeat.
+//   - An input that comes late, twice or out of order changes nothing and returns false. After a conflict in the
+//     store, the caller reads the run again and repeats the input.
+//   - Run is passed by value, but its slices are shared with the caller's copy. An input copies a slice before it
+//     changes it.
+//   - A new attempt, and with it a new token, starts only when the old attempt is closed, the lease of its last call
+//     has ended, and no orphan task is left.
+//   - The JSON form is stored. A change that older code cannot read needs a new model.Schema.
+//   - A new Class needs a row in budgets and a heading in docs/runbook.md (TestTheRunbookHasEachClass).
+package run
