@@ -1,0 +1,156 @@
+// Command style checks the rules of the Go code that a linter does not know: plain comments, the length of lines, and the sizes
+// of functions. It reads the files that git knows, prints each line that breaks a rule, and exits with 1 if a rule is broken.
+//
+//	go run ./.ci/style
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/scanner"
+	"go/token"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxUnclear = 5   // unclear comment lines in 1,000
+	maxLine    = 140 // characters of a line
+	maxMedian  = 10  // lines of half of the functions
+	maxTenth   = 27  // lines of nine functions in ten
+	maxLength  = 80  // lines of the longest function
+)
+
+// unclear matches two forms that hide the subject of a sentence: a definition by a question word, and a pronoun as the actor.
+var unclear = regexp.MustCompile(`(?i)\b(is|are|was|were) (what|when|who|whom|whose|whether|where|why|how)\b` +
+	`|\b(nobody|somebody|whoever|one that|ones that|those that|those who|who was|who were)\b`)
+
+// report collects what the files contain.
+type report struct {
+	comments int      // lines of comments
+	unclear  []string // comment lines that match unclear
+	long     []string // lines over maxLine
+	sizes    []int    // lines of each function outside tests
+	longest  string   // position of the longest function
+}
+
+func main() {
+	r, err := readAll()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "style:", err)
+		os.Exit(2)
+	}
+	if !r.print() {
+		os.Exit(1)
+	}
+}
+
+func readAll() (*report, error) {
+	out, err := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "*.go").Output()
+	if err != nil {
+		return nil, fmt.Errorf("listing the Go files: %w", err)
+	}
+	r := &report{}
+	for name := range strings.Lines(string(out)) {
+		name = strings.TrimSpace(name)
+		text, err := os.ReadFile(name)
+		if os.IsNotExist(err) {
+			continue // deleted, and not committed yet
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := r.read(name, text); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func (r *report) read(name string, text []byte) error {
+	files := token.NewFileSet()
+	file, err := parser.ParseFile(files, name, text, parser.SkipObjectResolution)
+	if err != nil {
+		return err
+	}
+	r.readLines(name, text)
+	r.readComments(name, text)
+	if strings.HasSuffix(name, "_test.go") || strings.Contains(name, "/testdata/") {
+		return nil
+	}
+	for _, d := range file.Decls {
+		f, isFunc := d.(*ast.FuncDecl)
+		if !isFunc {
+			continue
+		}
+		start, end := files.Position(f.Pos()), files.Position(f.End())
+		size := end.Line - start.Line + 1
+		if len(r.sizes) == 0 || size > slices.Max(r.sizes) {
+			r.longest = fmt.Sprintf("%s:%d", name, start.Line)
+		}
+		r.sizes = append(r.sizes, size)
+	}
+	return nil
+}
+
+func (r *report) readLines(name string, text []byte) {
+	lines := bufio.NewScanner(strings.NewReader(string(text)))
+	lines.Buffer(nil, len(text)+1)
+	for n := 1; lines.Scan(); n++ {
+		if length := utf8.RuneCountInString(lines.Text()); length > maxLine {
+			r.long = append(r.long, fmt.Sprintf("%s:%d: %d characters", name, n, length))
+		}
+	}
+}
+
+// readComments counts every comment line, those inside functions and at the end of a line of code too.
+func (r *report) readComments(name string, text []byte) {
+	file := token.NewFileSet().AddFile(name, -1, len(text))
+	var s scanner.Scanner
+	s.Init(file, text, nil, scanner.ScanComments)
+	for {
+		at, kind, literal := s.Scan()
+		if kind == token.EOF {
+			return
+		}
+		if kind != token.COMMENT || strings.HasPrefix(literal, "//go:") {
+			continue
+		}
+		for i, line := range strings.Split(literal, "\n") {
+			r.comments++
+			if unclear.MatchString(line) {
+				r.unclear = append(r.unclear, fmt.Sprintf("%s:%d: %s", name, file.Line(at)+i, strings.TrimSpace(line)))
+			}
+		}
+	}
+}
+
+// print prints what breaks a rule, and reports whether every rule holds.
+func (r *report) print() bool {
+	slices.Sort(r.sizes)
+	at := func(share float64) int { return r.sizes[int(share*float64(len(r.sizes)-1))] }
+	median, tenth, length := at(0.5), at(0.9), r.sizes[len(r.sizes)-1]
+	fmt.Printf("comments: %d lines, %d unclear (at most %d in 1,000)\n", r.comments, len(r.unclear), maxUnclear)
+	fmt.Printf("functions: %d, median %d lines (at most %d), nine in ten up to %d (at most %d), longest %d (at most %d)\n",
+		len(r.sizes), median, maxMedian, tenth, maxTenth, length, maxLength)
+	ok := true
+	if 1000*len(r.unclear) > maxUnclear*r.comments {
+		ok = false
+		fmt.Println("\nUnclear comments: start with a verb, and name the subject that acts.\n" + strings.Join(r.unclear, "\n"))
+	}
+	if len(r.long) > 0 {
+		ok = false
+		fmt.Printf("\nLines over %d characters: break them.\n%s\n", maxLine, strings.Join(r.long, "\n"))
+	}
+	if median > maxMedian || tenth > maxTenth || length > maxLength {
+		ok = false
+		fmt.Printf("\nFunctions are too long; the longest is at %s.\n", r.longest)
+	}
+	return ok
+}
