@@ -1,8 +1,10 @@
-// Package dispatch accepts events, launches runs, follows their tasks and announces the results. It is the only place
-// where effects happen: messages, calls of RunTask and StopTask, objects in the state bucket, and announcements.
+// Package dispatch accepts events, launches runs, follows their tasks and announces the results. It is the only
+// package that changes anything outside the store: it sends messages and announcements, calls RunTask and StopTask,
+// and writes objects to the state bucket (the deployment's own S3 bucket for large values).
 //
-// In the flow event -> binding -> run -> launch -> task -> outcome -> store -> announcement, package dispatch makes
-// every step happen, but decides few of them itself. Package route binds events to models, package fargate turns the
+// In the flow event -> binding -> run -> launch -> task -> outcome -> announcement, package dispatch makes every step
+// happen, but decides few of them itself. The terms run, attempt, claim, lease, token, stage and spec are explained in
+// package run. Package route binds events to models, package fargate turns the
 // words of ECS into outcomes, and package run decides, as a pure state machine, what each input does to a run. A
 // [Dispatcher] reads a run from the store, gives the input to that state machine, commits the result, and then carries
 // out the effects that the result asks for. It keeps no state between calls: everything that must survive lies in the
@@ -10,8 +12,9 @@
 //
 // # Entry points
 //
-// [Dispatcher.Accept] takes an event (functions schedule, arrival, message and event), [Dispatcher.AcceptBinding] a
-// manual run, and [Dispatcher.Reject] a payload that cannot be decoded. [Dispatcher.Reserve] and [Dispatcher.Launch]
+// [Dispatcher.Accept] takes an event (functions schedule, arrival, message and event). [Dispatcher.AcceptBinding]
+// accepts one binding: Accept calls it for each, and the command line for a manual run. [Dispatcher.Reject] records a
+// payload that cannot be decoded. [Dispatcher.Reserve] and [Dispatcher.Launch]
 // launch runs (function launch). [Dispatcher.Observe] takes the state change of a task (function completion).
 // [Dispatcher.Advance] and [Dispatcher.Sweep] do the work that is due (function sweep). [Dispatcher.Cancel],
 // [Dispatcher.Pause] and [Dispatcher.Resume] carry out commands of a user.
@@ -22,10 +25,13 @@
 // document. Only after the commit does carryOut carry them out and strike them out of the document. If the process
 // dies in between, or a call fails, an effect stays in the document. The document is then due after one minute, and
 // after 1, 2, 4, 8 and then every 16 minutes as long as the effect fails. The sweep runs every minute, finds it, and
-// carries the effect out. An effect can therefore happen twice, and each effect must be harmless when it does. The
-// dispatcher writes objects to the state bucket before the commit that refers to them, because a document must never
-// name an object that does not exist. Each has a fixed URI, so a second delivery of the event overwrites the same
-// object.
+// carries the effect out. An effect can therefore happen twice, and each effect must be harmless when it does.
+//
+// Two calls are not effects of an outbox. RunTask is repaired by its run: the claim stores the request, and sets the
+// run due at the end of the lease. If the launcher crashes, the sweep advances the run back to the launch queue, and
+// the next claim sends the stored request again with the same token. Objects of the state bucket are written before
+// the commit that refers to them, because a document must never name an object that does not exist. Each has a fixed
+// URI, so a second delivery of the event overwrites the same object.
 //
 // # One arrival, from Accept to the announcement
 //
@@ -34,7 +40,8 @@
 //     returns the bindings. A binding is a model with a value for each input.
 //  3. For each binding, [Dispatcher.AcceptBinding] calls tryAccept. If an open debounce window has a run, joinWindow
 //     adds the event to it. Otherwise run.Accept makes a new run. One commit creates the event record, the run and its
-//     spec.
+//     spec. If the event was delivered before, this commit conflicts with the existing record: countDuplicate then
+//     adds one to the record's number of duplicates, and writes nothing else.
 //  4. The run waits, one stage after the other, for its debounce window (ended by advanceOne), its objects
 //     (checkObjects) and a slot in its concurrency group ([Dispatcher.Admit]). It skips each stage that its model does
 //     not use. Then its outbox gets an Enqueue effect, and carryOut sends the run's id to the launch queue.
@@ -51,7 +58,7 @@
 //     grants the free slot to the first waiter, and startDownstream calls Accept for the models that run after this
 //     one.
 //
-// If no task event arrives, [Dispatcher.Sweep] finds the run when it is due, asks ECS about its task (applyLookup),
+// If no task event arrives for five minutes, [Dispatcher.Sweep] finds the run when it is due, asks ECS about its task (applyLookup),
 // and continues at step 6.
 //
 // # Documents
@@ -85,14 +92,13 @@
 //     a given time, at most 15 minutes ahead, without waiting for the sweep. Both run in the sweep function.
 //   - A concurrency group is a set of runs of which only a limited number may run at once. A run in the set holds a
 //     slot (it is a holder) until it ends. A waiter is a run that waits for a slot.
-//   - A capacity breaker protects ECS from calls that it would refuse. Closed: ECS has capacity, as far as the program
-//     knows. Open: ECS had none, and runs wait. Half-open: each minute one waiter may call RunTask as a probe. When
-//     the task of a probe runs, two more probes follow. When another task ends, one waiter takes its capacity: a
-//     replacement. A breaker without waiters closes when its next probe is due.
+//   - A capacity breaker (one for each capacity, such as spot) keeps runs from calls that ECS would refuse; see below.
 //   - The launch rate limiter spaces the RunTask calls of all launchers, to stay below the account's quota. A
 //     [Reservation] is the time at which one run may make its call, and the capacity that it asks for.
 //   - The loop guard pauses a model that is launched more than max-launches-per-hour times within an hour. Such a
-//     model usually starts itself.
+//     model usually starts itself. Its runs that are ready already are held back by run.Run.HoldByLoopGuard.
+//   - A launcher is an instance of the launch function. The launch queue and the wake queue hold ids of runs to launch
+//     and to advance.
 //   - A debounce window collects the events of one key (`per`) into one run, until no event has joined for a while.
 //   - A task observation ([run.TaskObservation]) holds the facts about a task from one answer or one event of ECS. An
 //     orphan task is a live task that belongs to no open attempt. The sweep stops it, and its run starts no attempt
@@ -100,13 +106,34 @@
 //   - Retry inputs ([run.RetryInputs]) are the random jitter and the table of task sizes that package run needs to
 //     decide about another attempt. [Hooks] are functions that the dispatcher calls for metrics, logs and tests.
 //
+// # Capacity breakers
+//
+//	state      when                                           runs with this capacity
+//	closed     no refusal since it closed                     are launched
+//	open       ECS refused, or stopped a task, for lack of    wait in the order of their acceptance; each task on this
+//	           capacity or for a quota (openBreaker)          capacity that ends releases one as its replacement
+//	half-open  once a minute, while open (probeBreakers)      one waiter is released as a probe. If its task runs, two
+//	                                                          more probes follow. If it is refused, it waits again
+//
+// A breaker closes when a probe is due and no run waits. A run whose model lists several capacities takes the first
+// one with a closed breaker; if all are open, it waits at the breaker of the last one. A launcher reads the open
+// breakers with the rate limiter, from one document.
+//
+// # Pause
+//
+// Pause and the loop guard set Control.Paused of a model. While it is set, Admit grants its runs no slot, and skips
+// none of them by an overlap policy: they wait with waiting/slot. A run of a model without a concurrency limit waits in
+// the group of the pause (pausedGroup). Runs that have left waiting/slot go on: launches, retries and tasks are not
+// stopped. The control document lists the groups in which runs were held; [Dispatcher.Resume] stores an Admit effect
+// for each.
+//
 // # Where a decision is made
 //
-//   - Does an event start a run, join one, or get rejected? tryAccept; for an event that no model takes,
-//     acceptUnmatched.
+//   - Does an event start a run, join one, or get rejected? tryAccept. Was it delivered before? AcceptBinding, after
+//     a conflict. For an event that no model takes: acceptUnmatched.
 //   - Which run gets a slot, and what happens when the group is full? Admit, grantSlot, applyOverlap, by groupRule.
-//   - May a run call RunTask now, and with which capacity? reserve; whether it really calls, run.Run.Claim.
-//   - When does a breaker open or close? openBreaker, probeBreakers. Which waiters go on? releaseAtBreaker.
+//   - When may a run call RunTask, and with which capacity? reserve proposes both; run.Run.Claim decides.
+//   - When does a breaker open or close? openBreaker, probeBreakers. Which waiters leave it? releaseAtBreaker.
 //   - What happens after an outcome or a refusal? run.Run.Observed and run.Run.Refused. fargate.Outcome gives the
 //     class.
 //   - What does an announcement contain? announcement. Its id is the same whenever it is repeated (announcementID).
@@ -114,23 +141,26 @@
 // # When something fails
 //
 //   - Another caller changed a document first: store.ErrConflict. The code reads again and starts over. AcceptBinding,
-//     Admit and updateLimiter give up after maxConflicts tries; the message or effect then comes back.
+//     Admit and updateLimiter give up after maxConflicts tries; the message or effect is then tried again later.
 //   - An effect fails: carryOut logs it and leaves it to the sweep. It returns no error to the caller, whose change is
 //     stored. An error that wraps [ErrPermanent] drops the effect, with its reason in Outbox.Dropped.
-//   - RunTask gives no clear answer: the attempt keeps its client token, and the same request is sent again. Once the
-//     token is too old, listTasks asks ECS for the tasks of the attempt.
+//   - RunTask gives no clear answer: the attempt keeps its client token, and the same request is sent again. 50 minutes
+//     after the first call (run.MaxTokenAge), run.Run.Claim asks for a listing instead, and listTasks asks ECS for the
+//     tasks of the attempt.
 //   - A document cannot be processed: its error is returned at the end of the sweep. The other documents are not
 //     delayed.
-//   - A document was written by newer code: [Read] returns an error, and the message comes back for a newer function.
+//   - A document was written by newer code: [Read] returns an error, so that SQS delivers the message again, by then to
+//     a newer function.
 //
 // # Rules for maintainers
 //
 //   - Call other services only after the commit that asks for the call, except to read and to write the state bucket.
-//   - Only Admit grants slots. Each join, each end and each resume stores an Admit effect.
+//   - Only Admit grants slots. A run that starts to wait for a slot, a run that ends, and a resume each store an Admit
+//     effect.
 //   - Only call sends RunTask, after a claim. Calls of Launch for one run may overlap: a single one of them commits
 //     the claim.
-//   - Only the sweep function may stop or describe tasks. The functions that accept events have no permission for ECS,
-//     so run.Outbox.Since leaves StopTask effects to the sweep.
-//   - Take the time from Options.Now and random numbers from Options.Random. Package simulation replays recorded
-//     seeds, and a different order of store calls changes what they do.
+//   - Only the sweep function may stop or describe tasks; the launch function may list them. Most functions have no
+//     permission for StopTask, so run.Outbox.Since leaves StopTask effects to the sweep.
+//   - Take the time from Options.Now and random numbers from Options.Random. Package simulation replays a seed exactly,
+//     and docs/simulation.md records findings by seed: a different order of store calls changes them.
 package dispatch
