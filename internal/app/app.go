@@ -1,9 +1,9 @@
 // Package app connects the parts of the program: it makes AWS clients, a store and a dispatcher, and starts the Lambda
 // functions with them. It is the composition root of the functions.
 //
-// In the flow event -> binding -> run -> launch -> task -> outcome -> store -> announcement, package app takes no step
-// itself. It makes the dispatcher that takes all of them. One binary for each function calls [Start] with a handler of
-// package handler. Start does the following at each cold start:
+// In the flow event -> binding -> run -> launch -> task -> outcome -> announcement, package app is no step. It builds
+// the dispatcher, which drives the steps. One binary for each function calls [Start] with a handler of package handler.
+// Start does the following at each cold start:
 //
 //  1. fromEnvironment reads and checks all environment variables and the compiled catalog.
 //  2. configuration makes the AWS configuration.
@@ -33,7 +33,8 @@
 //     1. Lambda then reports the invocation as failed, so the event or message is delivered again.
 //   - If the work at a cold start fails, the function logs the error and serves invocations all the same.
 //   - The functions link neither the YAML parser nor the local stack. .ci/functions checks this and the size of the
-//     binaries. It also searches for the text "environment is wrong" in environment.go.
+//     binaries. It also checks that a change in internal/ changes every binary: it replaces the text "environment is
+//     wrong" in environment.go and builds again. If you change that text, change .ci/functions too.
 //   - Package iamtest checks that the IAM role of each function allows the calls that the function makes, and nothing
 //     else. TestCosts counts what AWS charges for these calls.
 package app

@@ -2,20 +2,23 @@
 // stack, and look at and control the runs of a deployment. Commands print tables and sentences for people, or JSON
 // with --json.
 //
-// In the flow (event -> binding -> run -> launch -> task -> outcome -> store -> announcement) the command `run`
-// stands at the beginning, as an event by hand. `runs`, `show`, `logs` and `events` read the store and the logs at
-// the end. `explain` computes the first steps, up to the launch, and stores nothing.
+// In the flow (event -> binding -> run -> launch -> task -> outcome -> announcement) the command `run` stands at the
+// beginning, as an event by hand. `runs`, `show`, `logs` and `events` read the store and the logs at the end. `explain`
+// computes the first steps, up to the launch, and stores nothing.
 //
 // # Terms
 //
 //   - A project is a folder with modeldispatch.yaml and the models. session.folder finds it.
 //   - An environment is an entry of modeldispatch.yaml. The environment "local" is the stack on this machine. Every
 //     other environment is a CloudFormation stack in an AWS account.
-//   - A deployment gives access to one environment: its store, models, logs and a dispatcher. laptop is the local
+//   - A deployment is one CloudFormation stack with its models; on a laptop the local stack takes its place. The
+//     interface deployment gives access to its store, models, logs and a dispatcher. The type laptop is the local
 //     stack, and account is a stack in AWS.
 //   - A session holds the parsed command line, the streams and the context of one command.
 //   - A live view prints the decisions and runs of a local stack while they happen.
-//   - A report is the closing table of a play.
+//   - A play delivers sample events to a local stack (`local --play DIR`). Its plan is the file play.yaml in DIR, which
+//     lists the events and the results that they should have (package play). Its report is the table that the command
+//     prints at the end, with every result that differs from the plan.
 //   - A request builder creates the RunTask requests that explain shows.
 //
 // # Entry points

@@ -1,10 +1,12 @@
 // Package event decodes the payloads of the Lambda functions into events. It gives each event an identity, so that a
 // second delivery of the same event can be recognized.
 //
-// It is the first step of the flow event -> binding -> run -> launch -> task -> outcome -> store -> announcement. A
-// handler of package handler decodes a payload here. Package route then finds the runs that the event starts, and
-// package dispatch accepts them. The package also decodes ECS task state changes into a [Task]. These are no events:
-// they start nothing, and report on a task that a run started. The package holds no state and calls no service.
+// It is the first step of the flow event -> binding -> run -> launch -> task -> outcome -> announcement. A handler of
+// package handler decodes a payload here, and gives the events to package dispatch. Package dispatch asks package route
+// for the bindings of an event, and starts a run for each. The package holds no state and calls no service.
+//
+// An ECS task state change also arrives as an EventBridge event. [DecodeTask] makes a [Task] of it and not an [Event]:
+// it starts no run, and reports on a task that a run started.
 //
 // # Terms
 //

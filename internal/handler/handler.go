@@ -2,8 +2,8 @@
 // calls the dispatcher (package dispatch), and returns the response that Lambda expects. The Lambda functions, the
 // local stack and the simulation use the same handlers.
 //
-// In the flow event -> binding -> run -> launch -> task -> outcome -> store -> announcement, the handlers are the entry
-// points from AWS:
+// In the flow event -> binding -> run -> launch -> task -> outcome -> announcement, the handlers are the entry points
+// from AWS:
 //
 //	handler      payload                                       calls
 //	Schedule     payload of a schedule that is due             Dispatcher.Accept
@@ -13,7 +13,9 @@
 //	Launch       SQS batch of the launch queue                 Dispatcher.Reserve, then Dispatcher.Launch
 //	Completion   ECS Task State Change                         Dispatcher.Observe
 //	Sweep        SQS batch of the wake queue                   Dispatcher.Advance
-//	             any other payload, once a minute              Dispatcher.Sweep
+//	             any other payload, from a timer               Dispatcher.Sweep
+//
+// The timer of the sweep fires once a minute in an account, and more often in the local stack.
 //
 // # Terms
 //
@@ -23,7 +25,8 @@
 //     the id of a run.
 //   - To acknowledge a message is to report no failure for it, so that SQS deletes it. SQS delivers a message with a
 //     reported failure (events.SQSBatchItemFailure) again, until the redrive policy of its queue moves it to a
-//     dead-letter queue.
+//     dead-letter queue. To acknowledge any other payload is to return no error, so that Lambda does not invoke the
+//     function with it again.
 //
 // # When something fails
 //
@@ -31,8 +34,11 @@
 //     acknowledges it. Another delivery would fail in the same way. If only a part cannot be decoded, the handler
 //     accepts the events of the other parts first.
 //   - The dispatcher returns an error, for example because the store is unavailable: the handler of a batch reports the
-//     failure of this message. All other handlers return the error. Lambda then invokes the function twice more, and
-//     sends the payload to the dead-letter queue after that. The next minute repeats a sweep that failed.
+//     failure of this message. If Dispatcher.Reserve fails, Launch returns the error, and SQS delivers the whole batch
+//     again. Schedule, Arrival, Event and Completion return the error: Lambda invokes the function twice more, and then
+//     sends the payload to the dead-letter queue.
+//   - A sweep fails: Sweep returns the error, and Lambda repeats it in the same way. In addition, the next timer starts
+//     a new sweep. It finds all work of the failed one, because that work is still due in the store.
 //   - A message makes the code panic: handleSafely turns the panic into an error of this message. The other messages of
 //     the batch are not affected.
 //   - A run message names an unknown run: it is logged and acknowledged. A body of another form is reported as failed,
@@ -142,7 +148,7 @@ func (h Handlers) Completion(ctx context.Context, payload json.RawMessage) error
 }
 
 // Sweep advances the runs that a batch of the wake queue names. With any other payload it advances all runs that are
-// due. Such a payload comes every minute.
+// due. A timer sends such a payload.
 func (h Handlers) Sweep(ctx context.Context, payload json.RawMessage) (events.SQSEventResponse, error) {
 	var batch events.SQSEvent
 	if err := json.Unmarshal(payload, &batch); err == nil && len(batch.Records) > 0 {

@@ -13,12 +13,14 @@
 //
 // # Terms
 //
-//   - A stack is one running local AWS with its functions, its store and its endpoint.
+//   - A stack (Stack) is one running local AWS with its functions, its store and its endpoint. It takes the place of
+//     the CloudFormation stack that a deployment has in an account.
 //   - The endpoint is the stack's URL on 127.0.0.1. It serves all services. ServeHTTP selects the
 //     service of a request.
 //   - The data folder holds everything that the stack stores. By default it is .modeldispatch in the
 //     project's folder. One stack at a time may use it.
-//   - The credential is the project's access key. Each client must send its id. See package guard.
+//   - The credential is the project's access key. Each client must send its id, except to read an object with GET or
+//     HEAD. See package guard.
 //   - A proof is a code that only a program with the credential can compute. The stack shows it to
 //     callers, so that no other program on the same port can pass for the stack.
 //   - A tally lists the runs that have not ended and the attempts that have more than one task.
@@ -40,7 +42,7 @@
 //
 // # State
 //
-// All state lies in the data folder, so a start continues after a crash of the process.
+// What must survive lies in the data folder, so a start continues after a crash of the process:
 //
 //	store.db       runs, events and all other documents of the store (unless Options.Store is set)
 //	sqs.db         messages, and the asynchronous events of the functions
@@ -50,13 +52,18 @@
 //	credentials    the access key, in the form of AWS's credentials file
 //	endpoint       the URL of the running stack; Close removes it
 //
+// In memory, and lost with the process, are the multipart uploads of S3 that are not completed, the clusters that a
+// client created, the count of errors of each asynchronous event (its tries start again), and the deliveries of
+// schedules that are under way.
+//
 // # What to know
 //
 //   - An event that the stack answered is stored first. After a crash the next start continues it:
 //     queues deliver again, ECS stops the tasks that were left, and the sweep advances their runs.
 //   - A function has one minute. SQS tries a message five times, Lambda tries an asynchronous event
 //     three times. Both then go to the queue modeldispatch-dead-letters.
-//   - The sweep runs every five seconds, and every minute in an account.
+//   - The local sweep runs every five seconds, because a developer may be waiting for the runs that a crash
+//     interrupted. The sweep of an account runs every minute.
 //   - Times of schedules that pass while no stack runs are not made up for.
 //   - The stack compares access key ids and does not verify signatures.
 //   - Containers run as processes of this machine. See package process.

@@ -3,7 +3,7 @@
 //
 // # Place in the flow
 //
-//	event → binding → run → launch → task → outcome → store → announcement
+//	event → binding → run → launch → task → outcome → announcement
 //
 // Nearly every package imports this one; it imports only the standard library. It holds data types and pure functions
 // on them: it reads no files, no clock and no environment. Package catalog reads YAML, checks it, and builds the types.
@@ -22,15 +22,23 @@
 //     Nothing is computed, except that {scheduled.date-1d} moves a scheduled time (Offset).
 //   - A trigger names a kind of event, and binds inputs from it.
 //   - A combination holds one value for each of some inputs, like one cell of a matrix. A trigger with for-each starts
-//     one run for each combination of its axes. Per names the inputs that tell runs apart in a concurrency group, in a
-//     debounce window, or in an expectation.
+//     one run for each combination of its axes. An axis (Axis) is an input with a list of values. Per names the inputs
+//     that tell runs apart in a concurrency group, in a debounce window, or in an expectation.
 //   - A policy holds the rules for runs: timeout, retries, exit codes, wait-for, debounce, concurrency, expectation and
-//     loop guard. The retry budgets are explained in package run.
+//     loop guard. The retry budget of each class of failure is in package run (budgets).
+//   - A wait-for (WaitFor) names S3 objects that must exist before a run is launched.
+//   - An overlap (Overlap) is the action for a run whose concurrency group is full: it waits for a slot (queue), it
+//     ends as skipped (skip), or it replaces the oldest holder (replace).
+//   - An expectation (Expect) names times by which a run must have succeeded. If none has, package dispatch announces
+//     "Model Run Overdue".
+//   - The loop guard (MaxLaunchesPerHour) pauses a model that would be launched more often than that within a clock
+//     hour. Such a model usually starts itself.
 //   - A capacity is a place where tasks run: Fargate, Fargate Spot, container instances, or ECS Anywhere.
 //   - A catalog holds all models of one environment. Its compiled form is one line of JSON with an index, and then one
 //     line for each model. An entry is a model's part of the index: enough to route events, so that a function decodes
 //     only the models that it needs.
-//   - A deployment is one installation in an AWS account. Its name begins the names of its queues and task definitions.
+//   - A deployment is one CloudFormation stack with its models; on a laptop the local stack takes its place. Its name
+//     begins the names of its queues and task definitions.
 //
 // # Entry points
 //

@@ -7,9 +7,9 @@
 //		log.Print(p.Mismatch(event)) // detail.object.key: "out/a.csv" does not match prefix "in/"
 //	}
 //
-// A trigger in model.yaml can have a pattern, in its event or where field. The catalog compiles it to
-// check it. The router compiles it again and decides with it which bindings an event gets. The local
-// stack uses it in place of an EventBridge rule.
+// A trigger in model.yaml can have a pattern, in its event or where field. The catalog compiles it to check it. Package
+// route compiles it again and decides with it which bindings an event gets. The local stack uses it in place of an
+// EventBridge rule.
 //
 // # Terms
 //

@@ -2,15 +2,18 @@
 // The command `modeldispatch local --play DIR` uses it. A play tests models with their triggers and policies, without
 // an AWS account.
 //
-// In the flow (event -> binding -> run -> launch -> task -> outcome -> store -> announcement) the package stands at
-// both ends. It delivers the events, and it watches the decisions and the ends of the runs. The stack in between runs
-// the same code as a deployment.
+// In the flow (event -> binding -> run -> launch -> task -> outcome -> announcement) the package stands at both ends.
+// It delivers the events, and it watches the decisions and the ends of the runs. The stack in between runs the same
+// code as a deployment.
 //
 // Terms:
 //
 //   - A plan is the file play.yaml in a folder of events. It lists the steps in their order.
 //   - A step delivers one payload, puts objects, or only waits. It declares the results that it wants, by model.
-//   - A decision answers an event for one model: started, joined, duplicate, rejected, unmatched or awaited.
+//   - A decision (dispatch.Decision) is the result of an event for one model. Started: the event has a run of its own.
+//     Joined: it joined the run of an open debounce window. Duplicate: it was delivered before. Rejected: it cannot be
+//     used, and is recorded with its payload. Awaited: no model takes it, but a run waits for its object. Unmatched: no
+//     model takes it.
 //   - A word names a result in a plan. If the event started a run, the word is the end state of the run (succeeded,
 //     failed, cancelled, skipped). Otherwise it is the decision.
 //   - A step is left out if a program that one of its models needs is not installed on this machine.

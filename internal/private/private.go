@@ -1,4 +1,5 @@
-// Package private creates the files and folders of the local stack, readable by their owner only.
+// Package private keeps the files and folders of the local stack readable by their owner only. It creates folders and
+// SQLite databases, and defines the modes for all other files.
 //
 // Inputs, results and logs may be confidential, and other users may work on the same machine. So the
 // local stack (package local and its parts) and the SQLite store take the modes of their files from
@@ -9,8 +10,8 @@
 //   - A private file or folder has FileMode or FolderMode, whatever the umask.
 //   - The files beside a database are the -wal and -shm files that SQLite creates in WAL mode.
 //
-// Entry points: Folder makes a folder private, and Database makes an SQLite database private. Code
-// that writes other files passes FileMode to package os.
+// Entry points: Folder makes a folder private, and Database makes an SQLite database private. Code that creates any
+// other file or folder itself passes FileMode or FolderMode to package os.
 //
 // Rules:
 //

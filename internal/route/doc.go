@@ -1,12 +1,13 @@
 // Package route finds the runs that an event starts, with a value for each input. It can also say why an event starts
 // no run of a model.
 //
-// It is the second step of the flow event -> binding -> run -> launch -> task -> outcome -> store -> announcement.
-// Package event makes the event. [Table.Route] returns its bindings and rejections, and package dispatch accepts them.
+// It is the second step of the flow event -> binding -> run -> launch -> task -> outcome -> announcement. Package
+// dispatch takes an event (package event) and asks [Table.Route] for its bindings and rejections. It accepts the
+// bindings. It stores each rejection as an event record with the reason and the payload (dispatch.Dispatcher.Reject).
 // [Table.Explain] also returns a reason for each model that takes no part. The command line shows these reasons, and
 // package dispatch gives the nearest one when no model takes an event. [Table.Bind] binds inputs that are given by
-// hand, without an event. The package calls no service. Its only state is the Table, which does not change after
-// [New], so that any number of goroutines can use it at once.
+// hand, without an event. The package calls no service. Its only state is the Table, which does not change after [New],
+// so that any number of goroutines can use it at once.
 //
 // # Terms
 //
@@ -32,19 +33,23 @@
 //
 // # Binding order
 //
-// The inputs are bound in the order of the file. Each takes the first value that exists of these (binder.find):
+// A trigger can have a field `inputs`, which is either a map from inputs to templates, or the name of a namespace
+// (body, detail or upstream). The inputs of the model are bound in the order of the file. Each takes the first value
+// that exists of these (binder.find):
 //
 //  1. for-each: its value in the combination.
-//  2. trigger inputs: the template that the trigger's `inputs` map gives it. A placeholder of the template is a
-//     capture, a value of the combination or a field of the event, looked up in this order. If one of them is absent,
-//     the template gives no value.
+//  2. trigger inputs: the template that the map gives it. A placeholder of the template is looked up as a capture, then
+//     as a value of the combination, and then by event.Event.Value. That method knows event.id, event.time and
+//     event.date; for a schedule scheduled.time, .date, .hour and .month; and for a run the names in upstream. All
+//     other names are fields of the event. If a placeholder has no value, the template gives no value.
 //  3. captures: the capture with its name.
-//  4. fields: the field with its name in the namespace that `inputs: body`, `detail` or `upstream` names.
+//  4. fields: the field with its name in the namespace that `inputs` names.
 //  5. defaults: its default. It may use the values of the inputs above it.
 //
 // An input without a value is left out if it is optional. Otherwise the combination is rejected. model.Input.Parse
-// checks each value and returns its canonical text. A rejection names every input that is wrong. Each binding records
-// in From where the value of each input came from.
+// checks the value and returns its canonical text. A wrong value does not fall through to the next source: it rejects
+// the combination, even if a default exists. A rejection names every input that is wrong. Each binding records in From
+// where the value of each input came from.
 //
 // # How a near miss is chosen
 //

@@ -5,9 +5,9 @@
 // # Where it stands in the flow
 //
 // The package runs when a project is built, before any event. `modeldispatch compile` compiles the catalog, calls
-// Policies and Generate, and writes the files to .build/. template.yaml nests .build/models.yaml in its resource
-// "Models", and `sam deploy` creates everything in one stack operation. At run time the generated resources do two
-// jobs:
+// Policies and Generate, and writes the files to .build/. template.yaml nests .build/models.yaml: its resource "Models"
+// (AWS::CloudFormation::Stack) creates that template as a stack inside its own. `sam deploy` creates everything in one
+// stack operation. At run time the generated resources do two jobs:
 //
 //   - They deliver events to the functions: schedules, EventBridge rules, queues and event source mappings.
 //   - They let a run launch its task: task definitions, task roles, and the functions' permissions.
@@ -17,9 +17,12 @@
 //
 // # Terms
 //
-//   - Deployment: one stack of template.yaml. Names of queues, rules and task definition families start with its name,
-//     and schedules lie in a schedule group of that name. So two deployments can share an account and a cluster.
-//   - Shared template: models.yaml (File). It holds the rules, queues, mappings and permissions, and nests the parts.
+//   - Deployment: one CloudFormation stack with its models; on a laptop the local stack takes its place. The
+//     CloudFormation stack is the one of template.yaml, with the stacks nested in it. Names of queues, rules and task
+//     definition families start with the deployment's name, and schedules lie in a schedule group of that name. So two
+//     deployments can share an account and a cluster.
+//   - Shared template: models.yaml (File). It holds the rules, queues, event source mappings (Lambda's connections of a
+//     queue to a function) and permissions, and nests the parts.
 //   - Part: one of models-1.yaml to models-8.yaml. A part holds the task definitions, task roles and schedules of the
 //     models whose names hash to it. Generate omits a part that has no models.
 //   - Arrival rule: the EventBridge rule for one bucket. All models that need objects of the bucket share it.
@@ -40,7 +43,8 @@
 //     Otherwise CloudFormation would find a circular dependency.
 //   - A model never moves between parts. CloudFormation would create its schedules in the new part before it deletes
 //     those in the old part, and the two would have the same names.
-//   - Permissions are granted before events start to flow: rules, mappings and parts depend on the role policies.
+//   - Permissions are granted before events start to flow: rules, event source mappings and parts depend on the role
+//     policies.
 //   - A generated role policy allows only the resources that models name. The exception is a bucket whose name depends
 //     on inputs: the policy then allows s3:ListBucket on all buckets.
 //   - Task definitions and queues are retained when a template drops them. Runs that were accepted earlier still need

@@ -42,8 +42,8 @@ func (t *task) state() taskState {
 	return copied
 }
 
-// runLifecycle takes a new task from PENDING to STOPPED: it waits for a slot, starts the containers, watches them and
-// stops the task.
+// runLifecycle takes a new task from PENDING to STOPPED: it waits until fewer than Options.Parallel tasks have running
+// containers, starts the containers, watches them and stops the task.
 func (s *Server) runLifecycle(t *task) {
 	defer s.live.Done()
 	s.change(t, func() { t.LastStatus, t.PullStartedAt = pending, timestamp{s.Now().UTC()} })

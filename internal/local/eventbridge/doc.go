@@ -1,8 +1,13 @@
-// Package eventbridge is the local Amazon EventBridge: the default event bus, its PutEvents API behind
-// AWS's own JSON protocol, and the rules that the local stack gives it. In the flow (event -> binding
-// -> run -> launch -> task -> outcome -> store -> announcement) it carries three sorts of events: those
-// of S3 objects and of the user, which start runs; the state changes of ECS tasks, which end runs; and
-// the announcements of runs.
+// Package eventbridge is the local Amazon EventBridge: the default event bus, its PutEvents API behind AWS's own JSON
+// protocol, and the rules that the local stack gives it.
+//
+// In the flow (event -> binding -> run -> launch -> task -> outcome -> announcement) the bus carries three sorts of
+// EventBridge events:
+//
+//   - events of S3 objects and of users, which can start runs and become an event.Event;
+//   - state changes of ECS tasks, which start no run: they become an event.Task, and the completion function records
+//     from them that the task of a run is running, or that it has stopped;
+//   - announcements of runs and of rejected events.
 //
 // Terms:
 //

@@ -1,6 +1,6 @@
-// Package fault injects failures into the local ECS, so that users and tests can see how a run
-// reacts, without waiting for AWS to fail. It acts at the launch step of the flow: a fault makes a
-// RunTask call fail, or ends a task.
+// Package fault injects failures into the local ECS, so that users and tests can see how a run reacts, without waiting
+// for AWS to fail. It acts at two steps of the flow: at the launch, where a fault makes a RunTask call fail, and at the
+// task, where a fault ends a task.
 //
 // Faults are declared in a YAML file:
 //

@@ -8,29 +8,47 @@
 //     domain name at 127.0.0.1 (DNS rebinding) sends that domain name instead.
 //   - Origin. A request that may change something must not come from a web page of another origin.
 //     A browser names the page in Origin and Sec-Fetch-Site, and a page cannot forge these headers.
-//   - Credential. A request must carry the project's access key id, which a page does not know. Only
-//     GET and HEAD of an object need no id. The guard does not verify signatures: here the id is the
-//     secret, and verification would refuse clients behind a proxy or with a wrong clock.
-//   - Response. Each response carries headers that stop a browser from running an object as a page
-//     of the stack (Content-Security-Policy: sandbox), from guessing another content type, and from
-//     giving the content to other pages.
+//   - Credential. A request must carry the project's access key id, which a page does not know. Only GET and HEAD of an
+//     object need no id. The guard does not verify signatures: here the id is the secret, and verification would reject
+//     clients behind a proxy or with a wrong clock.
+//   - Response. Each response carries headers that stop a browser from running an object as a page of the stack
+//     (Content-Security-Policy: sandbox), from guessing another content type, and from giving the content to other
+//     pages (Cross-Origin-Resource-Policy). The guard removes CORS headers, except for an allowed origin.
 //
 // Terms:
 //
 //   - An origin is the scheme, host and port of a web page, as in http://localhost:3000.
-//   - An allowed origin is a web app that the developer lets through with --allow-origin. It gets CORS
-//     headers, and it still needs the credential.
+//   - An allowed origin is a web app that the developer lets through with --allow-origin. Its requests still need the
+//     credential.
+//   - CORS headers are the headers Access-Control-… of a response. With them a server lets pages of another origin read
+//     the response.
+//   - A preflight is an OPTIONS request by which a browser asks whether a page of another origin may send a request.
+//   - A form is the body of an upload by an HTML form (POST, multipart/form-data), as a presigned POST sends it. It
+//     carries the access key id in one of its fields.
 //   - An allowed host is a further name of the stack, from --allow-host, such as the name by which a
 //     container calls it.
 //   - A bucket in the host stands before a known name, as in landing.localhost. The guard moves it to
 //     the front of the path, because the local S3 looks for the bucket there.
-//   - A denial is the refusal of a request without the right credential.
 //
-// Entry points: New builds a Guard from Options in front of a handler. Guard.ServeHTTP decides about
-// a request, in this order: host, preflight, origin, credential.
+// Entry points: New builds a Guard from Options in front of a handler. Guard.ServeHTTP decides about a request, in this
+// order: the host; a preflight; the origin, if the request may change something; the credential (Guard.denial).
 //
-// A refusal is an AWS error in the protocol of the request, with status 403 and a hint what to do. A
-// form that cannot be read gets status 400. The guard keeps no state and writes no log.
+// Guard.preflight answers every OPTIONS request itself. An allowed origin gets status 204 with CORS headers, and needs
+// no credential for it. All others are rejected.
+//
+// A web page of another origin that sends a GET without the id: for an object, the guard passes the request on, but the
+// browser does not let the page read the response, because it has no CORS headers. For anything else, such as a list of
+// objects, the guard rejects the request.
+//
+// A rejection is an AWS error in the protocol of the request, with a hint for the developer:
+//
+//	cause                        status  code for S3            code for the JSON protocols
+//	host, preflight, origin      403     AccessDenied           AccessDeniedException
+//	no credential                403     AccessDenied           MissingAuthenticationTokenException
+//	wrong access key id          403     InvalidAccessKeyId     UnrecognizedClientException
+//	a form that cannot be read   400     MalformedPOSTRequest   -
+//
+// The guard keeps no state and writes no log.
 package guard
 
 import (
@@ -85,7 +103,7 @@ func New(o Options, next http.Handler) (*Guard, error) {
 	return g, nil
 }
 
-// ServeHTTP refuses a request, or passes it on. If the Host header starts with a bucket, the path then starts with it.
+// ServeHTTP rejects a request, or passes it on. If the Host header starts with a bucket, the path then starts with it.
 func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	origin := r.Header.Get("Origin")
 	allowed := slices.Contains(g.origins, strings.ToLower(origin))
@@ -230,10 +248,10 @@ func accessDenied(r *http.Request) string {
 	return "AccessDenied"
 }
 
-// drainTime is the longest time for which a refused client may go on sending.
+// drainTime is the longest time for which a rejected client may go on sending.
 const drainTime = 10 * time.Second
 
-// drain reads and drops the body of a refused request. Without it, a client that is still sending would lose the
+// drain reads and drops the body of a rejected request. Without it, a client that is still sending would lose the
 // connection before it reads the error. A client that sent Expect: 100-continue has not started its body, so drain
 // skips it.
 func drain(w http.ResponseWriter, r *http.Request) {
@@ -247,7 +265,7 @@ func drain(w http.ResponseWriter, r *http.Request) {
 // statuses maps error codes to their HTTP status. Codes that are missing here have status 403.
 var statuses = map[string]int{"MalformedPOSTRequest": http.StatusBadRequest}
 
-// refuse writes an AWS error in the request's protocol. HEAD gets the status without a body.
+// refuse rejects a request: it writes an AWS error in the request's protocol. HEAD gets the status without a body.
 func refuse(w http.ResponseWriter, r *http.Request, code, message string) {
 	drain(w, r)
 	status := cmp.Or(statuses[code], http.StatusForbidden)

@@ -338,7 +338,7 @@ func TestBucketMovesFromHostToPath(t *testing.T) {
 	}
 }
 
-// TestResponseHeaders checks the protecting headers of responses and refusals.
+// TestResponseHeaders checks the protecting headers of responses and rejections.
 func TestResponseHeaders(t *testing.T) {
 	t.Parallel()
 	g, _ := newGuard(t, guard.Options{AccessKeyID: keyID, Origins: []string{"http://localhost:3000"}})

@@ -1,9 +1,9 @@
 // Package lambda imitates AWS Lambda in this process. It invokes Go handlers with the JSON that Lambda would send them,
 // and delivers events to them as Lambda's asynchronous invocations and SQS event source mappings do.
 //
-// Functions do every step of the flow event -> binding -> run -> launch -> task -> outcome -> store -> announcement
-// except the task. This package invokes them: EventBridge rules and schedules call InvokeAsync, and queues feed
-// functions through mappings. Package local declares the functions and the mappings.
+// Functions do every step of the flow event -> binding -> run -> launch -> task -> outcome -> announcement except the
+// task. This package invokes them: EventBridge rules and schedules call InvokeAsync, and queues feed functions through
+// mappings. Package local declares the functions and the mappings.
 //
 // # Terms
 //

@@ -114,7 +114,7 @@ type putInput struct {
 	parts       []int64 // the sizes of the parts of an upload
 }
 
-// create puts an object and calls Options.Created with the given reason.
+// create puts an object and calls Options.OnCreated with the given reason.
 func (b *backend) create(ctx context.Context, reason string, s putInput) (record, error) {
 	r, err := b.put(ctx, s)
 	if err != nil {
@@ -123,7 +123,7 @@ func (b *backend) create(ctx context.Context, reason string, s putInput) (record
 	if b.options.OnCreated == nil {
 		return r, nil
 	}
-	// The object is stored: Created must see it even if the client hangs up now.
+	// The object is stored: OnCreated must see it even if the client hangs up now.
 	err = b.options.OnCreated(context.WithoutCancel(ctx), Object{
 		Bucket: s.bucket, Key: s.key, ETag: r.etag(), Sequencer: r.Sequencer, Size: r.Size, Reason: reason, Time: r.Modified,
 	})

@@ -16,7 +16,7 @@ const (
 	PostObject              = "POST Object"
 )
 
-// Object describes an object that a client has created. Options.Created receives it.
+// Object describes an object that a client has created. Options.OnCreated receives it.
 type Object struct {
 	Bucket string
 	Key    string // not URL-encoded

@@ -1,13 +1,14 @@
 // Package s3 is the S3 of the local stack. It serves S3's REST API to any AWS SDK or CLI, and keeps the objects in a
 // folder.
 //
-//	server, err := s3.New(s3.Options{Folder: ".modeldispatch/s3", Now: time.Now, Created: announce})
+//	server, err := s3.New(s3.Options{Folder: ".modeldispatch/s3", Now: time.Now, OnCreated: publish})
 //	err = server.CreateBucket("landing")
 //	http.Serve(listener, server) // http://127.0.0.1:PORT/landing/key
 //
-// It stands before the first step of the flow, the event. A client puts an object; the server stores it and calls
-// Options.Created; the package local publishes Object.Event on the local EventBridge; the arrival function binds that
-// event to models. Models also read their inputs and write their outputs here.
+// It stands before the first step of the flow, the event. A client puts an object. The server stores it and calls
+// Options.OnCreated. Package local publishes Object.Event on the local EventBridge, which invokes the arrival function.
+// There package dispatch accepts the event, and package route binds it to models. Models also read their inputs and
+// write their outputs here.
 //
 // # How a request is served
 //
@@ -16,16 +17,20 @@
 //
 //  1. operationOf finds the operation. It decides which requests are supported (operations.go has the list). For all
 //     others it returns NotImplemented, with the name of the operation, parameter or header.
-//  2. newPayload removes the aws-chunked framing of the body, and checks length, SHA-256 and checksum while the body is
-//     read (payload.go, checksum.go).
-//  3. gofakes3 calls the storage, the type backend. Its put writes a new object, and its commit makes the object
-//     visible.
+//  2. newPayload removes the aws-chunked framing of the body (payload.go). While the body is read, payload.Read
+//     compares it with the length, the SHA-256 and the checksum that the client sent, and payload.check decides at its
+//     end (checksum.go).
+//  3. gofakes3 calls the storage, the type backend. Its put writes the body to a draft. draft.fill returns the error of
+//     a body that is wrong, and then put returns before commit, which makes the object visible.
 //  4. responseWriter corrects the XML of the response (response.go).
 //
 // # Terms
 //
 //   - An operation is an action of S3's API, such as PutObject or ListParts.
 //   - The payload is the body of a request without its framing.
+//   - The aws-chunked framing splits a body into chunks, each with its length and perhaps a signature before it, and a
+//     trailer after the last chunk. SDKs use it to send a checksum after the body, in the trailer. See
+//     https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming.html.
 //   - A draft is a file in the folder "incoming" that is still being written. A rename publishes it.
 //   - A record holds the metadata of an object: key, size, MD5, time, sequencer. It is the end of the object's file,
 //     and it is also in memory.
@@ -40,15 +45,16 @@
 //     file.
 //   - Only one process at a time may serve a folder. This package does not check that.
 //   - Bodies are streamed, so memory does not grow with the size of objects. The records of all objects are in memory.
-//   - Created is called before the client gets its response. If Created fails, the object stays and the client gets
-//     InternalError. Its next attempt calls Created again.
-//   - A body that differs from its headers (length, SHA-256, checksum) is refused, and replaces nothing.
+//   - OnCreated is called before the client gets its response. If it fails, the object stays and the client gets
+//     InternalError. When the client puts the object again, OnCreated is called again.
+//   - A body that differs from its headers or its trailer gets status 400 and replaces nothing. The code is BadDigest
+//     for a wrong checksum, XAmzContentSHA256Mismatch for a wrong x-amz-content-sha256, IncompleteBody for a wrong
+//     length, and MalformedTrailerError for a trailer that lacks the announced checksum.
 //   - As in S3, an object is readable as soon as its request is answered.
 //   - Unlike in S3, the ETag of a multipart object is the MD5 of its content, and an upload that is not completed ends
 //     with the process.
-//   - Buckets are addressed by path, and nothing is versioned. The package guard checks credentials; this package does
-//     not.
-//   - A listing without encoding-type=url is refused if it contains a key that XML cannot carry.
+//   - Buckets are addressed by path, and nothing is versioned. Package guard checks credentials; this package does not.
+//   - A listing without encoding-type=url gets an error if it contains a key that XML cannot carry.
 package s3
 
 import (
@@ -173,7 +179,7 @@ func (s *Server) CreateBucket(name string) error {
 	return s.backend.CreateBucket(context.Background(), name)
 }
 
-// Seed puts an object as if it had existed before the stack started: it does not call Options.Created. It returns an
+// Seed puts an object as if it had existed before the stack started: it does not call Options.OnCreated. It returns an
 // error if the bucket does not exist or S3 does not allow the key.
 func (s *Server) Seed(bucket, key string, r io.Reader) error {
 	if _, err := s.backend.put(context.Background(), putInput{bucket: bucket, key: key, body: r, size: unknownSize}); err != nil {

@@ -63,7 +63,7 @@ func start(t *testing.T, folder string) *testServer {
 	return s
 }
 
-// onCreated is the server's Options.Created. It records the object.
+// onCreated is the server's Options.OnCreated. It records the object.
 func (s *testServer) onCreated(_ context.Context, o s3.Object) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 var _ gofakes3.ObjectTaggingBackend = (*backend)(nil)
 
 // SetObjectTagging implements gofakes3.ObjectTaggingBackend. It writes a new file with the same body and the new
-// record, because body and record are one file. It does not call Options.Created. It returns OperationAborted if
+// record, because body and record are one file. It does not call Options.OnCreated. It returns OperationAborted if
 // another request replaces the object meanwhile.
 func (b *backend) SetObjectTagging(ctx context.Context, name, key, tagging string) error {
 	from, r, err := b.open(name, key)

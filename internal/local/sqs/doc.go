@@ -1,8 +1,8 @@
-// Package sqs is the local Amazon SQS: standard queues behind SQS's own JSON protocol, for any AWS SDK
-// or CLI, and behind a Go API, for the local stack itself. The local stack keeps in it the launch and
-// wake queues, the dead-letter queue, the queues of the models' message triggers, and hidden queues
-// with the asynchronous events of Lambda functions. So in the flow (event -> binding -> run -> launch
-// -> task -> outcome -> store -> announcement) a step that is to be done waits here as a message.
+// Package sqs is the local Amazon SQS: standard queues behind SQS's own JSON protocol, for any AWS SDK or CLI, and
+// behind a Go API, for the local stack itself. The local stack keeps in it the launch and wake queues, the dead-letter
+// queue, the queues of the models' message triggers, and hidden queues with the asynchronous events of Lambda
+// functions. So in the flow (event -> binding -> run -> launch -> task -> outcome -> announcement) a step that is to be
+// done waits here as a message.
 //
 // Terms:
 //
