@@ -57,7 +57,7 @@ func (c runCommand) Run(s *session) error {
 	call := event.Manual(binding.Model.Name, binding.Inputs, cmp.Or(c.Key, rand.Text()), time.Now())
 	decision, err := d.AcceptBinding(s.ctx, call, binding)
 	if err == nil && decision.Kind == dispatch.Duplicate {
-		err = c.checkSameCall(s.ctx, d, call, decision.Run)
+		err = c.checkFirstCall(s.ctx, d, call, decision.Run)
 	}
 	if err != nil {
 		return err
@@ -91,8 +91,12 @@ func (c runCommand) bind(all model.Catalog, given map[string]string) (route.Bind
 	return route.Binding{Model: m, Trigger: trigger, Inputs: inputs, From: from, StartsDownstream: c.Downstream}, nil
 }
 
-// checkSameCall returns an error if the idempotency key was used before for other inputs.
-func (c runCommand) checkSameCall(ctx context.Context, d *dispatch.Dispatcher, call event.Event, id string) error {
+// checkFirstCall returns an error if the first call with the idempotency key was rejected, or had other inputs. id is
+// the run that the first call started.
+func (c runCommand) checkFirstCall(ctx context.Context, d *dispatch.Dispatcher, call event.Event, id string) error {
+	if id == "" {
+		return fmt.Errorf("idempotency key %q was used before, and that call was rejected: use a new key", c.Key)
+	}
 	first, err := d.Payload(ctx, call.Identity, c.Model)
 	if err != nil || bytes.Equal(first, call.Payload) {
 		return err

@@ -148,7 +148,7 @@ func (x runDetails) rows() [][]string {
 		{"event", x.Spec.Event}, {"trigger", x.Run.Trigger},
 		{"accepted", x.Run.Accepted.Local().Format(time.DateTime)}, {"duration", duration(x.Run)},
 	}
-	if c := x.Run.Cancel; c != nil && !x.Run.State.Ended() {
+	if c := x.Run.StopRequest; c != nil && !x.Run.State.Ended() {
 		rows = append(rows, []string{"stopping", fmt.Sprintf("%s, by %s, since %s", c.Reason, c.By, c.At.Local().Format(time.DateTime))})
 	}
 	for _, name := range slices.Sorted(maps.Keys(x.Spec.Inputs)) {

@@ -36,7 +36,7 @@ func TestShowOfCancelledRun(t *testing.T) {
 	now := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
 	body, err := json.Marshal(run.Run{
 		ID: id, Model: "forecast", State: run.Running, Attempt: 1, Accepted: now,
-		Cancel: &run.Cancel{Class: run.ClassCancelled, Reason: "its data is wrong", By: "ada", At: now},
+		StopRequest: &run.StopRequest{Class: run.ClassCancelled, Reason: "its data is wrong", By: "ada", At: now},
 	})
 	if err == nil {
 		err = db.Commit(t.Context(), store.Create(store.Doc{Key: dispatch.RunKey(id), Body: body}))

@@ -28,15 +28,15 @@ type liveEvent struct {
 
 // updatedRun is the part of a run that a live event shows after a change.
 type updatedRun struct {
-	ID         string       `json:"id"`
-	Model      string       `json:"model"`
-	State      run.State    `json:"state"`
-	WaitingFor run.Wait     `json:"waitingFor,omitempty"`
-	Attempt    int          `json:"attempt,omitempty"`
-	Task       string       `json:"task,omitempty"`
-	Stopping   *run.Cancel  `json:"stopping,omitempty"`
-	Outcome    *run.Outcome `json:"outcome,omitempty"`
-	Seconds    float64      `json:"seconds,omitempty"` // time from its acceptance to its end
+	ID         string           `json:"id"`
+	Model      string           `json:"model"`
+	State      run.State        `json:"state"`
+	WaitingFor run.Wait         `json:"waitingFor,omitempty"`
+	Attempt    int              `json:"attempt,omitempty"`
+	Task       string           `json:"task,omitempty"`
+	Stopping   *run.StopRequest `json:"stopping,omitempty"`
+	Outcome    *run.Outcome     `json:"outcome,omitempty"`
+	Seconds    float64          `json:"seconds,omitempty"` // time from its acceptance to its end
 }
 
 // runUpdate returns the part of a run that a live event shows.
@@ -47,7 +47,7 @@ func runUpdate(r run.Run) *updatedRun {
 	if r.State.Ended() {
 		u.Seconds = r.Ended.Sub(r.Accepted).Seconds()
 	} else {
-		u.Stopping = r.Cancel
+		u.Stopping = r.StopRequest
 	}
 	return &u
 }
@@ -172,8 +172,8 @@ func updateLine(before, after run.Run) string {
 		text = waitText(before, after)
 	case after.State == run.Waiting && before.State != run.Waiting:
 		text = fmt.Sprintf("attempt %d ended  %s  next %s", after.Attempt, outcome(after), nextAttempt(before, after))
-	case after.Cancel != nil && before.Cancel == nil:
-		text = "stopping: " + after.Cancel.Reason
+	case after.StopRequest != nil && before.StopRequest == nil:
+		text = "stopping: " + after.StopRequest.Reason
 	}
 	if text == "" {
 		return ""
@@ -213,8 +213,8 @@ func nextAttempt(before, after run.Run) string {
 	if after.Size != before.Size {
 		next += fmt.Sprintf(", with %d MiB", after.Size.Memory)
 	}
-	if after.Capacity != before.Capacity {
-		next += ", on " + string(after.Capacities[after.Capacity])
+	if after.CapacityIndex != before.CapacityIndex {
+		next += ", on " + string(after.Capacities[after.CapacityIndex])
 	}
 	return next
 }

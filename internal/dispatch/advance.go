@@ -82,7 +82,7 @@ func (d *Dispatcher) advanceOne(ctx context.Context, r run.Run, found taskLookup
 // unknown run.
 func (d *Dispatcher) Cancel(ctx context.Context, id, reason, by string) error {
 	return d.update(ctx, id, func(r run.Run) (run.Run, bool) {
-		return r.Stop(run.Cancel{Class: run.ClassCancelled, Reason: reason, By: by, At: d.Now()})
+		return r.Stop(run.StopRequest{Class: run.ClassCancelled, Reason: reason, By: by, At: d.Now()})
 	})
 }
 

@@ -121,7 +121,7 @@ type OverdueDetail struct {
 func announcementID(deployment string, key store.Key, e run.Effect) string {
 	about := string(e.WaitingFor)
 	if !e.ExpectedBy.IsZero() {
-		about = e.ExpectedBy.UTC().Format(time.RFC3339)
+		about = e.ExpectedBy.Format(time.RFC3339)
 	}
 	return hash(fmt.Sprintf("%s\x00%s\x00%s\x00%s\x00%d\x00%s", deployment, key.PK, key.SK, e.DetailType, e.Attempt, about))
 }

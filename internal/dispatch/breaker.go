@@ -46,7 +46,7 @@ func (d *Dispatcher) openBreaker(ctx context.Context, c model.Capacity) error {
 // whose breaker the run must wait, unless the run was released. A replacement always asks for the last capacity.
 func (l limiter) capacity(r run.Run) (int, model.Capacity) {
 	last := len(r.Capacities) - 1
-	for i := r.Capacity; i <= last && r.Released != run.ReleasedAsReplacement; i++ {
+	for i := r.CapacityIndex; i <= last && r.Released != run.ReleasedAsReplacement; i++ {
 		if _, open := l.Breakers[r.Capacities[i]]; !open {
 			return i, ""
 		}

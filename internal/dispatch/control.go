@@ -111,9 +111,9 @@ func (d *Dispatcher) updateControl(ctx context.Context, name string, change func
 	}
 }
 
-// isPaused reports whether a model is paused. If so, it notes the group in the control document first: a later resume
+// noteIfPaused reports whether a model is paused. If so, it notes the group in the control document first: a later resume
 // admits the group's waiters.
-func (d *Dispatcher) isPaused(ctx context.Context, name, groupName string) (bool, error) {
+func (d *Dispatcher) noteIfPaused(ctx context.Context, name, groupName string) (bool, error) {
 	c, version, err := d.Control(ctx, name)
 	if err != nil || !c.Paused || slices.Contains(c.Groups, groupName) || len(c.Groups) >= maxPausedGroups {
 		return c.Paused, err

@@ -22,7 +22,7 @@
 // # The rule: store first, message second, the sweep repairs
 //
 // A commit saves a change together with the effects that follow from it: they stand in the outbox of the changed
-// document. Only after the commit does carryOut carry them out and strike them out of the document. If the process
+// document. Only after the commit does carryOut carry them out and remove them from the document. If the process
 // dies in between, or a call fails, an effect stays in the document. The document is then due after one minute, and
 // after 1, 2, 4, 8 and then every 16 minutes as long as the effect fails. The sweep runs every minute, finds it, and
 // carries the effect out. An effect can therefore happen twice, and each effect must be harmless when it does.
@@ -46,8 +46,8 @@
 //     (checkObjects) and a slot in its concurrency group ([Dispatcher.Admit]). It skips each stage that its model does
 //     not use. Then its outbox gets an Enqueue effect, and carryOut sends the run's id to the launch queue.
 //  5. The launch function receives a batch of ids. [Dispatcher.Reserve] gives each ready run a reservation, and
-//     [Dispatcher.Launch] calls tryLaunch, which claims the run with run.Run.Claim. launchFirst commits the claim and
-//     an attempt with the complete RunTask request. Only then does call send the request. launchAgain sends the stored
+//     [Dispatcher.Launch] calls tryLaunch, which claims the run with run.Run.Claim. callNewAttempt commits the claim and
+//     an attempt with the complete RunTask request. Only then does call send the request. repeatCall sends the stored
 //     request once more, byte for byte, when the first answer was lost.
 //  6. ECS reports each state change of the task. handler.Handlers.Completion calls [Dispatcher.Observe]. If the task
 //     has stopped, observe adds its outcome and looks for the declared outputs. applyObservation gives this task
@@ -87,7 +87,7 @@
 // # Terms
 //
 //   - An effect ([run.Effect]) is something to do outside the document: send a message, stop a task, announce, admit
-//     waiters, start downstream models. The outbox of a document holds its effects until they are struck out.
+//     waiters, start downstream models. The outbox of a document holds its effects until they are done.
 //   - The sweep is the pass that runs every minute over all documents that are due. A wake message advances one run at
 //     a given time, at most 15 minutes ahead, without waiting for the sweep. Both run in the sweep function.
 //   - A concurrency group is a set of runs of which only a limited number may run at once. A run in the set holds a
@@ -96,7 +96,7 @@
 //   - The launch rate limiter spaces the RunTask calls of all launchers, to stay below the account's quota. A
 //     [Reservation] is the time at which one run may make its call, and the capacity that it asks for.
 //   - The loop guard pauses a model that is launched more than max-launches-per-hour times within an hour. Such a
-//     model usually starts itself. Its runs that are ready already are held back by run.Run.HoldByLoopGuard.
+//     model usually starts itself. Its runs that are ready already are held back by run.Run.DelayByLoopGuard.
 //   - A launcher is an instance of the launch function. The launch queue and the wake queue hold ids of runs to launch
 //     and to advance.
 //   - A debounce window collects the events of one key (`per`) into one run, until no event has joined for a while.

@@ -17,8 +17,8 @@ import (
 // ErrPermanent is the error that a call of another service wraps if the same call would fail each time.
 var ErrPermanent = errors.New("trying again would not help")
 
-// carryOut carries out effects and strikes them out of their document. It logs an effect that fails, and leaves it to
-// the sweep. It returns no error, because the change that asked for the effects is stored already. It strikes out an
+// carryOut carries out effects and removes them from their document. It logs an effect that fails, and leaves it to
+// the sweep. It returns no error, because the change that asked for the effects is stored already. It removes an
 // effect that can never succeed (ErrPermanent) too, and notes its reason in the outbox.
 func (d *Dispatcher) carryOut(ctx context.Context, key store.Key, effects []run.Effect) {
 	var done, failed []int
@@ -43,8 +43,8 @@ func (d *Dispatcher) carryOut(ctx context.Context, key store.Key, effects []run.
 	if len(effects) == 0 {
 		return
 	}
-	if err := d.strike(ctx, key, done, failed, dropped); err != nil {
-		log(ctx).Error().Err(err).Str("document", key.PK).Msg("effects not struck out")
+	if err := d.removeEffects(ctx, key, done, failed, dropped); err != nil {
+		log(ctx).Error().Err(err).Str("document", key.PK).Msg("effects not removed from the outbox")
 	}
 }
 
@@ -95,35 +95,35 @@ func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.Effect) erro
 	return err
 }
 
-// strike updates the outbox of a document: it removes the effects that are done, postpones the failed ones, and notes
+// removeEffects updates the outbox of a document: it removes the effects that are done, postpones the failed ones, and notes
 // the reasons of the dropped ones. The effects are given by their ids.
-func (d *Dispatcher) strike(ctx context.Context, key store.Key, done, failed []int, dropped []string) error {
+func (d *Dispatcher) removeEffects(ctx context.Context, key store.Key, done, failed []int, dropped []string) error {
 	for {
 		doc, err := d.Store.Get(ctx, key)
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", key, err)
 		}
-		struck, err := d.struck(doc, done, failed, dropped)
+		changed, err := d.withoutEffects(doc, done, failed, dropped)
 		if err != nil {
 			return err
 		}
-		switch err := d.Store.Commit(ctx, store.Update(struck)); {
+		switch err := d.Store.Commit(ctx, store.Update(changed)); {
 		case errors.Is(err, store.ErrConflict):
 			continue
 		case err != nil:
-			return fmt.Errorf("striking effects of %s: %w", key, err)
+			return fmt.Errorf("removing effects of %s: %w", key, err)
 		}
 		return nil
 	}
 }
 
-// struck returns the document with the changes that strike makes to its outbox.
-func (d *Dispatcher) struck(doc store.Doc, done, failed []int, dropped []string) (store.Doc, error) {
+// withoutEffects returns the document with the changes that removeEffects makes to its outbox.
+func (d *Dispatcher) withoutEffects(doc store.Doc, done, failed []int, dropped []string) (store.Doc, error) {
 	outbox, err := outboxOf(doc)
 	if err != nil {
 		return doc, err
 	}
-	outbox = outbox.Strike(done).Postpone(failed, d.Now()).Drop(dropped...)
+	outbox = outbox.Remove(done).Postpone(failed, d.Now()).Drop(dropped...)
 	switch kindOf(doc.Key) {
 	case "run":
 		var r run.Run

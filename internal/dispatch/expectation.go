@@ -107,7 +107,7 @@ func (x Expectation) advance(schedule cron.Schedule, now time.Time) Expectation 
 	}
 	x.Overdue = missed
 	x.Sequence++
-	e := run.Effect{Kind: run.Announce, DetailType: AnnounceOverdue, ExpectedBy: missed, Sequence: x.Sequence}
+	e := run.Effect{Kind: run.Announce, DetailType: AnnounceOverdue, ExpectedBy: missed.UTC(), Sequence: x.Sequence}
 	x.Outbox = x.Outbox.Add(e, now)
 	return x
 }

@@ -147,7 +147,7 @@ func (d *Dispatcher) firstWaiter(ctx context.Context, name string) (run.Run, err
 			}
 			isPaused, known := paused[r.Model]
 			if !known {
-				if isPaused, err = d.isPaused(ctx, r.Model, name); err != nil {
+				if isPaused, err = d.noteIfPaused(ctx, r.Model, name); err != nil {
 					return run.Run{}, err
 				}
 				paused[r.Model] = isPaused
@@ -260,7 +260,7 @@ func (d *Dispatcher) replaceHolder(ctx context.Context, g group, first run.Run) 
 		})
 	}
 	err = d.tryUpdate(ctx, g.Holders[0], func(r run.Run) (run.Run, bool) {
-		return r.Stop(run.Cancel{Class: run.ClassCancelled, Reason: "replaced by run " + first.ID, By: "overlap: replace", At: d.Now()})
+		return r.Stop(run.StopRequest{Class: run.ClassCancelled, Reason: "replaced by run " + first.ID, By: "overlap: replace", At: d.Now()})
 	})
 	if errors.Is(err, errRetry) { // the holder is cancelled already, and keeps its slot until it has ended
 		return errGroupFull

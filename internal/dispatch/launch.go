@@ -20,9 +20,9 @@ import (
 func (d *Dispatcher) Launch(ctx context.Context, id string, reservation Reservation) error {
 	switch now := d.Now(); {
 	case reservation.Looping:
-		return d.update(ctx, id, func(r run.Run) (run.Run, bool) { return r.HoldByLoopGuard(now) })
-	case reservation.Breaker != "":
-		return d.update(ctx, id, func(r run.Run) (run.Run, bool) { return r.HoldByBreaker(reservation.Breaker, now) })
+		return d.update(ctx, id, func(r run.Run) (run.Run, bool) { return r.DelayByLoopGuard(now) })
+	case reservation.WaitFor != "":
+		return d.update(ctx, id, func(r run.Run) (run.Run, bool) { return r.WaitAtBreaker(reservation.WaitFor, now) })
 	case now.Before(reservation.At):
 		return d.update(ctx, id, func(r run.Run) (run.Run, bool) { return r.Reserve(reservation.At, now) })
 	}
@@ -32,7 +32,7 @@ func (d *Dispatcher) Launch(ctx context.Context, id string, reservation Reservat
 	}
 	for {
 		err := d.tryLaunch(ctx, id, spec, reservation)
-		// After a conflict the run is read again, and decides again: perhaps another caller only struck out an effect.
+		// After a conflict the run is read again, and decides again: perhaps another caller only removed an effect.
 		if !errors.Is(err, store.ErrConflict) {
 			return err
 		}
@@ -52,10 +52,10 @@ func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, re
 	}
 	switch step {
 	case run.StepNewAttempt:
-		claimed.Capacity = reservation.Capacity
-		return d.launchFirst(ctx, r, claimed, spec, version)
+		claimed.CapacityIndex = reservation.CapacityIndex
+		return d.callNewAttempt(ctx, r, claimed, spec, version)
 	case run.StepRepeatCall:
-		return d.launchAgain(ctx, r, claimed, version)
+		return d.repeatCall(ctx, r, claimed, version)
 	case run.StepListTasks:
 		return d.listTasks(ctx, r)
 	}
@@ -66,8 +66,8 @@ func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, re
 // back, and gets a reservation then.
 var errNoReservation = errors.New("the run became ready after the reservations of its batch were made")
 
-// launchFirst builds the request of a new attempt, commits it together with the claim, and only then sends it.
-func (d *Dispatcher) launchFirst(ctx context.Context, before, r run.Run, spec run.Spec, version int64) error {
+// callNewAttempt builds the request of a new attempt, commits it together with the claim, and only then sends it.
+func (d *Dispatcher) callNewAttempt(ctx context.Context, before, r run.Run, spec run.Spec, version int64) error {
 	if r.Definition == "" {
 		definition, err := d.Launcher.Definition(ctx, spec.Task.Family, spec.Task.Container)
 		if err != nil {
@@ -77,7 +77,7 @@ func (d *Dispatcher) launchFirst(ctx context.Context, before, r run.Run, spec ru
 	}
 	request := fargate.NewRequest(spec.Task, fargate.Launch{
 		Deployment: d.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition, AWSVPC: r.AWSVPC,
-		Capacity: r.Capacities[r.Capacity], Placement: d.Placement, Size: r.Size, ContainerMemoryMiB: r.ContainerMemoryMiB,
+		Capacity: r.Capacities[r.CapacityIndex], Placement: d.Placement, Size: r.Size, ContainerMemoryMiB: r.ContainerMemoryMiB,
 	})
 	a := run.Attempt{Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: encode(request), FirstCall: r.FirstCall}
 	err := d.Store.Commit(ctx,
@@ -90,9 +90,9 @@ func (d *Dispatcher) launchFirst(ctx context.Context, before, r run.Run, spec ru
 	return d.call(ctx, r, a.Request)
 }
 
-// launchAgain commits the claim and sends the stored request of the current attempt once more, byte for byte: ECS
+// repeatCall commits the claim and sends the stored request of the current attempt once more, byte for byte: ECS
 // answers a client token with ConflictException if the request differs from the first one.
-func (d *Dispatcher) launchAgain(ctx context.Context, before, r run.Run, version int64) error {
+func (d *Dispatcher) repeatCall(ctx context.Context, before, r run.Run, version int64) error {
 	a, _, err := Read[run.Attempt](ctx, d.Store, AttemptKey(r.ID, r.Attempt))
 	if err != nil {
 		return err
@@ -113,7 +113,7 @@ func (d *Dispatcher) call(ctx context.Context, r run.Run, request json.RawMessag
 	}
 	attempt, call := r.Attempt, r.Call
 	if answer.Refusal != nil && answer.Refusal.Class.OpensBreaker() {
-		if err := d.openBreaker(ctx, r.Capacities[r.Capacity]); err != nil {
+		if err := d.openBreaker(ctx, r.Capacities[r.CapacityIndex]); err != nil {
 			return err
 		}
 	}
@@ -156,9 +156,9 @@ func (d *Dispatcher) listTasks(ctx context.Context, r run.Run) error {
 // stopped is the lastStatus of a task that has ended.
 const stopped = "STOPPED"
 
-// observe turns a task, as ECS shows it, into a task observation. For a stopped task it adds the outcome. If the
+// observationOf turns a task, as ECS shows it, into a task observation. For a stopped task it adds the outcome. If the
 // container exited with 0, it looks for the declared outputs; a missing one changes the class to output-missing.
-func (d *Dispatcher) observe(ctx context.Context, t event.Task, spec run.Spec) (run.TaskObservation, error) {
+func (d *Dispatcher) observationOf(ctx context.Context, t event.Task, spec run.Spec) (run.TaskObservation, error) {
 	seen := run.TaskObservation{ARN: t.ARN, Status: t.LastStatus, Version: t.Version, Started: t.StartedAt, Size: t.Size()}
 	if t.LastStatus != stopped {
 		return seen, nil

@@ -80,10 +80,10 @@ func (d *Dispatcher) updateLimiter(ctx context.Context, change func(limiter) (li
 // Reservation says what a run that is ready to be launched must do. At most one of Breaker and Looping is set; the run
 // then makes no call. The zero Reservation is for a run that is not ready.
 type Reservation struct {
-	At       time.Time      // the time from which the run may call RunTask
-	Capacity int            // the index in Run.Capacities of the capacity to ask for
-	Breaker  model.Capacity // the capacity at whose open breaker the run must wait; empty if it need not wait
-	Looping  bool           // the loop guard has stopped the model
+	At            time.Time      // the time from which the run may call RunTask
+	CapacityIndex int            // the index in Run.Capacities of the capacity to ask for
+	WaitFor       model.Capacity // the capacity at whose open breaker the run must wait; empty if it need not wait
+	Looping       bool           // the loop guard has stopped the model
 }
 
 // Reserve gives a reservation to each run of a batch that is ready to be launched, in the order of the ids and in one
@@ -148,10 +148,10 @@ func (d *Dispatcher) reserve(l *limiter, r run.Run) Reservation {
 		reserved.At = time.Time{}
 	}
 	if r.State == run.Waiting { // a repeated call sends the stored request, with the capacity that it names
-		reserved.Capacity, reserved.Breaker = l.capacity(r)
+		reserved.CapacityIndex, reserved.WaitFor = l.capacity(r)
 	}
 	switch {
-	case reserved.Breaker != "" || !reserved.At.IsZero():
+	case reserved.WaitFor != "" || !reserved.At.IsZero():
 		return reserved
 	case firstAttempt && l.Launches[r.Model] >= d.maxLaunchesPerHour(r.Model):
 		l.Launches[r.Model], reserved.Looping = d.maxLaunchesPerHour(r.Model)+1, true

@@ -28,7 +28,7 @@ func (d *Dispatcher) Observe(ctx context.Context, t event.Task) error {
 	if err != nil {
 		return err
 	}
-	seen, err := d.observe(ctx, t, spec)
+	seen, err := d.observationOf(ctx, t, spec)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (d *Dispatcher) applyObservation(ctx context.Context, id string, attempt in
 	if seen.Outcome != nil && seen.Outcome.Class.OpensBreaker() {
 		r, _, err := Read[run.Run](ctx, d.Store, RunKey(id))
 		if err == nil && r.Attempt == attempt && !r.Closed {
-			err = d.openBreaker(ctx, r.Capacities[r.Capacity])
+			err = d.openBreaker(ctx, r.Capacities[r.CapacityIndex])
 		}
 		if err != nil {
 			return err
@@ -105,7 +105,7 @@ func (d *Dispatcher) applyTaskLookup(ctx context.Context, watched run.Run, arn s
 	if err != nil {
 		return err
 	}
-	seen, err := d.observe(ctx, task, spec)
+	seen, err := d.observationOf(ctx, task, spec)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package dispatch_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -316,6 +317,28 @@ func template(t *testing.T, text string) model.Template {
 
 // TestExpectation expects a success by ten each day, for each of two values of an input. The clock of the harness
 // starts at nine.
+// TestOverdueTimeIsInUTC: the time of the announcement is in UTC, whatever the time zone of the expectation.
+func TestOverdueTimeIsInUTC(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, func(m *model.Model) {
+		m.Policy.Expect = &model.Expect{SuccessBy: "cron(0 11 * * ? *)", Timezone: "Europe/Berlin"}
+	})
+	h.sweepAfter(t, 0)
+	h.sweepAfter(t, 24*time.Hour)
+	for _, a := range h.aws.Announcements {
+		var detail struct{ By string }
+		if err := json.Unmarshal(a.Detail, &detail); err != nil {
+			t.Fatal(err)
+		}
+		if a.DetailType == dispatch.AnnounceOverdue && !strings.HasSuffix(detail.By, "T10:00:00Z") {
+			t.Errorf("a run is overdue since %s, want 10:00 in UTC", detail.By)
+		}
+	}
+	if n := h.aws.Announced()[dispatch.AnnounceOverdue]; n == 0 {
+		t.Error("no overdue announcement")
+	}
+}
+
 func TestExpectation(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(m *model.Model) {

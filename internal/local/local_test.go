@@ -243,8 +243,8 @@ func TestCancelStopsTask(t *testing.T) {
 	}
 	r := s.waitEnded(t, 1)[0]
 	if r.State != run.Cancelled || r.Outcome.Class != run.ClassCancelled || r.Outcome.Detail != "not needed any more" ||
-		r.Cancel.By != "tester" {
-		t.Errorf("the run ended as %s: %v, by %+v, want cancelled by tester", r.State, r.Outcome, r.Cancel)
+		r.StopRequest.By != "tester" {
+		t.Errorf("the run ended as %s: %v, by %+v, want cancelled by tester", r.State, r.Outcome, r.StopRequest)
 	}
 }
 

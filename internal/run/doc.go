@@ -65,8 +65,8 @@
 //	waiting/slot      GrantSlot        waiting/launch    the run holds a slot in its concurrency group
 //	                  Skip             skipped           the group is full and the policy does not queue
 //	waiting/launch    Reserve          same              the rate limiter has given a later time for the call
-//	                  HoldByLoopGuard  same              the model was launched too often within the hour
-//	                  HoldByBreaker    waiting/capacity  the breakers of all remaining capacities are open
+//	                  DelayByLoopGuard  same              the model was launched too often within the hour
+//	                  WaitAtBreaker    waiting/capacity  the breakers of all remaining capacities are open
 //	                  Claim            launching         a new attempt; the launcher stores it and calls RunTask
 //	waiting/capacity  Release          waiting/launch    the breaker lets the run through
 //	waiting/backoff   Advance          waiting/launch    the backoff has passed

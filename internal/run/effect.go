@@ -32,7 +32,7 @@ const (
 const effectRetryAfter = time.Minute
 
 // Effect is work outside the store. It is stored with the document that asks for it, carried out after the commit, and
-// struck out when it is done. A crash can repeat it, so carrying it out twice must do no harm.
+// removed from the outbox when it is done. A crash can repeat it, so carrying it out twice must do no harm.
 type Effect struct {
 	ID   int        `json:"id"` // unique in its document
 	Kind EffectKind `json:"kind"`
@@ -90,14 +90,14 @@ func (o Outbox) Add(e Effect, now time.Time) Outbox {
 	return Outbox{Effects: append(effects, e), Last: e.ID, Dropped: o.Dropped}
 }
 
-// Drop notes effects that can never be done, each as a text with its reason. Strike takes them out.
+// Drop notes effects that can never be done, each as a text with its reason. Remove takes them out.
 func (o Outbox) Drop(reasons ...string) Outbox {
 	o.Dropped = append(slices.Clip(o.Dropped), reasons...)
 	return o
 }
 
-// Strike takes the effects with the given IDs out of the outbox, because they are done.
-func (o Outbox) Strike(done []int) Outbox {
+// Remove takes the effects with the given IDs out of the outbox, because they are done.
+func (o Outbox) Remove(done []int) Outbox {
 	o.Effects = slices.DeleteFunc(slices.Clone(o.Effects), func(e Effect) bool { return slices.Contains(done, e.ID) })
 	return o
 }

@@ -36,9 +36,9 @@ func (r Run) Reserve(at, now time.Time) (Run, bool) {
 	return r.effect(Effect{Kind: Enqueue, At: at}, now), true
 }
 
-// HoldByLoopGuard delays the launch of a run by ObjectPollInterval, because its model was launched too often within
+// DelayByLoopGuard delays the launch of a run by ObjectPollInterval, because its model was launched too often within
 // the hour. The delay does not count toward model.MaxWait. It returns false if the run cannot start an attempt.
-func (r Run) HoldByLoopGuard(now time.Time) (Run, bool) {
+func (r Run) DelayByLoopGuard(now time.Time) (Run, bool) {
 	if !r.CanLaunch(now) {
 		return r, false
 	}
@@ -46,17 +46,17 @@ func (r Run) HoldByLoopGuard(now time.Time) (Run, bool) {
 	return r, true
 }
 
-// HoldByBreaker makes the run wait at the open breaker of a capacity. It returns false if the run cannot start an
+// WaitAtBreaker makes the run wait at the open breaker of a capacity. It returns false if the run cannot start an
 // attempt.
-func (r Run) HoldByBreaker(c model.Capacity, now time.Time) (Run, bool) {
+func (r Run) WaitAtBreaker(c model.Capacity, now time.Time) (Run, bool) {
 	if !r.CanLaunch(now) {
 		return r, false
 	}
-	return r.holdByBreaker(c, now).announceWaiting(now), true
+	return r.waitAtBreaker(c, now).announceWaiting(now), true
 }
 
-// holdByBreaker moves the run to ForCapacity. The Admit effect releases it again if the breaker has closed meanwhile.
-func (r Run) holdByBreaker(c model.Capacity, now time.Time) Run {
+// waitAtBreaker moves the run to ForCapacity. The Admit effect releases it again if the breaker has closed meanwhile.
+func (r Run) waitAtBreaker(c model.Capacity, now time.Time) Run {
 	r.State, r.WaitingFor, r.WaitingSince, r.Breaker, r.Reservation = Waiting, ForCapacity, now, BreakerName(c), time.Time{}
 	r.Due = later(now.Add(RequeueAfter), r.Lease)
 	return r.effect(Effect{Kind: Admit, Waiters: r.Breaker}, now)

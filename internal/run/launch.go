@@ -33,7 +33,7 @@ func (r Run) Claim(now time.Time) (Run, ClaimStep) {
 		return r.newAttempt(now), StepNewAttempt
 	case r.State != Launching || now.Before(r.Lease) || now.Before(r.Reservation):
 		return r, StepNone
-	case r.Cancel != nil || !now.Before(r.FirstCall.Add(MaxTokenAge)):
+	case r.StopRequest != nil || !now.Before(r.FirstCall.Add(MaxTokenAge)):
 		return r, StepListTasks
 	}
 	r.Call++
@@ -43,7 +43,7 @@ func (r Run) Claim(now time.Time) (Run, ClaimStep) {
 // CanCall reports whether the run needs a RunTask call now, for a new attempt or a repeated call. The rate limiter
 // gives reservations to such runs.
 func (r Run) CanCall(now time.Time) bool {
-	repeat := r.State == Launching && r.Cancel == nil && !now.Before(r.Lease) && now.Before(r.FirstCall.Add(MaxTokenAge))
+	repeat := r.State == Launching && r.StopRequest == nil && !now.Before(r.Lease) && now.Before(r.FirstCall.Add(MaxTokenAge))
 	return repeat || r.CanLaunch(now)
 }
 
@@ -64,7 +64,7 @@ func (r Run) call(now time.Time) Run {
 func (r Run) newAttempt(now time.Time) Run {
 	r.State, r.WaitingFor, r.Closed = Launching, "", false
 	r.Attempt, r.Call = r.Attempt+1, 1
-	r.FirstCall, r.Task, r.Cancel = now, Task{}, nil
+	r.FirstCall, r.Task, r.StopRequest = now, Task{}, nil
 	return r.call(now)
 }
 
@@ -101,7 +101,7 @@ func (r Run) Listed(attempt int, arns []string, retry RetryInputs, asked time.Ti
 		return r, true
 	case asked.Before(r.Task.MissingSince.Add(LostAfter)):
 		return r, false
-	case r.Cancel != nil && r.Cancel.Class == ClassCancelled:
+	case r.StopRequest != nil && r.StopRequest.Class == ClassCancelled:
 		return r.closeAttempt(r.cancelled(), retry, asked), true
 	}
 	// After a timeout, too, the attempt is lost and not timed out: its task may have succeeded.
@@ -137,7 +137,7 @@ func (r Run) closeAttempt(o Outcome, retry RetryInputs, now time.Time) Run {
 	released := r.Released != ""
 	r.Closed, r.Outcome, r.Released = true, &o, ""
 	if r.Task.ARN != "" && !o.Class.OpensBreaker() { // the task ran, so its capacity is free for a replacement
-		r = r.effect(Effect{Kind: Admit, Waiters: BreakerName(r.Capacities[r.Capacity]), Task: r.Task.ARN}, now)
+		r = r.effect(Effect{Kind: Admit, Waiters: BreakerName(r.Capacities[r.CapacityIndex]), Task: r.Task.ARN}, now)
 	}
 	if larger, ok := r.largerSize(o, retry); ok {
 		if r.ContainerMemoryMiB > 0 {
@@ -169,15 +169,15 @@ func (r Run) closeAttempt(o Outcome, retry RetryInputs, now time.Time) Run {
 // after the last one to the breaker. A run that the breaker had released returns to it without another announcement.
 func (r Run) tryNextCapacity(released bool, now time.Time) Run {
 	r.RetriesUsed.Refusals++
-	last := r.Capacities[r.Capacity]
-	if r.Capacity++; r.Capacity < len(r.Capacities) {
+	last := r.Capacities[r.CapacityIndex]
+	if r.CapacityIndex++; r.CapacityIndex < len(r.Capacities) {
 		return r.announce(AnnounceRetrying, now).retryAfter(0, now)
 	}
-	r.Capacity = 0
+	r.CapacityIndex = 0
 	if released {
-		return r.holdByBreaker(last, now)
+		return r.waitAtBreaker(last, now)
 	}
-	return r.announce(AnnounceRetrying, now).holdByBreaker(last, now).announceWaiting(now)
+	return r.announce(AnnounceRetrying, now).waitAtBreaker(last, now).announceWaiting(now)
 }
 
 // endState returns the end state of a run that ends with this outcome. It reports false if another attempt follows.
@@ -187,7 +187,7 @@ func (r Run) endState(o Outcome, now time.Time) (State, bool) {
 		return Succeeded, true
 	case o.Class == ClassNothingToDo:
 		return Skipped, true
-	case r.Cancel != nil && r.Cancel.Class == ClassCancelled, o.Class == ClassCancelled:
+	case r.StopRequest != nil && r.StopRequest.Class == ClassCancelled, o.Class == ClassCancelled:
 		return Cancelled, true
 	case o.Permanent, r.budgetFor(o) == budgetFinal,
 		r.budgetFor(o) == budgetNone && now.Sub(r.ReadySince) > model.MaxWait,
@@ -204,7 +204,7 @@ func (r Run) endState(o Outcome, now time.Time) (State, bool) {
 // allows no larger size. Such an attempt uses no retry budget: there are only so many sizes.
 func (r Run) largerSize(o Outcome, retry RetryInputs) (model.Size, bool) {
 	policy := r.Policy.Retry.OutOfMemory
-	if o.Class != ClassOutOfMemory || policy == nil || r.Task.Size.Memory == 0 || r.Cancel != nil && r.Cancel.Class == ClassCancelled {
+	if o.Class != ClassOutOfMemory || policy == nil || r.Task.Size.Memory == 0 || r.StopRequest != nil && r.StopRequest.Class == ClassCancelled {
 		return model.Size{}, false
 	}
 	return retry.NextSize(r.Task.Size, policy.MaxMemory)
@@ -227,7 +227,7 @@ func (r Run) afterInterruption(o Outcome) Run {
 	}
 	r.RetriesUsed.Interruptions++
 	if i := slices.Index(r.Capacities, model.OnDemand); i >= 0 && r.RetriesUsed.Interruptions >= 2 {
-		r.Capacity = i
+		r.CapacityIndex = i
 	}
 	return r
 }

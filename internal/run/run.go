@@ -56,9 +56,9 @@ const (
 	// a group. GrantSlot moves it to ForLaunch, and Skip ends it.
 	ForSlot Wait = "slot"
 	// ForLaunch means that the launch function may claim the run, now or at its reservation. A run comes in after the
-	// other stages, after a backoff, and through Release. Claim moves it to launching, HoldByBreaker to ForCapacity.
+	// other stages, after a backoff, and through Release. Claim moves it to launching, WaitAtBreaker to ForCapacity.
 	ForLaunch Wait = "launch"
-	// ForCapacity means that the run waits at an open capacity breaker. HoldByBreaker moves a run in, and so does an
+	// ForCapacity means that the run waits at an open capacity breaker. WaitAtBreaker moves a run in, and so does an
 	// attempt on the last of its capacities that ECS has no capacity or quota for. Release moves it to ForLaunch.
 	ForCapacity Wait = "capacity"
 	// ForBackoff means that the next attempt may not start yet. The end of an attempt moves a run in. Advance moves it
@@ -88,8 +88,8 @@ const (
 	MaxQueueDelay = 15 * time.Minute
 	// maxInfrastructureFailures is the infrastructure budget: a run fails with its tenth failure outside the model.
 	maxInfrastructureFailures = 10
-	// lostAfterMisses is the number of times in a row that ECS must report a task as missing before it counts as lost.
-	lostAfterMisses = 3
+	// lostAfterMissing is the number of times in a row that ECS must report a task as missing before it counts as lost.
+	lostAfterMissing = 3
 )
 
 // Run is the document of a run that changes with every input. Spec holds the part that does not change.
@@ -115,33 +115,33 @@ type Run struct {
 	Joined           int    `json:"joined,omitempty"`           // number of events that joined its debounce window
 	StartsDownstream bool   `json:"startsDownstream,omitempty"` // its success starts the models after it
 
-	Attempt     int            `json:"attempt,omitempty"`    // number of the current or last attempt, from 1; 0 is none yet
-	Closed      bool           `json:"closed,omitempty"`     // that attempt, or the whole run, has ended
-	Call        int            `json:"call,omitempty"`       // number of RunTask calls in that attempt
-	Lease       time.Time      `json:"lease,omitzero"`       // end of the lease of the last call
-	FirstCall   time.Time      `json:"firstCall,omitzero"`   // first call of the attempt; the token's age counts from here
-	LastCall    time.Time      `json:"lastCall,omitzero"`    // last call of the attempt; the timeout counts from here
-	BackoffEnds time.Time      `json:"backoffEnds,omitzero"` // end of the last backoff; the lease may end later
-	Definition  string         `json:"definition,omitempty"` // ARN of the task definition revision, pinned by the first attempt
-	AWSVPC      bool           `json:"awsvpc,omitempty"`     // the definition has networkMode awsvpc
-	Capacity    int            `json:"capacity,omitempty"`   // index into Capacities
-	Reservation time.Time      `json:"reservation,omitzero"` // time from the rate limiter for its RunTask call; zero is none
-	Breaker     string         `json:"breaker,omitempty"`    // name of the breaker where it waits, or waited last
-	Released    BreakerRelease `json:"released,omitempty"`   // kind of the breaker's release, until the attempt uses it up
+	Attempt       int            `json:"attempt,omitempty"`       // number of the current or last attempt, from 1; 0 is none yet
+	Closed        bool           `json:"closed,omitempty"`        // that attempt, or the whole run, has ended
+	Call          int            `json:"call,omitempty"`          // number of RunTask calls in that attempt
+	Lease         time.Time      `json:"lease,omitzero"`          // end of the lease of the last call
+	FirstCall     time.Time      `json:"firstCall,omitzero"`      // first call of the attempt; the token's age counts from here
+	LastCall      time.Time      `json:"lastCall,omitzero"`       // last call of the attempt; the timeout counts from here
+	BackoffEnds   time.Time      `json:"backoffEnds,omitzero"`    // end of the last backoff; the lease may end later
+	Definition    string         `json:"definition,omitempty"`    // ARN of the task definition revision, pinned by the first attempt
+	AWSVPC        bool           `json:"awsvpc,omitempty"`        // the definition has networkMode awsvpc
+	CapacityIndex int            `json:"capacityIndex,omitempty"` // index into Capacities
+	Reservation   time.Time      `json:"reservation,omitzero"`    // time from the rate limiter for its RunTask call; zero is none
+	Breaker       string         `json:"breaker,omitempty"`       // name of the breaker where it waits, or waited last
+	Released      BreakerRelease `json:"released,omitempty"`      // kind of the breaker's release, until the attempt uses it up
 	// Size overrides the task's size after the run has run out of memory. Zero means that it has not.
 	Size model.Size `json:"size,omitzero"`
 	// ContainerMemoryMiB is the memory limit of the model's container, from the task definition. It grows together
 	// with Size. 0 means that the definition sets none.
 	ContainerMemoryMiB int `json:"containerMemoryMiB,omitempty"`
 
-	Task         Task        `json:"task,omitzero"`
-	StoppedTasks []string    `json:"stoppedTasks,omitempty"` // ARNs of tasks that have ended; later observations are outdated
-	OrphanTasks  []string    `json:"orphanTasks,omitempty"`  // ARNs of live orphan tasks; they block the next launch
-	Cancel       *Cancel     `json:"cancel,omitempty"`       // request to stop the attempt or the run; nil is none
-	RetriesUsed  RetriesUsed `json:"retriesUsed,omitzero"`
-	Outcome      *Outcome    `json:"outcome,omitempty"` // outcome of the last attempt; nil while there is none
-	Outbox       Outbox      `json:"outbox,omitzero"`
-	Sequence     int         `json:"sequence,omitempty"` // number of the last announcement
+	Task         Task         `json:"task,omitzero"`
+	StoppedTasks []string     `json:"stoppedTasks,omitempty"` // ARNs of tasks that have ended; later observations are outdated
+	OrphanTasks  []string     `json:"orphanTasks,omitempty"`  // ARNs of live orphan tasks; they block the next launch
+	StopRequest  *StopRequest `json:"stopRequest,omitempty"`  // request to stop the attempt or the run; nil is none
+	RetriesUsed  RetriesUsed  `json:"retriesUsed,omitzero"`
+	Outcome      *Outcome     `json:"outcome,omitempty"` // outcome of the last attempt; nil while there is none
+	Outbox       Outbox       `json:"outbox,omitzero"`
+	Sequence     int          `json:"sequence,omitempty"` // number of the last announcement
 }
 
 // Task holds the known facts about the task of the current attempt.
@@ -156,8 +156,8 @@ type Task struct {
 	MissingSince time.Time  `json:"missingSince,omitzero"`  // first time of these, or of an empty task list; zero is none
 }
 
-// Cancel is a request to stop an attempt (class timed-out) or a run (class cancelled).
-type Cancel struct {
+// StopRequest is a request to stop an attempt (class timed-out) or a run (class cancelled).
+type StopRequest struct {
 	Class  Class     `json:"class"` // cancelled or timed-out
 	Reason string    `json:"reason"`
 	By     string    `json:"by"`
@@ -257,7 +257,7 @@ func (r Run) Advance(now time.Time) (Run, bool) {
 		return r.enqueue(now), true
 	case r.timedOut(now):
 		reason := "over its timeout of " + r.Policy.Timeout.String()
-		return r.stop(Cancel{Class: ClassTimedOut, Reason: reason, By: "timeout", At: now}, now), true
+		return r.stop(StopRequest{Class: ClassTimedOut, Reason: reason, By: "timeout", At: now}, now), true
 	case r.State == Launching:
 		r.Due = now.Add(SilentAfter)
 		return r.effect(Effect{Kind: Enqueue}, now), true
@@ -275,18 +275,18 @@ func (r Run) lastOutcome() Outcome {
 
 // timedOut reports whether the open attempt is over its timeout and no stop was requested yet.
 func (r Run) timedOut(now time.Time) bool {
-	return r.Cancel == nil && r.Policy.Timeout > 0 && r.Attempt > 0 && !r.Closed && !now.Before(r.LastCall.Add(r.Policy.Timeout))
+	return r.StopRequest == nil && r.Policy.Timeout > 0 && r.Attempt > 0 && !r.Closed && !now.Before(r.LastCall.Add(r.Policy.Timeout))
 }
 
 // Stop cancels the run. A waiting run ends at once. A launching run makes no further RunTask call, and the task of a
 // running run is stopped; both end together with their attempt, and an attempt that succeeds in the meantime still
 // counts. Stop returns false if the run has ended or is being cancelled already.
-func (r Run) Stop(c Cancel) (Run, bool) {
+func (r Run) Stop(c StopRequest) (Run, bool) {
 	switch {
-	case r.State.Ended() || r.Cancel != nil && r.Cancel.Class == ClassCancelled:
+	case r.State.Ended() || r.StopRequest != nil && r.StopRequest.Class == ClassCancelled:
 		return r, false
 	case r.State == Waiting:
-		r.Cancel = &c
+		r.StopRequest = &c
 		return r.end(Cancelled, Outcome{Class: c.Class, Detail: c.Reason}, c.At), true
 	default:
 		return r.stop(c, c.At), true
@@ -294,8 +294,8 @@ func (r Run) Stop(c Cancel) (Run, bool) {
 }
 
 // stop notes the request, and stops the task if one is known.
-func (r Run) stop(c Cancel, now time.Time) Run {
-	r.Cancel = &c
+func (r Run) stop(c StopRequest, now time.Time) Run {
+	r.StopRequest = &c
 	if r.Task.ARN == "" {
 		r.Due = later(r.Lease, now) // then the launcher lists the tasks of the attempt
 		return r

@@ -141,13 +141,13 @@ func TestThrottlingKeepsTheAttemptOpen(t *testing.T) {
 func TestARefusalForCapacityTriesTheNextCapacityAtOnce(t *testing.T) {
 	t.Parallel()
 	r := must(t)(launched(t, model.Policy{}).Refused(1, 1, run.Outcome{Class: run.ClassCapacity}, true, retryInputs, t0))
-	if r.Capacity != 1 || r.WaitingFor != run.ForLaunch {
-		t.Errorf("capacity %d, waiting for %s, want capacity 1 and a launch", r.Capacity, r.WaitingFor)
+	if r.CapacityIndex != 1 || r.WaitingFor != run.ForLaunch {
+		t.Errorf("capacity %d, waiting for %s, want capacity 1 and a launch", r.CapacityIndex, r.WaitingFor)
 	}
 	r, _ = r.Claim(t0)
 	r = must(t)(r.Refused(2, 1, run.Outcome{Class: run.ClassCapacity}, true, retryInputs, t0))
-	if r.Capacity != 0 || r.WaitingFor != run.ForCapacity || r.Breaker != run.BreakerName(model.OnDemand) {
-		t.Errorf("capacity %d, waiting for %s at %q, want it to wait at the last breaker", r.Capacity, r.WaitingFor, r.Breaker)
+	if r.CapacityIndex != 0 || r.WaitingFor != run.ForCapacity || r.Breaker != run.BreakerName(model.OnDemand) {
+		t.Errorf("capacity %d, waiting for %s at %q, want it to wait at the last breaker", r.CapacityIndex, r.WaitingFor, r.Breaker)
 	}
 	r = must(t)(r.Release(run.ReleasedAsReplacement, t0))
 	if _, step := r.Claim(t0); step != run.StepNewAttempt {
@@ -257,15 +257,15 @@ func TestALateAnswerEndsTheLeaseOfATaskThatHasStopped(t *testing.T) {
 func TestTheSecondInterruptionMovesTheRunToOnDemand(t *testing.T) {
 	t.Parallel()
 	r := must(t)(running(t, model.Policy{}).Observed(1, stopped(&run.Outcome{Class: run.ClassInterrupted}), retryInputs, t0))
-	if r.Capacity != 0 {
-		t.Errorf("after one interruption the capacity is %d, want 0", r.Capacity)
+	if r.CapacityIndex != 0 {
+		t.Errorf("after one interruption the capacity is %d, want 0", r.CapacityIndex)
 	}
 	r = must(t)(r.Advance(r.Due))
 	r, _ = r.Claim(r.ReadySince.Add(time.Hour))
 	second := run.TaskObservation{ARN: arn + "2", Outcome: &run.Outcome{Class: run.ClassInterrupted}}
 	r = must(t)(r.Observed(2, second, retryInputs, t0.Add(time.Hour)))
-	if r.Capacity != 1 {
-		t.Errorf("after two interruptions the capacity is %d, want 1", r.Capacity)
+	if r.CapacityIndex != 1 {
+		t.Errorf("after two interruptions the capacity is %d, want 1", r.CapacityIndex)
 	}
 }
 
@@ -292,7 +292,7 @@ func TestATimeoutStopsTheTaskAndFailsTheRun(t *testing.T) {
 
 func TestCancel(t *testing.T) {
 	t.Parallel()
-	by := run.Cancel{Class: run.ClassCancelled, Reason: "not needed", By: "ann", At: t0}
+	by := run.StopRequest{Class: run.ClassCancelled, Reason: "not needed", By: "ann", At: t0}
 	waiting := must(t)(accept(model.Policy{}).Stop(by))
 	if waiting.State != run.Cancelled {
 		t.Errorf("the waiting run is %s, want cancelled", waiting.State)
@@ -416,7 +416,7 @@ func TestOutbox(t *testing.T) {
 	if n := len(o.Due(t0)); n != 0 {
 		t.Errorf("%d effects are overdue at once, want none", n)
 	}
-	o = o.Strike([]int{2}).Postpone([]int{3}, t0.Add(time.Minute))
+	o = o.Remove([]int{2}).Postpone([]int{3}, t0.Add(time.Minute))
 	if next := o.Next(time.Time{}); !next.Equal(t0.Add(time.Minute)) || len(o.Due(next)) != 1 {
 		t.Errorf("the next time is %s, with %+v overdue then; want one effect after a minute", next, o.Due(next))
 	}

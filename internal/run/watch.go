@@ -50,8 +50,8 @@ func (r Run) Observed(attempt int, seen TaskObservation, retry RetryInputs, now 
 	if first {
 		r.RetriesUsed.Refusals = 0
 		r = r.announce(AnnounceStarted, now)
-		if r.Cancel != nil {
-			r = r.stop(*r.Cancel, now)
+		if r.StopRequest != nil {
+			r = r.stop(*r.StopRequest, now)
 		}
 	}
 	return r, true
@@ -101,7 +101,7 @@ func (r Run) orphan(seen TaskObservation, now time.Time) (Run, bool) {
 // interpret returns the outcome of a stopped task as it counts for this run. A task that this program stopped gets the
 // class of the stop request, and an exit code gets the meaning that the policy gives it.
 func (r Run) interpret(o Outcome) Outcome {
-	if o.Class == ClassCancelled && r.Cancel != nil {
+	if o.Class == ClassCancelled && r.StopRequest != nil {
 		cancelled := r.cancelled()
 		cancelled.ExitCode = o.ExitCode
 		return cancelled
@@ -120,14 +120,14 @@ func (r Run) interpret(o Outcome) Outcome {
 
 // cancelled returns the outcome of an attempt that ended because of its stop request.
 func (r Run) cancelled() Outcome {
-	return Outcome{Class: r.Cancel.Class, Detail: r.Cancel.Reason}
+	return Outcome{Class: r.StopRequest.Class, Detail: r.StopRequest.Reason}
 }
 
 // nextCheck returns the time at which a running run is due: at its timeout, or when its task has been silent for
 // SilentAfter.
 func (r Run) nextCheck(now time.Time) time.Time {
 	check := now.Add(SilentAfter)
-	if r.Policy.Timeout > 0 && r.Cancel == nil {
+	if r.Policy.Timeout > 0 && r.StopRequest == nil {
 		if end := r.LastCall.Add(r.Policy.Timeout); end.Before(check) {
 			return end
 		}
@@ -146,7 +146,7 @@ func (r Run) ObservedMissing(attempt int, arn string, retry RetryInputs, asked t
 		r.Task.MissingSince = asked
 	}
 	r.Task.MissingCount++
-	if r.Task.MissingCount >= lostAfterMisses && !asked.Before(r.Task.MissingSince.Add(LostAfter)) {
+	if r.Task.MissingCount >= lostAfterMissing && !asked.Before(r.Task.MissingSince.Add(LostAfter)) {
 		detail := "ECS no longer knows the task, and no event said how it ended"
 		return r.closeAttempt(Outcome{Class: ClassLost, Detail: detail}, retry, asked), true
 	}

@@ -130,7 +130,7 @@ func (w *world) checkUpdate(a *actor, before, after run.Run) {
 	case before.WaitingFor == run.ForObjects && after.WaitingFor != run.ForObjects:
 		w.checkPrompt(before)
 	}
-	if after.Cancel != nil && after.Cancel.Class == run.ClassCancelled {
+	if after.StopRequest != nil && after.StopRequest.Class == run.ClassCancelled {
 		c.cancelled[after.ID] = true
 	}
 }

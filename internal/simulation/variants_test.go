@@ -323,7 +323,7 @@ var variants = []variant{
 		},
 		read: func(_ *actor, r *run.Run) {
 			if r.State == run.Launching {
-				r.Cancel = nil
+				r.StopRequest = nil
 			}
 		},
 	},
