@@ -1,5 +1,6 @@
-// Command style checks the rules of the Go code that a linter does not know: plain comments, the length of lines, and the sizes
-// of functions. It reads the files that git knows, prints each line that breaks a rule, and exits with 1 if a rule is broken.
+// Command style checks the rules of the Go code that a linter does not know: plain comments, the length of lines, and
+// the sizes of functions. It reads the files that git knows, prints each line that breaks a rule, and exits with 1 if a
+// rule is broken.
 //
 //	go run ./.ci/style
 package main
@@ -27,7 +28,8 @@ const (
 	maxLength  = 80  // lines of the longest function
 )
 
-// unclear matches two forms that hide the subject of a sentence: a definition by a question word, and a pronoun as the actor.
+// unclear matches two forms that hide the subject of a sentence: a definition by a question word, and a pronoun as the
+// actor.
 var unclear = regexp.MustCompile(`(?i)\b(is|are|was|were) (what|when|who|whom|whose|whether|where|why|how)\b` +
 	`|\b(nobody|somebody|whoever|one that|ones that|those that|those who|who was|who were)\b`)
 

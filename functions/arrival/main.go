@@ -1,5 +1,5 @@
-// Command arrival is the arrival function. EventBridge invokes it when an object is created in a bucket that models use.
-// It accepts the event: it starts runs, and lets runs that wait for the object continue.
+// Command arrival is the arrival function. EventBridge invokes it when an object is created in a bucket that models
+// use. It accepts the event: it starts runs, and lets runs that wait for the object continue.
 package main
 
 import (

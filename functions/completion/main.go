@@ -1,5 +1,5 @@
-// Command completion is the completion function. EventBridge invokes it when one of the deployment's ECS tasks starts to
-// run and when it stops. It records the task's status in the run, and the outcome when the task has stopped.
+// Command completion is the completion function. EventBridge invokes it when one of the deployment's ECS tasks starts
+// to run and when it stops. It records the task's status in the run, and the outcome when the task has stopped.
 package main
 
 import (

@@ -28,7 +28,7 @@
 //
 // # Rules
 //
-//   - The package has no state besides the clients. All that must survive lies in the store and in the state bucket.
+//   - The package has no state besides the clients. The store and the state bucket hold all that must survive.
 //   - If a variable is missing or wrong, the function logs one line that names every such variable, and exits with code
 //     1. Lambda then reports the invocation as failed, so the event or message is delivered again.
 //   - If the work at a cold start fails, the function logs the error and serves invocations all the same.

@@ -447,7 +447,7 @@ func TestAnswers(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a message without a run id comes back", func(t *testing.T) {
+	t.Run("a message without a run id is delivered again", func(t *testing.T) {
 		t.Parallel()
 		for _, name := range []string{"launch", "sweep"} {
 			f := start(t, name, a.environment)
@@ -460,9 +460,9 @@ func TestAnswers(t *testing.T) {
 	})
 }
 
-// TestDeadline checks that a function answers before its deadline when the store does not answer. Messages must come
-// back, the invocation for an event must fail, so that Lambda repeats it, and the process must serve the next
-// invocation.
+// TestDeadline checks that a function answers before its deadline when the store does not answer. SQS must
+// deliver messages again, the invocation for an event must fail, so that Lambda repeats it, and the process must serve
+// the next invocation.
 func TestDeadline(t *testing.T) {
 	t.Parallel()
 	a := newAccount(t)
@@ -475,7 +475,7 @@ func TestDeadline(t *testing.T) {
 	ours := strings.ReplaceAll(string(sample(t, "task-stopped.json")), `"modeldispatch/`, `"`+deployment+"/")
 	for _, one := range []struct {
 		function, payload string
-		back              string // the id of the message that comes back; "" for a payload without messages
+		back              string // the id of the message that SQS delivers again; "" for a payload without messages
 	}{
 		{"schedule", string(sample(t, "schedule-earthquakes.json")), ""},
 		{"arrival", arrived, ""},

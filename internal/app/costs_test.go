@@ -156,8 +156,7 @@ func number(x float64) string {
 }
 
 // TestCosts measures the quantities of docs/costs.md, calculates the costs of a month, and compares both with the page.
-// With
-// -update it writes them into the page.
+// With -update it writes them into the page.
 func TestCosts(t *testing.T) {
 	t.Parallel()
 	m := newMetered(t)
@@ -194,7 +193,7 @@ func TestCosts(t *testing.T) {
 	compareCosts(t, "silent", fmt.Sprintf(million, number(writes), number(reads), writes*0.625+reads*0.125))
 }
 
-// compareCosts compares a part of docs/costs.md with the wanted text. The part lies between two HTML comments.
+// compareCosts compares a part of docs/costs.md with the wanted text. The part is between two HTML comments.
 func compareCosts(t *testing.T, part, want string) {
 	t.Helper()
 	file := filepath.Join("..", "..", "docs", "costs.md")

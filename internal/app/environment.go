@@ -141,7 +141,7 @@ func (e *environment) rate() float64 {
 	return rate
 }
 
-// The shortest and the longest retention, in days. A duplicate of an event is recognised only while the record of the
+// The shortest and the longest retention, in days. A duplicate of an event is recognized only while the record of the
 // event is kept. More than a century is a mistake.
 const minRetention, maxRetention = 30, 36500
 
@@ -156,7 +156,7 @@ func (e *environment) retention() time.Duration {
 	return time.Duration(days) * day
 }
 
-// catalog reads the compiled catalog, which lies in a layer of the functions.
+// catalog reads the compiled catalog, which is in a Lambda layer that all functions share.
 func (e *environment) catalog() model.Catalog {
 	const name = "CATALOG"
 	file := e.need(name)

@@ -47,9 +47,8 @@ func (c *calls) templates(t *testing.T) iamtest.Stack {
 }
 
 // operations returns the names of the SDK operations that the code of the functions can call. The test compares them
-// with the calls that calls.live has made: only if it has called every operation do its calls show what the roles must
-// allow. BatchGetItem does not count. It reads the store's lists for the command line, which has the credentials of its
-// user.
+// with the calls of calls.live, which show what the roles must allow only if they include every operation. BatchGetItem
+// does not count. It reads the store's lists for the command line, which has the credentials of its user.
 func operations(t *testing.T) []string {
 	t.Helper()
 	found := map[string]bool{}

@@ -73,8 +73,8 @@ func Compile(dir string, o Options) (model.Catalog, []Problem, error) {
 	return c, warnings, nil
 }
 
-// DeploymentName returns the name of an environment's deployment, which is also the name of its CloudFormation stack. It does
-// not read the models. If modeldispatch.yaml has errors, it returns them as Problems.
+// DeploymentName returns the name of an environment's deployment, which is also the name of its CloudFormation stack.
+// It does not read the models. If modeldispatch.yaml has errors, it returns them as Problems.
 func DeploymentName(dir, environment string) (string, error) {
 	r := &report{}
 	p, _ := readProject(r, dir, Options{Environment: environment})
@@ -106,7 +106,7 @@ func (p *project) readModels(dir string) {
 // finish sorts the models by name, and makes the checks that need all of them.
 func (p *project) finish() {
 	slices.SortFunc(p.models, func(a, b model.Model) int { return strings.Compare(a.Name, b.Name) })
-	p.checkFollows()
+	p.checkAfter()
 }
 
 // hash returns a short hash of the value's JSON: equal JSON gives an equal hash.

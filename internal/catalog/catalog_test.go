@@ -72,8 +72,8 @@ func compileProblems(t *testing.T, dir string) string {
 	return strings.Join(all, "\n") + "\n"
 }
 
-// TestBad compiles one bad project for each rule, and compares the problems with the project's expected.txt.
-func TestBad(t *testing.T) {
+// TestBadProjects compiles one bad project for each rule, and compares the problems with the project's expected.txt.
+func TestBadProjects(t *testing.T) {
 	t.Parallel()
 	projects, err := filepath.Glob("testdata/bad/*")
 	if err != nil || len(projects) == 0 {

@@ -17,12 +17,12 @@ import (
 type lint struct {
 	*draft
 	root   value            // the whole definition
-	places map[string]value // each value of the definition by its dotted path, such as containerDefinitions.0.name
+	values map[string]value // each value of the definition by its dotted path, such as containerDefinitions.0.name
 }
 
-// index fills places, and reports fields that ECS does not know. shape is the path without list indexes.
+// index fills values, and reports fields that ECS does not know. shape is the path without list indexes.
 func (l *lint) index(path, shape string, v value, depth int) {
-	l.places[path] = v
+	l.values[path] = v
 	if depth > maxDepth {
 		return
 	}
@@ -48,7 +48,7 @@ func (l *lint) index(path, shape string, v value, depth int) {
 // at returns the value at a path, or else the nearest enclosing value that the file has.
 func (l *lint) at(path string) value {
 	for ; path != ""; path = path[:max(strings.LastIndexByte(path, '.'), 0)] {
-		if v, known := l.places[path]; known {
+		if v, known := l.values[path]; known {
 			return v
 		}
 	}

@@ -35,17 +35,19 @@
 //
 // # Inside
 //
-//   - yaml.go: document parses a file; a value is a place in it, with readers such as text, word, integer, duration.
+//   - yaml.go: document parses a file. A value is a YAML value with its position, and has readers such as text, word,
+//     integer and duration.
 //   - project.go: project.build reads modeldispatch.yaml.
 //   - model.go: draft.build reads one model.yaml. The other draft methods read a part each: policies (policy.go), the
 //     task (task.go) and its definition (definition.go, members.go), triggers (trigger.go, where.go).
-//   - follow.go: project.checkFollows checks `after` triggers, for which all models must be known.
+//   - after.go: project.checkAfter checks `after` triggers, for which all models must be known.
 //   - problem.go: report collects the problems, and split sorts them into warnings and errors. value.errorf and
-//     value.warnf report an error or a warning at the place of a value. document.problem does so at any other position.
+//     value.warnf report an error or a warning at the position of a value. document.problem does so at any other
+//     position.
 //
 // # Rules
 //
-//   - A reader that finds an error reports it and returns ok == false. The caller goes on with the rest of the file.
+//   - A reader that finds an error reports it and returns ok == false. The caller continues with the rest of the file.
 //     An error should not cause further errors: code that depends on a part with an error stays silent about it.
 //   - An unknown field is an error, as is a field that is set twice. Compile returns no catalog if there is any error.
 //   - A message states the cause and then the correct form.
@@ -54,8 +56,8 @@
 //     lint, which lint.normalize calls. Wherever it is, it calls errorf or warnf on the value that is wrong.
 //   - Each rule has a bad project, testdata/bad/<rule>. It holds only the files that differ from the valid ones in
 //     testdata: modeldispatch.yaml, model.yaml and task-definition.json of the model forecast, and
-//     models/<name>/model.yaml of further models. TestBad compiles it for the environment local, and compares the
-//     problems with its expected.txt. `go test ./internal/catalog -update` writes the expected.txt files.
+//     models/<name>/model.yaml of further models. TestBadProjects compiles it for the environment local, and compares
+//     the problems with its expected.txt. `go test ./internal/catalog -update` writes the expected.txt files.
 //   - A new field of model.yaml needs a reader, an entry in fields (and in defaultable, if modeldispatch.yaml may set
 //     it), a property in model.schema.json, and a line in testdata/whole.yaml. The schema files in the project's root
 //     are copies: `check --schema` and `check --project-schema` print them.

@@ -15,7 +15,8 @@ import (
 	"modeldispatch/internal/route"
 )
 
-// draft holds a model while its model.yaml is read. Its methods report errors and go on, so one pass finds all errors.
+// draft holds a model while its model.yaml is read. Its methods report errors and continue, so one pass finds all
+// errors.
 type draft struct {
 	*document
 	project    *project

@@ -34,7 +34,7 @@ func (p Problem) String() string {
 	return text.String() + p.Message
 }
 
-// Problems is the error that Compile and Stack return: all errors of a project, sorted by file and line.
+// Problems is the error that Compile and DeploymentName return: all errors of a project, sorted by file and line.
 type Problems []Problem
 
 // Error returns the problems, one on each line.

@@ -13,14 +13,14 @@ import (
 // project holds modeldispatch.yaml for one environment, and the models that were read so far.
 type project struct {
 	*document
-	options    Options
-	deployment string
-	paused     bool           // triggers: paused
-	pools      map[string]int // limits by name
-	defaults   []member       // fields for the models that do not set them
-	models     []model.Model
-	folders    []string // the folders in models/ that have a model.yaml, with or without errors
-	follows    []follow
+	options         Options
+	deployment      string
+	paused          bool           // triggers: paused
+	pools           map[string]int // limits by name
+	defaults        []member       // fields for the models that do not set them
+	models          []model.Model
+	folders         []string // the folders in models/ that have a model.yaml, with or without errors
+	afterReferences []afterReference
 }
 
 // environment is one entry of `environments`.

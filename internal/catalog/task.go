@@ -114,7 +114,7 @@ func (d *draft) useDefinition(root value) {
 	if tags != nil {
 		fields["tags"] = tags
 	}
-	l := &lint{draft: d, root: root, places: map[string]value{}}
+	l := &lint{draft: d, root: root, values: map[string]value{}}
 	l.index("", "", root, 0)
 	l.normalize(fields)
 	d.model.Task.Definition = rawJSON(fields)

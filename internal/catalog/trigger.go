@@ -211,7 +211,7 @@ func (t *triggerDraft) readAfter(m member) {
 	for _, v := range m.list() {
 		if text, ok := v.text("a model"); ok {
 			t.After = append(t.After, text)
-			t.project.follows = append(t.project.follows, follow{v, t, text})
+			t.project.afterReferences = append(t.project.afterReferences, afterReference{v, t, text})
 		}
 	}
 }

@@ -15,7 +15,7 @@ type patternField struct {
 }
 
 // patternFields returns the fields that a pattern tests, including those in the branches of $or. namespace is the
-// namespace that v lies in, or "" for a whole pattern.
+// namespace of the fields in v, or "" for a whole pattern.
 func patternFields(v value, namespace string) []patternField {
 	if !v.isObject() {
 		return nil
@@ -48,7 +48,7 @@ var whereFields = map[model.Kind]map[string][]string{
 	model.Schedule: {"scheduled": {"time"}},
 	model.Arrival:  {"object": {"uri", "bucket", "key", "size", "etag", "version"}},
 	model.Message:  {"body": nil, "attribute": nil, "message": {"id", "queue"}},
-	model.After:    {"upstream": nil}, // follow.checkBound checks its fields
+	model.After:    {"upstream": nil}, // afterReference.checkBound checks its fields
 	model.Event: {
 		"version": nil, "id": nil, "detail-type": nil, "source": nil, "account": nil, "time": nil, "region": nil, "resources": nil,
 		"detail": nil,
@@ -124,8 +124,7 @@ func (v value) checkBucket(text string) bool {
 		}
 		v.errorf("%s has no bucket; expected s3://bucket/key", written)
 	default:
-		v.errorf("%q is not a valid bucket name: use 3 to 63 lowercase letters, digits, hyphens and single dots, "+
-			"starting and ending with a letter or digit", bucket)
+		v.errorf("%q is not a valid bucket name: %s", bucket, model.BucketRule)
 	}
 	return false
 }

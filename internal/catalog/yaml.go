@@ -18,7 +18,7 @@ import (
 	"github.com/goccy/go-yaml/parser"
 )
 
-// The limits of one file. Files that people write stay far below them.
+// The limits of one file. Files that users write stay far below them.
 const (
 	maxFile  = 1 << 20 // bytes
 	maxDepth = 40
@@ -38,14 +38,14 @@ type document struct {
 	nodes     int // number of values that were visited
 }
 
-// value is a YAML value together with its place in a document.
+// value is a YAML value together with its position in a document.
 type value struct {
 	doc  *document
 	node ast.Node
 	at   position
 }
 
-// position is a place in a file. The zero position stands for the file as a whole.
+// position is a line and a column of a file, from 1. The zero position stands for the file as a whole.
 type position struct{ line, column int }
 
 // problem reports an error, or a warning if warning is true.
@@ -55,10 +55,10 @@ func (d *document) problem(at position, warning bool, format string, args ...any
 	})
 }
 
-// errorf reports an error at this place. The message states the cause and then the correct form.
+// errorf reports an error at the position of the value. The message states the cause and then the correct form.
 func (v value) errorf(format string, args ...any) { v.doc.problem(v.at, false, format, args...) }
 
-// warnf reports a warning at this place.
+// warnf reports a warning at the position of the value.
 func (v value) warnf(format string, args ...any) { v.doc.problem(v.at, true, format, args...) }
 
 // read reads and parses the file. It reports an error and returns false if it cannot.
@@ -171,9 +171,9 @@ func (d *document) value(node ast.Node, depth int) (value, bool) {
 			v.errorf("there is no anchor &%s above this alias", n.Value.String())
 			return v, false
 		}
-		followed, ok := d.value(target, depth+1)
-		followed.at = v.at
-		return followed, ok
+		aliased, ok := d.value(target, depth+1)
+		aliased.at = v.at
+		return aliased, ok
 	case *ast.TagNode:
 		v.errorf("the YAML tag %s is not allowed: remove it", n.Start.Value)
 		return v, false
@@ -181,7 +181,7 @@ func (d *document) value(node ast.Node, depth int) (value, bool) {
 	return v, true
 }
 
-// positionOf returns the place where a node starts. An object starts at its first key.
+// positionOf returns the position of the start of a node. An object starts at its first key.
 func positionOf(node ast.Node) position {
 	if n, isMap := node.(*ast.MappingNode); isMap && len(n.Values) > 0 {
 		return positionOf(n.Values[0].Key)
@@ -198,7 +198,7 @@ func positionOf(node ast.Node) position {
 // member is a field of an object.
 type member struct {
 	name  string
-	key   position // the place of the name
+	key   position // the position of the name
 	value          // the field's value
 }
 
@@ -426,7 +426,7 @@ func (v value) memory(what string, from, to int) (int, bool) {
 	if m != nil {
 		n, _ = strconv.Atoi(m[1]) // a number that is too large for Atoi stays out of range
 	}
-	if m != nil && strings.HasPrefix(m[2], "G") {
+	if m != nil && strings.HasPrefix(m[2], "G") && n <= to { // a larger number is out of range already, and could overflow
 		n *= 1024
 	}
 	if n < from || n > to {

@@ -3,7 +3,7 @@
 // with --json.
 //
 // In the flow (event -> binding -> run -> launch -> task -> outcome -> announcement) the command `run` stands at the
-// beginning, as an event by hand. `runs`, `show`, `logs` and `events` read the store and the logs at the end. `explain`
+// beginning, as a manual event. `runs`, `show`, `logs` and `events` read the store and the logs at the end. `explain`
 // computes the first steps, up to the launch, and stores nothing.
 //
 // # Terms
@@ -16,9 +16,9 @@
 //     stack, and account is a stack in AWS.
 //   - A session holds the parsed command line, the streams and the context of one command.
 //   - A live view prints the decisions and runs of a local stack while they happen.
-//   - A play delivers sample events to a local stack (`local --play DIR`). Its plan is the file play.yaml in DIR, which
-//     lists the events and the results that they should have (package play). Its report is the table that the command
-//     prints at the end, with every result that differs from the plan.
+//   - A play delivers sample events to a local stack (`local --play DIR`). The file play.yaml in DIR lists the events
+//     and the results that they should have (package play). The report of a play is the table that the command prints
+//     at the end, with every result that differs from play.yaml.
 //   - A request builder creates the RunTask requests that explain shows.
 //
 // # Entry points
@@ -28,8 +28,10 @@
 // an example. session.compile compiles the project's files. session.deployment and session.dispatcher reach an
 // environment.
 //
-// The exit code is 0 for success. It is 1 if the command failed or reported a problem: an error in a model, or a play
-// whose results differ from its plan. It is 2 if the command line is wrong.
+// The exit code is 0 for success. It is 2 if the command line cannot be parsed: an unknown command or flag, a missing
+// argument, a flag value of the wrong type, or a --faults file that does not exist. It is 1 for every other failure and
+// problem: an error in a model, a play whose results differ from play.yaml, and a value that the command itself
+// rejects, such as an unknown model, run or environment, an invalid input, or a port that is out of range.
 //
 // # Rules
 //
@@ -73,7 +75,7 @@ type Streams struct {
 type commands struct {
 	Project     string `help:"Use the project in DIR. Default: this folder, or its nearest parent with modeldispatch.yaml." placeholder:"DIR"`
 	Environment string `short:"e" help:"Use this environment of modeldispatch.yaml. Default: local." default:"local" placeholder:"ENV"`
-	JSON        bool   `name:"json" help:"Print JSON."`
+	JSON        bool   `name:"json" help:"Print JSON. The commands logs, connect and cancel ignore it; compile uses it only for errors."`
 
 	Local   localCommand   `cmd:"" help:"Run S3, SQS, ECS, EventBridge and the models on this machine."`
 	Check   checkCommand   `cmd:"" help:"Check all models, and print every error or a table of the models."`
@@ -124,7 +126,7 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 		return exit
 	}
 	if err != nil {
-		s.warnf("modeldispatch: %s; see modeldispatch --help\n", parseErrorText(err))
+		s.warnf("modeldispatch: %s; see %s --help\n", parseErrorText(err), parsedCommand(err))
 		return 2
 	}
 	return s.exitCode(command.Run(s))
@@ -133,9 +135,9 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 // newParser returns the parser of the command line. The parser calls exit after it has printed a help text.
 func (s *session) newParser(exit func(code int)) (*kong.Kong, error) {
 	parser, err := kong.New(&s.commands, kong.Name("modeldispatch"),
-		kong.Description("modeldispatch runs containerised models on ECS Fargate when an event happens."),
+		kong.Description("modeldispatch runs containerized models on ECS Fargate when an event happens."),
 		kong.Writers(s.raw, s.Err), // the parser prints only help texts to s.raw, and reads the width of the terminal from it
-		kong.Exit(exit), kong.UsageOnError(),
+		kong.Exit(exit), kong.UsageOnError(), kong.Help(printHelp),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
 	if err == nil {
 		parser.Model.HelpFlag.Help = "Print this help."
@@ -143,15 +145,39 @@ func (s *session) newParser(exit func(code int)) (*kong.Kong, error) {
 	return parser, err
 }
 
+// printHelp prints the help text of the chosen command. `local env` has no use for the flags of `local`, so its help
+// does not show them.
+func printHelp(options kong.HelpOptions, c *kong.Context) error {
+	if command := c.Selected(); command != nil && command.Name == "env" {
+		for _, flag := range command.Parent.Flags {
+			flag.Hidden = true
+		}
+	}
+	return kong.DefaultHelpPrinter(options, c)
+}
+
 var (
-	noValue  = regexp.MustCompile(`expected .* value but got "EOL" \(<EOL>\)`)
-	noNumber = regexp.MustCompile(`expected a valid [0-9]+ bit int but got ("[^"]*")`)
+	noValue    = regexp.MustCompile(`expected .* value but got "EOL" \(<EOL>\)`)
+	noNumber   = regexp.MustCompile(`expected a valid [0-9]+ bit int but got ("[^"]*")`)
+	noArgument = regexp.MustCompile(`^expected "(<[a-z]+>).*"$`)
 )
 
 // parseErrorText returns the text of a parser's error, with plain words in place of the parser's terms.
 func parseErrorText(err error) string {
 	text := noValue.ReplaceAllString(err.Error(), "a value is missing")
+	text = noArgument.ReplaceAllString(text, "the argument $1 is missing")
 	return noNumber.ReplaceAllString(text, "$1 is not a whole number")
+}
+
+// parsedCommand returns the command that the parser had found before its error, such as "modeldispatch run", or only
+// the name of the program.
+func parsedCommand(err error) string {
+	const program = "modeldispatch"
+	var parsing *kong.ParseError
+	if !errors.As(err, &parsing) || parsing.Context.Selected() == nil {
+		return program
+	}
+	return parsing.Context.Selected().FullPath()
 }
 
 // exitCode prints the error of a command, and returns the exit code.

@@ -14,9 +14,9 @@ type connectCommand struct {
 
 // Help returns the long help text.
 func (connectCommand) Help() string {
-	return `Arrival triggers need the events of their bucket, and S3 sends them to EventBridge only if the
-bucket is set to. The command adds this setting, and keeps the bucket's notifications to
-queues, topics and functions. It needs the permissions s3:GetBucketNotification and
+	return `Arrival triggers need the events of their bucket. S3 sends these events to EventBridge only if a
+setting of the bucket turns this on. The command turns it on, and keeps the bucket's
+notifications to queues, topics and functions. It needs the permissions s3:GetBucketNotification and
 s3:PutBucketNotification.
 
   modeldispatch connect acme-landing`

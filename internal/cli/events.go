@@ -17,9 +17,10 @@ type eventsCommand struct {
 
 // Help returns the long help text.
 func (eventsCommand) Help() string {
-	return `An event has a record for each model that it concerns, with the decision: started is a new
-run, joined is an event of a debounce window, and rejected is an invalid event, with the
-reason. With --json a record contains the payload and the number of duplicates.
+	return `An event has a record for each model that it concerns, with the decision. started: the event has
+a run of its own. joined: the event was added to a run that waits in its debounce window.
+rejected: the event cannot be used, and the record has the reason. With --json a record
+contains the payload and the number of duplicates.
 
   modeldispatch events sales --decision rejected`
 }

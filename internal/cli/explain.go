@@ -40,8 +40,8 @@ type explanation struct {
 	Kind     model.Kind     `json:"kind"`
 	Function string         `json:"function"` // name of the function that handles the event
 	Runs     []explainedRun `json:"runs"`
-	Rejected []noMatch      `json:"rejected"` // models that would reject the event, each with the reason
-	NoMatch  []noMatch      `json:"noMatch"`  // other models, the nearest match first
+	Rejected []modelReason  `json:"rejected"` // models that would reject the event, each with the reason
+	NoMatch  []modelReason  `json:"noMatch"`  // other models, the nearest match first
 }
 
 // explainedRun is a run that an event would start.
@@ -65,8 +65,8 @@ type explainedInput struct {
 	Unset bool   `json:"unset,omitempty"` // the input is optional and has no value
 }
 
-// noMatch is a model that an event would not start, with the reason.
-type noMatch struct {
+// modelReason is a model that an event would not start, with the reason.
+type modelReason struct {
 	Model   string `json:"model"`
 	Trigger string `json:"trigger,omitempty"`
 	Reason  string `json:"reason"`
@@ -146,20 +146,23 @@ func (c explainCommand) read(s *session) ([]byte, error) {
 
 func (b requestBuilder) explain(s *session, e event.Event, function string) explanation {
 	result := b.Routes.Explain(e)
-	x := explanation{Event: e.Identity, Kind: e.Kind, Function: function, Runs: []explainedRun{}, Rejected: []noMatch{}, NoMatch: []noMatch{}}
+	x := explanation{
+		Event: e.Identity, Kind: e.Kind, Function: function,
+		Runs: []explainedRun{}, Rejected: []modelReason{}, NoMatch: []modelReason{},
+	}
 	for _, binding := range result.Bindings {
 		r, err := b.explainRun(s, e, binding)
 		if err != nil {
-			x.Rejected = append(x.Rejected, noMatch{binding.Model.Name, binding.Trigger.Name, err.Error()})
+			x.Rejected = append(x.Rejected, modelReason{binding.Model.Name, binding.Trigger.Name, err.Error()})
 			continue
 		}
 		x.Runs = append(x.Runs, r)
 	}
 	for _, r := range result.Rejections {
-		x.Rejected = append(x.Rejected, noMatch{r.Model, r.Trigger, r.Reason})
+		x.Rejected = append(x.Rejected, modelReason{r.Model, r.Trigger, r.Reason})
 	}
 	for _, m := range result.Misses {
-		x.NoMatch = append(x.NoMatch, noMatch{m.Model, m.Trigger, m.Reason})
+		x.NoMatch = append(x.NoMatch, modelReason{m.Model, m.Trigger, m.Reason})
 	}
 	return x
 }
@@ -228,7 +231,7 @@ func (s *session) printExplanation(x explanation) error {
 	if err := s.printReasons("REJECTED", x.Rejected); err != nil {
 		return err
 	}
-	return s.printReasons("NOT STARTED", x.NoMatch)
+	return s.printReasons("NO MATCH", x.NoMatch)
 }
 
 func (s *session) printExplainedRun(r explainedRun) error {
@@ -259,7 +262,7 @@ func (s *session) printExplainedRun(r explainedRun) error {
 }
 
 // printReasons prints a title and the reason for each model, and nothing if there is no model.
-func (s *session) printReasons(title string, all []noMatch) error {
+func (s *session) printReasons(title string, all []modelReason) error {
 	if len(all) == 0 {
 		return nil
 	}

@@ -22,14 +22,14 @@ import (
 const stopTimeout = 45 * time.Second
 
 type localCommand struct {
-	Port int    `help:"Port of the endpoint; -1 for a free port. Default: 4566, or a free port if it is in use." placeholder:"PORT"`
+	Port int    `help:"Port of the endpoint; --port=-1 for a free port. Default: 4566, or a free port if it is in use." placeholder:"PORT"`
 	Play string `help:"Play the sample events of the folder DIR, wait for the end of each run, and stop." placeholder:"DIR"`
 	// docs/faults.md and package fault document the fields and kinds of faults.
 	Faults string `help:"Inject the failures of FILE. Default: faults.yaml in the folder of --play." type:"existingfile" placeholder:"FILE"`
 	Logs   bool   `help:"Print the logs of the functions to standard error, as JSON."`
 
 	NewCredentials bool     `help:"Replace the project's credentials in .modeldispatch/credentials."`
-	AnyCredentials bool     `help:"Accept requests with any credentials, or none. Web pages are still refused."`
+	AnyCredentials bool     `help:"Accept requests with any credentials, or none. Requests of web pages are still rejected."`
 	AllowHost      []string `help:"Answer to HOST too, such as host.docker.internal; *.NAME for buckets before NAME." placeholder:"HOST"`
 	AllowOrigin    []string `help:"Let the web app at URL call the stack, such as http://localhost:3000." placeholder:"URL"`
 
@@ -55,7 +55,7 @@ type localStartCommand struct{}
 func (localStartCommand) Run(s *session) error {
 	s.Environment = localEnvironment
 	if port := s.Local.Port; port < -1 || port > 65535 {
-		return fmt.Errorf("--port %d is not a port: use 1 to 65535, 0 for 4566 or a free port, or -1 for a free port", port)
+		return fmt.Errorf("--port %d is not a port: use 1 to 65535, 0 for 4566 or a free port, or --port=-1 for a free port", port)
 	}
 	folder, compiled, err := s.compile()
 	if err != nil {
@@ -146,7 +146,7 @@ func (s *session) printBanner(url string, c model.Catalog) {
 			s.printf("  %-20s %s\n", m.Name, describeTrigger(t))
 		}
 	}
-	s.printf("\n  in another terminal:  eval \"$(modeldispatch local env)\"; aws s3 ls\n  stop:                 Ctrl-C\n\n")
+	s.printf("\n  in another terminal:  eval \"$(modeldispatch local env)\" && aws s3 ls\n  stop:                 Ctrl-C\n\n")
 }
 
 func describeTrigger(t model.Trigger) string {
@@ -165,7 +165,7 @@ func describeTrigger(t model.Trigger) string {
 // play plays a folder of events on a stack with a data folder of its own, which is empty at each start. The stack
 // uses the project's credential.
 func (s *session) play(folder, events string, o local.Options) error {
-	steps, err := play.ReadPlan(events)
+	steps, err := play.ReadSteps(events)
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,7 @@ import (
 
 type localEnvCommand struct{}
 
-// Help is the long help text.
+// Help returns the long help text.
 func (localEnvCommand) Help() string {
 	return `The commands set the address, the Region and the credentials of the running stack. The AWS
 CLI and every program with an AWS SDK in this shell then use the stack instead of AWS:
@@ -17,7 +17,7 @@ CLI and every program with an AWS SDK in this shell then use the stack instead o
   eval "$(modeldispatch local env)" && aws s3 ls
 
 If no stack is running, eval fails, and the shell keeps its own address and credentials. The
-credentials belong to the project. The stack of another project refuses them.`
+credentials belong to the project. The stack of another project rejects them.`
 }
 
 // Run prints the variables that connect a client to the running stack.

@@ -13,7 +13,7 @@ type logsCommand struct {
 	Raw bool   `help:"Print the log unchanged, without escapes for control characters."`
 }
 
-// Help is the long help text.
+// Help returns the long help text.
 func (logsCommand) Help() string {
 	return `The command prints everything that the run's last attempt has written so far. The name of a
 model stands for its newest run:
@@ -21,7 +21,7 @@ model stands for its newest run:
   modeldispatch logs sales-forecast
 
 Control characters appear as escapes such as \u001b, so that a log cannot change what the
-terminal shows. With --raw they take effect, for colours or for another program:
+terminal shows. With --raw they take effect, for colors or for another program:
 
   modeldispatch logs --raw sales-forecast | less -R`
 }

@@ -24,7 +24,7 @@ type runCommand struct {
 	Model  string   `arg:"" help:"Name of the model."`
 	Inputs []string `arg:"" optional:"" help:"Values of the inputs. Other inputs take their defaults." placeholder:"name=value"`
 	Key    string   `name:"idempotency-key" help:"Start only one run for all calls with this key." placeholder:"KEY"`
-	// A run by hand is mostly a repair or a trial, so it does not start other models by default.
+	// A manual run is mostly a repair or a trial, so it does not start other models by default.
 	Downstream bool `help:"Start the models after this one when the run succeeds."`
 }
 
@@ -127,8 +127,9 @@ type cancelCommand struct {
 
 // Help returns the long help text.
 func (cancelCommand) Help() string {
-	return `A waiting run ends at once. If the run has a task, the command tells ECS to stop it, and the
-run ends when the task has stopped. A run that has already ended does not change.
+	return `A waiting run ends at once. If the run has a task, the command records the request, the sweep
+function tells ECS to stop the task, and the run ends when the task has stopped. A run that has
+already ended does not change.
 
   modeldispatch cancel sales-zpebjcuyvgjr --reason "wrong date"`
 }
@@ -154,15 +155,16 @@ type pauseCommand struct {
 
 // Help returns the long help text.
 func (pauseCommand) Help() string {
-	return `Events still start runs of the model, but these runs wait until modeldispatch resume. Runs that
-were launched before continue, with their retries.
+	return `Events still create runs of the model. They wait until you run modeldispatch resume. The pause
+holds runs that do not have their slot yet. Runs that are already in the launch queue, that
+wait for capacity or a retry, or that run, continue: modeldispatch cancel stops them.
 
   modeldispatch pause sales --reason "wrong prices"`
 }
 
 // Run pauses a model.
 func (c pauseCommand) Run(s *session) error {
-	done := "is paused: its new runs wait until `modeldispatch resume " + c.Model + "`"
+	done := "is paused. Events still create runs. They wait until you run `modeldispatch resume " + c.Model + "`."
 	return s.control(c.Model, done, "was already paused", func(d *dispatch.Dispatcher) (bool, error) {
 		return d.Pause(s.ctx, c.Model, c.Reason, currentUser())
 	})

@@ -13,7 +13,7 @@ import (
 
 type nextCommand struct {
 	Model string `arg:"" optional:"" help:"Show only the schedules of this model. Default: all models."`
-	Count int    `short:"n" default:"5" help:"Show at most this number of times for each model. Default: 5." placeholder:"NUMBER"`
+	Count int    `short:"n" default:"5" help:"Show the next NUMBER due times of each model. Default: 5." placeholder:"NUMBER"`
 }
 
 // Help returns the long help text.
@@ -67,7 +67,7 @@ func (c nextCommand) Run(s *session) error {
 	return s.table(rows...)
 }
 
-// dueTimes returns the next due times of a model's schedules.
+// dueTimes returns the next due times of a model, over all its schedules.
 func (c nextCommand) dueTimes(m model.Model, now time.Time) ([]dueTime, error) {
 	var all []dueTime
 	for _, t := range m.Triggers {
@@ -78,11 +78,12 @@ func (c nextCommand) dueTimes(m model.Model, now time.Time) ([]dueTime, error) {
 		if err != nil {
 			return nil, fmt.Errorf("model %q: trigger %q: %w", m.Name, t.Name, err)
 		}
-		for at := schedule.Next(now); len(all) < c.Count && !at.IsZero(); at = schedule.Next(at) {
+		for n, at := 0, schedule.Next(now); n < c.Count && !at.IsZero(); n, at = n+1, schedule.Next(at) {
 			all = append(all, dueTime{at, m.Name, t.Name, t.Schedule, cmp.Or(t.Timezone, "UTC")})
 		}
 	}
-	return all, nil
+	slices.SortStableFunc(all, func(a, b dueTime) int { return a.Time.Compare(b.Time) })
+	return all[:min(len(all), max(c.Count, 0))], nil
 }
 
 // findModel returns the model with a name. Its error lists the names of all models.

@@ -60,7 +60,7 @@ func (r *report) check(ctx context.Context, stack *local.Stack) error {
 	return nil
 }
 
-// print prints a table of the results, the differences from the plan, a summary, and what to do next. It returns
+// print prints a table of the results, the differences from play.yaml, a summary, and what to do next. It returns
 // failure if a result differs, or if a run was lost or an attempt doubled.
 func (r *report) print(s *session) error {
 	rows := [][]string{{"MODEL", "TRIGGER", "INPUTS", "ATTEMPTS", "OUTCOME", "DURATION", "OUTPUT", "LOG OR REASON"}}
@@ -82,7 +82,7 @@ func (r *report) print(s *session) error {
 		}
 		if step.Difference != "" {
 			wrong++
-			s.printf("\n%s differs from the plan: %s", step.Step.Name(), step.Difference)
+			s.printf("\n%s differs from play.yaml: %s", step.Step.Name(), step.Difference)
 		}
 	}
 	s.printf("\n%s, %s, %d lost, %d doubled, in %s\n",
@@ -110,18 +110,18 @@ func (r *report) printNext(s *session) {
 
 // playReport is the closing object of --json.
 type playReport struct {
-	Events  int           `json:"events"`
-	Runs    int           `json:"runs"`
-	Lost    int           `json:"lost"`
-	Doubled int           `json:"doubled"`
-	Seconds float64       `json:"seconds"`
-	Results []eventResult `json:"results"`
-	Wrong   []stepFailure `json:"wrong"`   // steps that differ from the plan
-	LeftOut []stepFailure `json:"leftOut"` // steps that cannot be played on this machine
+	Events  int             `json:"events"`
+	Runs    int             `json:"runs"`
+	Lost    int             `json:"lost"`
+	Doubled int             `json:"doubled"`
+	Seconds float64         `json:"seconds"`
+	Results []reportedEvent `json:"results"`
+	Wrong   []stepFailure   `json:"wrong"`   // steps that differ from play.yaml
+	LeftOut []stepFailure   `json:"leftOut"` // steps that cannot be played on this machine
 }
 
-// eventResult is the result of an event for a model.
-type eventResult struct {
+// reportedEvent is the result of an event for a model.
+type reportedEvent struct {
 	Event    string            `json:"event"`
 	Decision dispatch.Decision `json:"decided"`
 	Run      *updatedRun       `json:"run,omitempty"`
@@ -131,7 +131,7 @@ type eventResult struct {
 	Log      string            `json:"log,omitempty"`
 }
 
-// stepFailure is a step that differs from the plan or is left out, with the reason.
+// stepFailure is a step that differs from play.yaml or is left out, with the reason.
 type stepFailure struct {
 	Step   string `json:"step"`
 	Reason string `json:"reason"`
@@ -141,7 +141,7 @@ type stepFailure struct {
 func (r *report) printJSON(s *session) error {
 	o := playReport{
 		Lost: r.lost, Doubled: r.doubled, Seconds: time.Since(r.started).Seconds(),
-		Results: []eventResult{}, Wrong: []stepFailure{}, LeftOut: []stepFailure{},
+		Results: []reportedEvent{}, Wrong: []stepFailure{}, LeftOut: []stepFailure{},
 	}
 	for _, step := range r.results {
 		switch {
@@ -154,7 +154,7 @@ func (r *report) printJSON(s *session) error {
 		o.Events++
 	}
 	for _, row := range r.rows {
-		result := eventResult{Event: row.result.Event.Identity, Decision: row.result.Decision}
+		result := reportedEvent{Event: row.result.Event.Identity, Decision: row.result.Decision}
 		if result.Decision.Kind == dispatch.Started {
 			o.Runs++
 			result.Run, result.Trigger = runUpdate(row.result.Run), row.result.Run.Trigger

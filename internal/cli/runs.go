@@ -85,10 +85,14 @@ func duration(r run.Run) string {
 	return short(r.Ended.Sub(r.Accepted))
 }
 
-// outcome returns the outcome of a run's last attempt, or "-" if there is none or if the attempt succeeded.
+// outcome returns the outcome of a run's last attempt, or "-" if there is none or if the attempt succeeded. It leaves
+// out a class that only repeats the state, as in "cancelled".
 func outcome(r run.Run) string {
-	if r.Outcome == nil || r.Outcome.Class == run.ClassSucceeded {
+	switch {
+	case r.Outcome == nil || r.Outcome.Class == run.ClassSucceeded:
 		return "-"
+	case string(r.Outcome.Class) == string(r.State):
+		return dash(r.Outcome.Detail)
 	}
 	return r.Outcome.String()
 }
@@ -114,7 +118,7 @@ type showCommand struct {
 // Help returns the long help text.
 func (showCommand) Help() string {
 	return `The command prints the state of the run, each input with its origin, each attempt with its
-outcome, and the places of its outputs and logs.
+outcome, and the locations of its outputs and logs.
 
   modeldispatch show sales-zpebjcuyvgjr`
 }

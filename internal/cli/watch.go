@@ -161,6 +161,8 @@ func decisionLine(e event.Event, d dispatch.Decision) string {
 func updateLine(before, after run.Run) string {
 	text := ""
 	switch {
+	case before.State.Ended(): // an orphan task can still change the run
+		return ""
 	case after.State.Ended():
 		text = fmt.Sprintf("%s after %s", after.State, short(after.Ended.Sub(after.Accepted)))
 		if why := outcome(after); why != "-" {
@@ -201,7 +203,7 @@ func waitText(before, after run.Run) string {
 	return text
 }
 
-// nextAttempt returns the time of a run's next attempt, with its memory and capacity if they change.
+// nextAttempt returns the time of a run's next attempt, with its memory and capacity type if they change.
 func nextAttempt(before, after run.Run) string {
 	next := "in " + short(max(time.Until(after.Due), 0))
 	switch after.WaitingFor {

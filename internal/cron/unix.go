@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// unknownForm returns the error for an expression that has none of the three forms. If it recognises
+// unknownForm returns the error for an expression that has none of the three forms. If it recognizes
 // the intended schedule, the error shows it in AWS's form.
 func unknownForm(expression string) error {
 	text := strings.TrimSpace(expression)

@@ -156,7 +156,8 @@ func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Bindi
 	return decision, nil
 }
 
-// invalidInputsError says why a task cannot be launched with the inputs of a binding. The event is then rejected.
+// invalidInputsError is the error if a task cannot be launched with the inputs of a binding. The event is then
+// rejected.
 type invalidInputsError struct{ error }
 
 // newSpec returns the spec of a run of a binding. Before that, it writes the inputs that the model takes as files to
@@ -202,8 +203,8 @@ func (d *Dispatcher) groupOrPaused(ctx context.Context, name, groupName string) 
 	return pausedGroup(name), nil
 }
 
-// InputFileURIs returns the URIs of the objects in the state bucket that hold a run's inputs, by name, for the inputs that its
-// model takes as files.
+// InputFileURIs returns the URIs of the objects in the state bucket that hold a run's inputs, by name, for the inputs
+// that its model takes as files.
 func InputFileURIs(bucket, id string, b route.Binding) map[string]string {
 	files := map[string]string{}
 	for _, in := range b.Model.Inputs {
@@ -282,13 +283,13 @@ func (d *Dispatcher) countDuplicate(ctx context.Context, e event.Event, model, c
 		}
 		decision := record.Decision
 		decision.Kind = Duplicate
-		decision.Reason = fmt.Sprintf("delivery %d of an event that %s", record.Duplicates+1, eventResult[record.Kind])
+		decision.Reason = fmt.Sprintf("delivery %d of an event that %s", record.Duplicates+1, firstDecisionText[record.Kind])
 		return d.reportDecision(ctx, e, decision), nil
 	}
 }
 
-// eventResult holds the result of an event's first delivery, for the reason of a duplicate.
-var eventResult = map[DecisionKind]string{Started: "has a run already", Joined: "joined a run", Rejected: "was rejected"}
+// firstDecisionText says what the first delivery of an event led to, for the reason of a duplicate.
+var firstDecisionText = map[DecisionKind]string{Started: "has a run already", Joined: "joined a run", Rejected: "was rejected"}
 
 // reportDecision logs a decision, calls the hook for it, and returns it.
 func (d *Dispatcher) reportDecision(ctx context.Context, e event.Event, decision Decision) Decision {

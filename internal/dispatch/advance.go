@@ -77,9 +77,9 @@ func (d *Dispatcher) advanceOne(ctx context.Context, r run.Run, found taskLookup
 	return d.update(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.AssignGroup(groupName).Advance(d.Now()) })
 }
 
-// Cancel stops a run by hand, with a reason and the name of the user. A waiting run ends at once; a run with a task
-// ends when its task has stopped. Cancel does nothing to a run that has ended, and returns store.ErrNotFound for an
-// unknown run.
+// Cancel cancels a run, with a reason and the name of the user. A waiting run ends at once; a run with a task ends when
+// its task has stopped, which the sweep asks ECS for. Cancel does nothing to a run that has ended, and returns
+// store.ErrNotFound for an unknown run.
 func (d *Dispatcher) Cancel(ctx context.Context, id, reason, by string) error {
 	return d.update(ctx, id, func(r run.Run) (run.Run, bool) {
 		return r.Stop(run.StopRequest{Class: run.ClassCancelled, Reason: reason, By: by, At: d.Now()})
@@ -101,7 +101,7 @@ func (d *Dispatcher) Sweep(ctx context.Context) error {
 }
 
 // sweepShard processes the due documents of a shard, page by page. It processes each document once: a document that
-// fails stays due, and would otherwise come back in the next page.
+// fails stays due, and the next page contains it again.
 func (d *Dispatcher) sweepShard(ctx context.Context, shard int) error {
 	var failed []error
 	seen := map[store.Key]bool{}

@@ -11,12 +11,12 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// A capacity breaker is open while its capacity is a key of limiter.Breakers. Runs then wait at the breaker: their
-// waiters lie in the partition run.BreakerName. A run leaves in one of these ways:
+// A capacity breaker is open while its capacity type, such as spot, is a key of limiter.Breakers. Runs then wait at the
+// breaker: their waiters are in the partition run.BreakerName. A run leaves in one of these ways:
 //
 //   - as a probe: once a minute, the sweep releases the first waiter (probeBreakers). When the task of a probe runs,
-//     ECS has capacity again, and two more probes follow (releaseAtBreaker);
-//   - as a replacement: a task of this capacity has ended, so there is capacity for one more (releaseAtBreaker);
+//     ECS has room again, and two more probes follow (releaseAtBreaker);
+//   - as a replacement: a task of this capacity type has ended, so ECS has room for one more (releaseAtBreaker);
 //   - when the breaker has closed, as it does at a probe that finds no waiters (probeBreakers).
 
 // probeInterval is the time between two probes of an open breaker.
@@ -25,9 +25,9 @@ const probeInterval = time.Minute
 // breakerPrefix begins the names of all breakers.
 var breakerPrefix = run.BreakerName("")
 
-// openBreaker opens the breaker of a capacity, because ECS has refused or stopped a task for lack of it. The breaker
-// stays open until a probe is due and no run waits. Opening an open breaker does not change the time of its next
-// probe.
+// openBreaker opens the breaker of a capacity type, because ECS has refused or stopped a task for missing capacity or a
+// quota. The breaker stays open until a probe is due and no run waits. Opening an open breaker does not change the time
+// of its next probe.
 func (d *Dispatcher) openBreaker(ctx context.Context, c model.Capacity) error {
 	return d.updateLimiter(ctx, func(l limiter) (limiter, bool) {
 		if _, open := l.Breakers[c]; open {
@@ -41,9 +41,10 @@ func (d *Dispatcher) openBreaker(ctx context.Context, c model.Capacity) error {
 	})
 }
 
-// capacity returns the index of the capacity that a run asks for: the first one with a closed breaker, from the run's
-// current capacity on. If all breakers are open, it returns the index of the last capacity, and also this capacity, at
-// whose breaker the run must wait, unless the run was released. A replacement always asks for the last capacity.
+// capacity returns the index of the capacity type that a run asks for. It takes the first one whose breaker is closed,
+// starting with the run's current one. If all of these breakers are open, it takes the last one. It then also returns
+// that capacity type, because the run must wait at its breaker. A run that a breaker has released need not wait, and a
+// replacement always asks for the last capacity type.
 func (l limiter) capacity(r run.Run) (int, model.Capacity) {
 	last := len(r.Capacities) - 1
 	for i := r.CapacityIndex; i <= last && r.Released != run.ReleasedAsReplacement; i++ {
@@ -94,7 +95,7 @@ func (d *Dispatcher) probeBreakers(ctx context.Context) error {
 
 // releaseAtBreaker carries out an Admit effect that names a breaker. The effect has an attempt if the task of a probe
 // runs: two more probes follow. It has only a task if that task has ended: one replacement follows. It has neither if
-// a run began to wait: the run goes on at once if the breaker has closed meanwhile.
+// a run began to wait: the run continues at once if the breaker has closed meanwhile.
 func (d *Dispatcher) releaseAtBreaker(ctx context.Context, e run.Effect) error {
 	switch {
 	case e.Attempt > 0:

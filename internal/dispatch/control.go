@@ -35,7 +35,7 @@ type Control struct {
 func controlKey(name string) store.Key { return store.Key{PK: "control/" + name, SK: "-"} }
 
 // maxPausedGroups is the maximum number of groups in Control.Groups. A resume does not admit the waiters of other
-// groups; they go on when the sweep checks them, at most half an hour (run.RequeueAfter) later.
+// groups; they continue when the sweep checks them, at most half an hour (run.RequeueAfter) later.
 const maxPausedGroups = 500
 
 // Control returns the control document of a model and its version. A model that was never paused has none; Control
@@ -54,8 +54,10 @@ func controlWrite(c Control, version int64) store.Write {
 	return store.Write{Doc: doc, IfVersion: version}
 }
 
-// Pause pauses a model: the program launches no new run of it until Resume is called. Runs that were launched before go
-// on. Pause reports whether it changed anything; false means that the model is paused already.
+// Pause pauses a model until Resume is called: its runs that do not have their slot yet get none. A run of a model
+// without a concurrency limit then waits as if it needed a slot. Runs that are already in the launch queue, that wait
+// for capacity or a retry, or that run, continue: Cancel stops them. Pause reports whether it changed anything; false
+// means that the model is paused already.
 func (d *Dispatcher) Pause(ctx context.Context, name, reason, by string) (bool, error) {
 	return d.updateControl(ctx, name, func(c Control) Control {
 		c.Paused, c.Reason = true, reason
@@ -91,8 +93,8 @@ func (c Control) announce(detailType, by string, now time.Time) Control {
 	return c
 }
 
-// updateControl changes the control document of a model, and carries out its new effects, if the model is paused or not
-// as the argument says. It reports whether it changed the document.
+// updateControl changes the control document of a model, and carries out its new effects. It does so only if the state
+// of the model, paused or not, equals the argument paused. It reports whether it changed the document.
 func (d *Dispatcher) updateControl(ctx context.Context, name string, change func(Control) Control, paused bool) (bool, error) {
 	for {
 		before, version, err := d.Control(ctx, name)
@@ -111,8 +113,8 @@ func (d *Dispatcher) updateControl(ctx context.Context, name string, change func
 	}
 }
 
-// noteIfPaused reports whether a model is paused. If so, it notes the group in the control document first: a later resume
-// admits the group's waiters.
+// noteIfPaused reports whether a model is paused. If so, it notes the group in the control document first: a later
+// resume admits the group's waiters.
 func (d *Dispatcher) noteIfPaused(ctx context.Context, name, groupName string) (bool, error) {
 	c, version, err := d.Control(ctx, name)
 	if err != nil || !c.Paused || slices.Contains(c.Groups, groupName) || len(c.Groups) >= maxPausedGroups {

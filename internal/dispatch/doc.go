@@ -7,8 +7,8 @@
 // package run. Package route binds events to models, package fargate turns the
 // words of ECS into outcomes, and package run decides, as a pure state machine, what each input does to a run. A
 // [Dispatcher] reads a run from the store, gives the input to that state machine, commits the result, and then carries
-// out the effects that the result asks for. It keeps no state between calls: everything that must survive lies in the
-// store, and large values lie in the state bucket. docs/protocol.md gives the reason for each step of the protocol.
+// out the effects that the result asks for. It keeps no state between calls: everything that must survive is in the
+// store, and large values are in the state bucket. docs/protocol.md gives the reason for each step of the protocol.
 //
 // # Entry points
 //
@@ -58,8 +58,8 @@
 //     grants the free slot to the first waiter, and startDownstream calls Accept for the models that run after this
 //     one.
 //
-// If no task event arrives for five minutes, [Dispatcher.Sweep] finds the run when it is due, asks ECS about its task (applyLookup),
-// and continues at step 6.
+// If no task event arrives for five minutes, the run is due: [Dispatcher.Sweep] finds it, asks ECS about its task
+// (applyLookup), and continues at step 6.
 //
 // # Documents
 //
@@ -123,7 +123,7 @@
 //
 // Pause and the loop guard set Control.Paused of a model. While it is set, Admit grants its runs no slot, and skips
 // none of them by an overlap policy: they wait with waiting/slot. A run of a model without a concurrency limit waits in
-// the group of the pause (pausedGroup). Runs that have left waiting/slot go on: launches, retries and tasks are not
+// the group of the pause (pausedGroup). Runs that have left waiting/slot continue: launches, retries and tasks are not
 // stopped. The control document lists the groups in which runs were held; [Dispatcher.Resume] stores an Admit effect
 // for each.
 //

@@ -120,8 +120,8 @@ func encode(v any) json.RawMessage {
 	return text
 }
 
-// expires returns the time at which a document expires that has not been needed since a time. The zero time, for a
-// document that is still needed, returns the zero time: the document does not expire.
+// expires returns the time at which a document expires: the retention after it was last needed. For the zero time it
+// returns the zero time: the document is still needed, and does not expire.
 func (d *Dispatcher) expires(since time.Time) time.Time {
 	if since.IsZero() {
 		return since

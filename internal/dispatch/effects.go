@@ -95,8 +95,8 @@ func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.Effect) erro
 	return err
 }
 
-// removeEffects updates the outbox of a document: it removes the effects that are done, postpones the failed ones, and notes
-// the reasons of the dropped ones. The effects are given by their ids.
+// removeEffects updates the outbox of a document: it removes the effects that are done, postpones the failed ones, and
+// notes the reasons of the dropped ones. The effects are given by their ids.
 func (d *Dispatcher) removeEffects(ctx context.Context, key store.Key, done, failed []int, dropped []string) error {
 	for {
 		doc, err := d.Store.Get(ctx, key)

@@ -84,8 +84,8 @@ type groupRule struct {
 }
 
 // groupRule returns the rule of a group for a waiter. It reads the rule from the catalog, so that a deploy changes it
-// also for runs that wait already. If the model does not use this group any more (it moved to a pool, to another pool,
-// or has no limit now), the policy counts with which the run was accepted.
+// also for runs that wait already. If the model no longer uses this group (it moved to a pool, to another pool, or has
+// no limit now), the rule comes from the policy that the run was accepted with.
 func (d *Dispatcher) groupRule(name string, r run.Run) groupRule {
 	c := r.Policy.Concurrency
 	if m, known := d.Catalog.Model(r.Model); known && strings.HasPrefix(name, groupPrefix(m)) {
@@ -100,12 +100,13 @@ func (d *Dispatcher) groupRule(name string, r run.Run) groupRule {
 	return groupRule{c.Limit, c.Overlap}
 }
 
-// errRetry is the error for a waiter whose run does not wait any more. The admission must read the group again and
-// start over.
+// errRetry is the error for a run that ignores its input, and for a group without waiters. Mostly another caller has
+// changed the run meanwhile: it no longer waits, or its stop was requested already. An admission reads the group again
+// and starts over.
 var errRetry = errors.New("the run does not wait any more")
 
 // maxConflicts is the maximum number of tries of a commit that ends in a conflict. After that the caller returns an
-// error, and its effect or message comes back later.
+// error: its effect stays in the outbox, and SQS delivers its message again.
 const maxConflicts = 100
 
 // Admit grants the free slots of a concurrency group to its waiters, in the order in which their runs were accepted.
@@ -183,7 +184,7 @@ func (d *Dispatcher) waitingRun(ctx context.Context, doc store.Doc) (run.Run, er
 	return r, errRetry
 }
 
-// errGroupFull is the error for a group without a free slot. Its first waiter goes on waiting.
+// errGroupFull is the error for a group without a free slot. Its first waiter continues to wait.
 var errGroupFull = errors.New("the concurrency group is full")
 
 // grantSlot grants a slot to the first waiter of a group. If the group is full, it applies the overlap policy of the
@@ -229,7 +230,7 @@ func (d *Dispatcher) liveHolders(ctx context.Context, holders []string) ([]strin
 }
 
 // applyOverlap applies an overlap policy to the first waiter of a full group: the run is skipped, it replaces a
-// holder, or it goes on waiting (errGroupFull).
+// holder, or it continues to wait (errGroupFull).
 func (d *Dispatcher) applyOverlap(ctx context.Context, o model.Overlap, g group, first run.Run) error {
 	switch o {
 	case model.OverlapSkip:

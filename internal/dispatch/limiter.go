@@ -77,12 +77,12 @@ func (d *Dispatcher) updateLimiter(ctx context.Context, change func(limiter) (li
 	return fmt.Errorf("launch rate limiter: gave up after %d conflicts with other writers", maxConflicts)
 }
 
-// Reservation says what a run that is ready to be launched must do. At most one of Breaker and Looping is set; the run
+// Reservation says what a run that is ready to be launched must do. At most one of WaitFor and Looping is set; the run
 // then makes no call. The zero Reservation is for a run that is not ready.
 type Reservation struct {
 	At            time.Time      // the time from which the run may call RunTask
-	CapacityIndex int            // the index in Run.Capacities of the capacity to ask for
-	WaitFor       model.Capacity // the capacity at whose open breaker the run must wait; empty if it need not wait
+	CapacityIndex int            // the index in Run.Capacities of the capacity type to ask for
+	WaitFor       model.Capacity // the capacity type at whose open breaker the run must wait; empty if it need not wait
 	Looping       bool           // the loop guard has stopped the model
 }
 
@@ -147,7 +147,7 @@ func (d *Dispatcher) reserve(l *limiter, r run.Run) Reservation {
 	if now.Sub(reserved.At) > reservationLife {
 		reserved.At = time.Time{}
 	}
-	if r.State == run.Waiting { // a repeated call sends the stored request, with the capacity that it names
+	if r.State == run.Waiting { // a repeated call sends the stored request, with the capacity type that it names
 		reserved.CapacityIndex, reserved.WaitFor = l.capacity(r)
 	}
 	switch {
@@ -159,12 +159,12 @@ func (d *Dispatcher) reserve(l *limiter, r run.Run) Reservation {
 	case firstAttempt:
 		l.Launches[r.Model]++
 	}
-	l.Next = latest(l.Next, now.Add(-time.Second/2)) // allow a burst of the calls of half a second
+	l.Next = later(l.Next, now.Add(-time.Second/2)) // allow a burst of the calls of half a second
 	reserved.At, l.Next = l.Next, l.Next.Add(time.Duration(float64(time.Second)/d.rate()))
 	return reserved
 }
 
-func latest(a, b time.Time) time.Time {
+func later(a, b time.Time) time.Time {
 	if a.After(b) {
 		return a
 	}

@@ -154,7 +154,7 @@ func TestThrottledCallGetsNewReservation(t *testing.T) {
 	}
 }
 
-// TestRunsWaitAtOpenBreaker limits the number of live tasks. Refused runs wait at the breaker, and go on as a
+// TestRunsWaitAtOpenBreaker limits the number of live tasks. Refused runs wait at the breaker, and continue as a
 // replacement for a task that has ended, or as probes. The breaker closes when no run waits.
 func TestRunsWaitAtOpenBreaker(t *testing.T) {
 	t.Parallel()
@@ -178,7 +178,7 @@ func TestRunsWaitAtOpenBreaker(t *testing.T) {
 			t.Errorf("%s: %d calls were made for the capacity of the task that ended, want 1", class, h.aws.ECS.Calls-calls)
 		}
 
-		// A probe each minute finds other new capacity. Two more probes follow when the task of a probe runs.
+		// A probe each minute finds other room for tasks. Two more probes follow when the task of a probe runs.
 		capacity = 5
 		h.sweepAfter(t, time.Minute)
 		for range 3 {

@@ -368,7 +368,7 @@ func TestPermanentErrorDropsEffect(t *testing.T) {
 		case "Announce":
 			return fault
 		case "Wake":
-			return errors.New("come back later")
+			return errors.New("try again later")
 		}
 		return nil
 	}

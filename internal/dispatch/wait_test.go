@@ -119,7 +119,7 @@ func TestOverlapReplace(t *testing.T) {
 	}
 }
 
-func TestGroupsByKeyAndPools(t *testing.T) {
+func TestGroupsByPerAndPools(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(m *model.Model) { m.Policy.Concurrency = &model.Concurrency{Limit: 1, Per: model.Per{"name"}} })
 	h.wantStatuses(t, h.acceptEach(t, "a.csv", "b.csv"), "launch", "launch")

@@ -176,8 +176,9 @@ func nonEmpty(text string) any {
 	return text
 }
 
-// AssumedArrival returns the event that an object would cause if it were created now. It has no size, ETag or version, and its
-// sequencer is made up from the time. For a key that S3 would not accept, Arrived returns an undecoded event.
+// AssumedArrival returns the event that an object would cause if it were created now. It has no size, ETag or version,
+// and its sequencer is made up from the time. For a key that S3 would not accept, AssumedArrival returns an undecoded
+// event.
 func AssumedArrival(bucket, key string, now time.Time) Event {
 	e, err := newArrival(Object{Bucket: bucket, Key: key, Sequencer: fmt.Sprintf("%016X", now.UnixNano())}, now, "")
 	if err != nil {

@@ -90,7 +90,7 @@ func TestIdentityOfAnArrival(t *testing.T) {
 		{"zeros at the end of a sequencer do not count", s3Write{sequencer: "0066417CA4BB6E5A"}, s3Write{sequencer: "0066417CA4BB6E5A00"}, true},
 		{"the case of a sequencer does not count", s3Write{sequencer: "0066417ca4bb6e5aaf"}, s3Write{sequencer: sequencer}, true},
 		{"another sequencer is another write", s3Write{sequencer: sequencer}, s3Write{sequencer: "0066417CA4BB6E5AB0"}, false},
-		{"the same ETag s3Write twice is two writes", s3Write{sequencer: "1A", etag: etag}, s3Write{sequencer: "1B", etag: etag}, false},
+		{"the same ETag written twice is two writes", s3Write{sequencer: "1A", etag: etag}, s3Write{sequencer: "1B", etag: etag}, false},
 		{"a version wins over sequencers", s3Write{version: "v1", sequencer: "1A"}, s3Write{version: "v1", sequencer: "1B"}, true},
 		{"another version is another write", s3Write{version: "v1", sequencer: "1A"}, s3Write{version: "v2", sequencer: "1A"}, false},
 		{"the version null is no version", s3Write{version: "null", sequencer: sequencer}, s3Write{sequencer: sequencer}, true},

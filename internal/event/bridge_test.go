@@ -191,7 +191,7 @@ func TestDecodeBridgeErrors(t *testing.T) {
 	}
 }
 
-// The key of a call by hand identifies it. Its inputs do not.
+// The key of a manual call identifies it. Its inputs do not.
 func TestManual(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 5, 6, 0, 0, 0, time.UTC)
@@ -210,6 +210,15 @@ func TestManual(t *testing.T) {
 	} {
 		if other.Identity == call.Identity || !json.Valid(other.Payload) {
 			t.Errorf("%s: identity %q, payload %s", name, other.Identity, other.Payload)
+		}
+	}
+	for want, inputs := range map[string]model.Inputs{
+		`{"inputs":null,"model":"m"}`:          nil,
+		`{"inputs":{},"model":"m"}`:            {},
+		`{"inputs":{"region":""},"model":"m"}`: {"region": ""},
+	} {
+		if e := event.Manual("m", inputs, "key", now); string(e.Payload) != want || !json.Valid(e.Payload) || e.Identity != call.Identity {
+			t.Errorf("inputs %v: identity %q, payload %s; want %q and %s", inputs, e.Identity, e.Payload, call.Identity, want)
 		}
 	}
 }

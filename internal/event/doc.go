@@ -11,7 +11,7 @@
 // # Terms
 //
 //   - An event ([Event]) is one thing that happened: a schedule was due, an S3 object was created, an SQS message was
-//     sent, a run succeeded, another event occurred on an EventBridge bus, or a person started a model.
+//     sent, a run succeeded, another event occurred on an EventBridge bus, or a user started a model.
 //   - The kind (model.Kind) says which of these happened. A trigger takes events of its own kind only.
 //   - The identity is a text that is the same for every delivery of one event. Package dispatch accepts an identity
 //     once for each model and combination, and computes the ids of runs from it.

@@ -173,7 +173,7 @@ func After(u Upstream, ended time.Time) Event {
 	}
 }
 
-// Manual returns the event of a call by hand. The key identifies it: two calls of a model with the same key are the
+// Manual returns the event of a manual call. The key identifies it: two calls of a model with the same key are the
 // same event, whatever their inputs. The payload holds the model and its inputs.
 func Manual(name string, inputs model.Inputs, key string, now time.Time) Event {
 	payload, err := json.Marshal(map[string]any{"model": name, "inputs": inputs})

@@ -12,7 +12,7 @@ import (
 )
 
 // A placeholder reads a field of a JSON body. A body that is not JSON is text without fields.
-func TestBodies(t *testing.T) {
+func TestPlaceholderReadsBody(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, body, placeholder, want string }{
 		{"a field", `{"region": "us"}`, "body.region", `string "us"`},

@@ -35,8 +35,8 @@ func (c Credential) proof(text string) string {
 	return hex.EncodeToString(mac.Sum(nil))
 }
 
-// readCredential reads a credential. It returns os.ErrNotExist if the file is missing, and another error if the file lacks
-// a field.
+// readCredential reads a credential. It returns os.ErrNotExist if the file is missing, and another error if the file
+// lacks a field.
 func readCredential(file string) (Credential, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {

@@ -87,7 +87,7 @@ func TestRunningStackKeepsCredential(t *testing.T) {
 	}
 }
 
-func TestStackRefusesForeignCredential(t *testing.T) {
+func TestStackRejectsForeignCredential(t *testing.T) {
 	t.Parallel()
 	s, other := start(t, project(t, never)), start(t, project(t, never))
 	client := awss3.NewFromConfig(endpoint(local.Address{URL: s.URL(), Credential: other.Address().Credential}))

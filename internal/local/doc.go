@@ -42,7 +42,7 @@
 //
 // # State
 //
-// What must survive lies in the data folder, so a start continues after a crash of the process:
+// What must survive is in the data folder, so a start continues after a crash of the process:
 //
 //	store.db       runs, events and all other documents of the store (unless Options.Store is set)
 //	sqs.db         messages, and the asynchronous events of the functions

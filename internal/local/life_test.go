@@ -40,7 +40,7 @@ func playSample(t *testing.T, name string) *testStack {
 		o.Faults = fault.Faults(faults)
 	}
 	s := startWith(t, o)
-	steps, err := play.ReadPlan(folder)
+	steps, err := play.ReadSteps(folder)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -113,10 +113,10 @@ func (c Catalog) Encode() ([]byte, error) {
 	return slices.Concat(first, []byte("\n"), lines.Bytes()), nil
 }
 
-// ReadCatalog reads the compiled form of a catalog. It puts the name of the deployment before the names of queues and of
-// the models' own task definitions; ARNs and definitions from elsewhere stay as they are. It does not decode the models
-// yet. It returns an error if the index is not valid JSON or has a greater Schema, or if the lengths of the lines do
-// not match it.
+// ReadCatalog reads the compiled form of a catalog. It puts the name of the deployment before the names of queues and
+// of the models' own task definitions; ARNs and definitions from elsewhere stay as they are. It does not decode the
+// models yet. It returns an error if the index is not valid JSON or has a greater Schema, or if the lengths of the
+// lines do not match it.
 func ReadCatalog(compiled []byte, deployment string) (Catalog, error) {
 	first, rest, _ := bytes.Cut(compiled, []byte("\n"))
 	var h header

@@ -70,7 +70,7 @@ func (p Per) Key(inputs map[string]string) string {
 	return strings.Join(values, "\x00")
 }
 
-// Value returns the values of the inputs for people: the value itself for one input, and
+// Value returns the values of the inputs for users: the value itself for one input, and
 // kind=daily,region=eu for several. Package catalog rejects combinations that would look the same.
 func (p Per) Value(inputs map[string]string) string {
 	if len(p) == 1 {

@@ -64,7 +64,7 @@ type Size struct {
 	Memory int `json:"memory,omitempty"`
 }
 
-// Capacities returns the capacities for the model's tasks, in the order of preference. It returns at least one.
+// Capacities returns the capacity types for the model's tasks, in the order of preference. It returns at least one.
 func (m Model) Capacities() []Capacity {
 	if len(m.Task.Capacity) == 0 {
 		return []Capacity{OnDemand}
@@ -72,7 +72,7 @@ func (m Model) Capacities() []Capacity {
 	return m.Task.Capacity
 }
 
-// Capacity names a place where a task can run.
+// Capacity names a kind of compute on which a task can run.
 type Capacity string
 
 const (
@@ -107,7 +107,7 @@ const (
 	Message  Kind = "message"  // an SQS message arrived
 	After    Kind = "after"    // a run of another model succeeded
 	Event    Kind = "event"    // any EventBridge event
-	Manual   Kind = "manual"   // a client asked for the run; no model declares such a trigger
+	Manual   Kind = "manual"   // a user asked for the run; no model declares such a trigger
 )
 
 // Trigger starts a model when an event of its kind matches. The kind decides which of the fields are set.

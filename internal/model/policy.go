@@ -16,15 +16,15 @@ const MaxWait = 24 * time.Hour
 // Policy holds the rules for a model's runs. A run keeps the policy that it was accepted with; only limits, overlap
 // and pause are read live.
 type Policy struct {
-	Timeout     time.Duration          `json:"timeout,omitempty"` // of one attempt, from its last RunTask call; 0 is none
+	Timeout     time.Duration          `json:"timeout,omitempty"` // limit of one attempt, counted from its last RunTask call; 0 is none
 	Retry       Retry                  `json:"retry"`
 	ExitCodes   map[int]ExitCodeAction `json:"exitCodes,omitempty"` // a code that is not listed is a failure
 	WaitFor     *WaitFor               `json:"waitFor,omitempty"`
 	Debounce    *Debounce              `json:"debounce,omitempty"`
 	Concurrency *Concurrency           `json:"concurrency,omitempty"`
 	Expect      *Expect                `json:"expect,omitempty"`
-	// MaxLaunchesPerHour is the loop guard: a model that would be launched more often within a clock hour is paused. 0
-	// stands for DefaultMaxLaunchesPerHour.
+	// MaxLaunchesPerHour is the loop guard: a model is paused if more new runs than this would be launched within a
+	// clock hour. Retries do not count. 0 stands for DefaultMaxLaunchesPerHour.
 	MaxLaunchesPerHour int `json:"maxLaunchesPerHour,omitempty"`
 }
 

@@ -6,11 +6,12 @@ import (
 	"testing"
 )
 
-// FuzzPlan parses any text as a plan. Each step of an accepted plan has a name, and none of its methods panics.
-func FuzzPlan(f *testing.F) {
+// FuzzPlayFile parses any text as a play.yaml. Each step of an accepted file has a name, and none of its methods
+// panics.
+func FuzzPlayFile(f *testing.F) {
 	files, err := filepath.Glob("../../events/*/play.yaml")
 	if err != nil || len(files) == 0 {
-		f.Fatalf("found no plans in events: %v", err)
+		f.Fatalf("found no play.yaml in events: %v", err)
 	}
 	for _, file := range append(files, "../../events/play.yaml") {
 		text, err := os.ReadFile(file)
@@ -20,7 +21,7 @@ func FuzzPlan(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		steps, err := parsePlan(text)
+		steps, err := parseSteps(text)
 		if err != nil {
 			return
 		}

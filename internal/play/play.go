@@ -1,6 +1,6 @@
-// Package play plays sample events on the local stack, and compares their results with the results that a plan wants.
-// The command `modeldispatch local --play DIR` uses it. A play tests models with their triggers and policies, without
-// an AWS account.
+// Package play plays sample events on the local stack, and compares their results with the results that play.yaml
+// wants. The command `modeldispatch local --play DIR` uses it. A play tests models with their triggers and policies,
+// without an AWS account.
 //
 // In the flow (event -> binding -> run -> launch -> task -> outcome -> announcement) the package stands at both ends.
 // It delivers the events, and it watches the decisions and the ends of the runs. The stack in between runs the same
@@ -8,24 +8,25 @@
 //
 // Terms:
 //
-//   - A plan is the file play.yaml in a folder of events. It lists the steps in their order.
+//   - play.yaml is a file in a folder of events. It lists the steps in their order.
 //   - A step delivers one payload, puts objects, or only waits. It declares the results that it wants, by model.
 //   - A decision (dispatch.Decision) is the result of an event for one model. Started: the event has a run of its own.
 //     Joined: it joined the run of an open debounce window. Duplicate: it was delivered before. Rejected: it cannot be
 //     used, and is recorded with its payload. Awaited: no model takes it, but a run waits for its object. Unmatched: no
 //     model takes it.
-//   - A word names a result in a plan. If the event started a run, the word is the end state of the run (succeeded,
+//   - A word names a result in play.yaml. If the event started a run, the word is the end state of the run (succeeded,
 //     failed, cancelled, skipped). Otherwise it is the decision.
 //   - A step is left out if a program that one of its models needs is not installed on this machine.
 //
-// Entry points: ReadPlan reads a plan, and Player.Play plays its steps. Player.leaveOut decides whether a step is left
-// out, and Step.compare decides whether its results differ. A watcher collects the decisions and the ended runs.
+// Entry points: ReadSteps reads play.yaml, and Player.Play plays its steps. Player.leaveOut decides whether a step is
+// left out, and Step.compare decides whether its results differ. A watcher collects the decisions and the ended runs.
 //
 // Rules:
 //
 //   - A step ends when there are as many decisions as it wants and every run that it started has ended, or after
 //     stepTimeout. A step that runs out of time is no error: its results so far are compared.
-//   - A decision that arrives after the end of its step counts for the next step.
+//   - A decision that arrives after the end of its step, but before the next step starts, is dropped. A decision that
+//     arrives later counts for the step that plays then.
 //   - An event that no model takes (unmatched, awaited) is compared only if the step wants a result for "-".
 //   - An error of the stack or of a file ends the play. A result that differs does not.
 package play
@@ -54,18 +55,18 @@ import (
 	"modeldispatch/internal/yamlstrict"
 )
 
-// File is the name of the plan in a folder of events.
+// File is the name of the file that lists the steps in a folder of events.
 const File = "play.yaml"
 
 // stepTimeout bounds the time from the start of a step to the end of its last run.
 const stepTimeout = 2 * time.Minute
 
-// Step is one entry of a plan. All fields are optional. A step without Event and Put waits for events that the stack
+// Step is one entry of play.yaml. All fields are optional. A step without Event and Put waits for events that the stack
 // produces by itself, such as those of schedules.
 type Step struct {
-	Event   string            `yaml:"event"`   // file beside the plan that holds a payload as AWS delivers it
+	Event   string            `yaml:"event"`   // file beside play.yaml that holds a payload as AWS delivers it
 	Put     []string          `yaml:"put"`     // S3 URIs of objects that a client puts, in this order; their content is the URI
-	Objects map[string]string `yaml:"objects"` // objects to store first, without an event: S3 URI -> file beside the plan
+	Objects map[string]string `yaml:"objects"` // objects to store first, without an event: S3 URI -> file beside play.yaml
 	Install map[string]string `yaml:"install"` // program that a model needs -> instructions to install it
 	Want    map[string]Counts `yaml:"want"`    // wanted results: model, or "-" for no model, -> counts
 }
@@ -100,22 +101,22 @@ func (c *Counts) UnmarshalYAML(text []byte) error {
 	return nil
 }
 
-// ReadPlan reads the plan of a folder. It returns an error if the folder has no play.yaml, or if the file has an
-// unknown field or another form than a list of steps.
-func ReadPlan(folder string) ([]Step, error) {
+// ReadSteps reads the steps in the play.yaml of a folder. It returns an error if the folder has no play.yaml, or if the
+// file has an unknown field or another form than a list of steps.
+func ReadSteps(folder string) ([]Step, error) {
 	file := filepath.Join(folder, File)
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fmt.Errorf("reading the plan: %w; a folder of events needs a %s that lists them", err, File)
+		return nil, fmt.Errorf("%w; a folder of events needs a %s that lists them", err, File)
 	}
-	steps, err := parsePlan(text)
+	steps, err := parseSteps(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	return steps, nil
 }
 
-func parsePlan(text []byte) (steps []Step, err error) {
+func parseSteps(text []byte) (steps []Step, err error) {
 	err = yamlstrict.Unmarshal(text, &steps)
 	return steps, err
 }
@@ -139,7 +140,7 @@ type EventResult struct {
 	Run      run.Run // run in its end state; zero if the event started none, or if the run has not ended
 }
 
-// Word returns the word that a plan uses for the result, or "unfinished" for a run that has not ended.
+// Word returns the word that play.yaml uses for the result, or "unfinished" for a run that has not ended.
 func (r EventResult) Word() string {
 	if r.Decision.Kind == dispatch.Started {
 		return cmp.Or(string(r.Run.State), "unfinished")
@@ -155,11 +156,11 @@ type StepResult struct {
 	Difference string        // difference between the wanted results and these; "" if there is none
 }
 
-// Player plays plans. All fields are required.
+// Player plays the steps of a play.yaml. All fields are required.
 type Player struct {
 	Stack   Stack
 	Catalog model.Catalog // models of the stack
-	Folder  string        // folder of the plan and its files
+	Folder  string        // folder of play.yaml and its files
 }
 
 // Play plays the steps one after the other, and calls report with the result of each step. It returns an error if a

@@ -159,11 +159,11 @@ func (a Arrival) Match(bucket, key string) (map[string]string, bool) {
 func (a Arrival) miss(bucket, key string) Miss {
 	switch {
 	case bucket != a.bucket:
-		return Miss{Reason: fmt.Sprintf("bucket %q is not %q", bucket, a.bucket), Closeness: nearSource}
+		return Miss{Reason: fmt.Sprintf("bucket %q is not %q", bucket, a.bucket), Closeness: closenessSource}
 	case !strings.HasPrefix(key, a.prefix):
-		return Miss{Reason: fmt.Sprintf("key %q does not begin with %q", key, a.prefix), Closeness: nearKey}
+		return Miss{Reason: fmt.Sprintf("key %q does not begin with %q", key, a.prefix), Closeness: closenessKey}
 	default:
 		form := strings.TrimPrefix(a.text, "s3://"+a.bucket+"/")
-		return Miss{Reason: fmt.Sprintf("key %q is not of the form %s", key, form), Closeness: nearKeyShape}
+		return Miss{Reason: fmt.Sprintf("key %q is not of the form %s", key, form), Closeness: closenessKeyShape}
 	}
 }

@@ -119,7 +119,7 @@ func (b binder) unbound(in model.Input) string {
 	return fmt.Sprintf("the event has no %s, and the input has no default", absent)
 }
 
-// Bind binds inputs that are given by hand. It returns the canonical text of each input and the origin of its value.
+// Bind binds the inputs of a manual run. It returns the canonical text of each input and the origin of its value.
 // Its error names every input that is unknown, missing or invalid.
 func (t *Table) Bind(m model.Model, given map[string]string) (model.Inputs, map[string]string, error) {
 	inputs, from := model.Inputs{}, map[string]string{}
@@ -131,7 +131,7 @@ func (t *Table) Bind(m model.Model, given map[string]string) (model.Inputs, map[
 	}
 	for _, in := range m.Inputs {
 		text, set := given[in.Name]
-		v, source := model.Text(text), "given by hand"
+		v, source := model.Text(text), "the command line"
 		if !set {
 			if v, source, set = defaultOf(m, in, inputs); !set {
 				if !in.Optional {

@@ -5,9 +5,10 @@ import (
 	"testing"
 
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/route"
 )
 
-// An input that is given by hand is text. The input's type parses it.
+// An input of a manual run is text. The input's type parses it.
 func TestBind(t *testing.T) {
 	t.Parallel()
 	m := forecast()
@@ -21,8 +22,8 @@ func TestBind(t *testing.T) {
 			t.Errorf("%s is %q from %q, want %q", name, inputs[name], from[name], want)
 		}
 	}
-	if from["region"] == from["file"] {
-		t.Errorf("a given input and a default have the same origin %q", from["file"])
+	if from["region"] != "the command line" || from["file"] != route.FromDefault {
+		t.Errorf("a given input comes from %q, and a default from %q", from["region"], from["file"])
 	}
 	if without, _, err := table(t, m).Bind(m, map[string]string{"region": "us", "date": "20260105"}); err != nil || len(without) != 3 {
 		t.Errorf("without its optional input: %v, error %v", without, err)

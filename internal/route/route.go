@@ -24,8 +24,8 @@ type Binding struct {
 	Trigger     model.Trigger
 	Combination string            // the for-each values, for example region=us; empty without for-each
 	Inputs      model.Inputs      // the canonical text of each input that has a value
-	From        map[string]string // the origin of each input's value, as text for people
-	// StartsDownstream is set for a run by hand whose success starts the models that run after it. A run that an event
+	From        map[string]string // the origin of each input's value, as text for users
+	// StartsDownstream is set for a manual run whose success starts the models that run after it. A run that an event
 	// starts does so in any case.
 	StartsDownstream bool
 }
@@ -170,7 +170,7 @@ func hasMatch(r Result, name string) bool {
 		slices.ContainsFunc(r.Rejections, func(r Rejection) bool { return r.Model == name })
 }
 
-// nearest returns the miss of a model, from its trigger with the highest Near.
+// nearest returns the miss of a model, from its trigger with the highest Closeness.
 func (t *Table) nearest(e event.Event, order int, name string) Miss {
 	best := Miss{Model: name, Reason: "it has no triggers: it runs by hand only", Closeness: -1}
 	for _, c := range t.all {
@@ -214,13 +214,13 @@ func (t *Table) route(e event.Event, candidates []candidate) Result {
 	return result
 }
 
-// The values of Miss.Near. Each names the first thing that does not match.
+// The values of Miss.Closeness. Each names the first thing that does not match.
 const (
-	nearKind     = iota      // the kind, or the model of a schedule
-	nearSource               // the bucket, queue, upstream model or event pattern, or the trigger of a schedule
-	nearKey                  // the beginning of the key
-	nearWhere                // `where`
-	nearKeyShape = nearWhere // the rest of the key
+	closenessKind     = iota           // the kind, or the model of a schedule
+	closenessSource                    // the bucket, queue, upstream model or event pattern, or the trigger of a schedule
+	closenessKey                       // the beginning of the key
+	closenessWhere                     // `where`
+	closenessKeyShape = closenessWhere // the rest of the key
 )
 
 // takes compares a trigger of the named model with an event. If the trigger takes the event, takes returns the captures
@@ -228,7 +228,7 @@ const (
 func (c candidate) takes(e event.Event, name string) (map[string]string, Miss) {
 	if c.trigger.Kind != e.Kind {
 		reason := fmt.Sprintf("its trigger %q takes %s events, and this is %s", c.trigger.Name, c.trigger.Kind, article(e.Kind))
-		return nil, Miss{Reason: reason, Closeness: nearKind}
+		return nil, Miss{Reason: reason, Closeness: closenessKind}
 	}
 	captures, miss := c.matchSource(e, name)
 	if miss.Reason != "" {
@@ -239,7 +239,7 @@ func (c candidate) takes(e event.Event, name string) (map[string]string, Miss) {
 			if e.NoFieldsReason != "" && strings.HasPrefix(why, "body.") {
 				why = e.NoFieldsReason
 			}
-			return nil, Miss{Reason: "where: " + why, Closeness: nearWhere}
+			return nil, Miss{Reason: "where: " + why, Closeness: closenessWhere}
 		}
 	}
 	return captures, Miss{}
@@ -271,27 +271,28 @@ func (c candidate) matchSource(e event.Event, name string) (map[string]string, M
 	switch e.Kind {
 	case model.Schedule:
 		if e.Source != name {
-			return nil, Miss{Reason: fmt.Sprintf("it is the schedule of model %q", e.Source), Closeness: nearKind}
+			return nil, Miss{Reason: fmt.Sprintf("it is the schedule of model %q", e.Source), Closeness: closenessKind}
 		}
 		if e.Schedule.Trigger != c.trigger.Name {
 			reason := fmt.Sprintf("it is the schedule of trigger %q, which the model no longer has; it has %q",
 				e.Schedule.Trigger, c.trigger.Name)
-			return nil, Miss{Reason: reason, Closeness: nearSource}
+			return nil, Miss{Reason: reason, Closeness: closenessSource}
 		}
 	case model.Arrival:
 		return c.matchObject(*e.Object)
 	case model.Message:
 		if queue := c.trigger.Queue[strings.LastIndexByte(c.trigger.Queue, ':')+1:]; e.Source != queue {
-			return nil, Miss{Reason: fmt.Sprintf("it reads queue %q, and this message is from queue %q", queue, e.Source), Closeness: nearSource}
+			reason := fmt.Sprintf("it reads queue %q, and this message is from queue %q", queue, e.Source)
+			return nil, Miss{Reason: reason, Closeness: closenessSource}
 		}
 	case model.After:
 		if !slices.Contains(c.trigger.After, e.Source) {
 			reason := fmt.Sprintf("it runs after %s, and this is a success of %q", strings.Join(c.trigger.After, ", "), e.Source)
-			return nil, Miss{Reason: reason, Closeness: nearSource}
+			return nil, Miss{Reason: reason, Closeness: closenessSource}
 		}
 	case model.Event:
 		if why := c.pattern.Mismatch(e.Fields); why != "" {
-			return nil, Miss{Reason: why, Closeness: nearSource}
+			return nil, Miss{Reason: why, Closeness: closenessSource}
 		}
 	}
 	return nil, Miss{}
@@ -301,7 +302,7 @@ func (c candidate) matchSource(e event.Event, name string) (map[string]string, M
 // matches, or the miss of the nearest pattern.
 func (c candidate) matchObject(o event.Object) (map[string]string, Miss) {
 	if strings.HasSuffix(o.Key, "/") && o.Size == 0 {
-		return nil, Miss{Reason: fmt.Sprintf("%s is an empty folder marker", o.URI()), Closeness: nearKey}
+		return nil, Miss{Reason: fmt.Sprintf("%s is an empty folder marker", o.URI()), Closeness: closenessKey}
 	}
 	best := Miss{Reason: "it has no arrival pattern", Closeness: -1}
 	for _, a := range c.arrivals {

@@ -148,7 +148,7 @@ func TestBindingOrder(t *testing.T) {
 }
 
 // Every binding names the origin of each input's value.
-func TestFrom(t *testing.T) {
+func TestBindingNamesOriginOfEachInput(t *testing.T) {
 	t.Parallel()
 	routes := table(t, forecast())
 	byKey := routes.Route(arrived("s3://landing/sales/us/20260105.csv")).Bindings[0].From

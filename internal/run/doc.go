@@ -11,7 +11,7 @@
 // parameter of a model). It returns the next Run, and reports whether anything changed; Claim returns the step that
 // the launcher must take instead. Package fargate translates the answers of ECS into an Outcome.
 //
-// The state lies in three kinds of documents: one Run, which changes with every input; one Spec, which holds the
+// The state is in three kinds of documents: one Run, which changes with every input; one Spec, which holds the
 // bound inputs and the rendered task; and one Attempt for each launch. Package dispatch owns their keys.
 //
 // # Terms
@@ -81,11 +81,11 @@
 //	                                   same              ECS lists none, for the first time
 //	                                   waiting, an end   ECS lists none for the second time: lost, or cancelled
 //	                  Advance          same              the lease has ended: back to the launch queue
-//	                  Advance, Stop    same              the timeout is over, or a client cancels: no more calls
+//	                  Advance, Stop    same              the timeout is over, or a user cancels: no more calls
 //	running           Observed         same              ECS reports a new status of the task
 //	                  ObservedMissing  same              ECS does not know the task
 //	                                   waiting, an end   the task is lost: closeAttempt decides
-//	                  Advance, Stop    same              the timeout is over, or a client cancels: StopTask
+//	                  Advance, Stop    same              the timeout is over, or a user cancels: StopTask
 //	launching         Observed         waiting, an end   the task is STOPPED: closeAttempt decides
 //	  or running
 //	any               Observed         same              a task of another attempt: an orphan, if it is live

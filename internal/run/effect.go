@@ -21,7 +21,7 @@ const (
 	// Announce emits an EventBridge event with DetailType. A run asks for it when it starts, waits, retries and ends;
 	// events that are rejected, models and expectations ask for it, too.
 	Announce EffectKind = "announce"
-	// Admit lets the next waiter of the concurrency group or capacity breaker named by Waiters go on, if it can. A run
+	// Admit lets the next waiter of the concurrency group or capacity breaker named by Waiters continue, if it can. A run
 	// asks for it when it begins to wait there, when its task ends, and when it ends itself.
 	Admit EffectKind = "admit"
 	// Downstream starts the models that run after this one. A run asks for it when it has succeeded.

@@ -11,15 +11,15 @@ import (
 type BreakerRelease string
 
 const (
-	// ReleasedAsReplacement means that a task of the same capacity has ended, so ECS should have room for one more.
-	// The run is launched on the last of its capacities, without a look at the breakers.
+	// ReleasedAsReplacement means that a task of the same capacity type has ended, so ECS should have room for one more.
+	// The run is launched on the last of its capacity types, without a look at the breakers.
 	ReleasedAsReplacement BreakerRelease = "replacement"
 	// ReleasedAsProbe means that the run tests whether ECS accepts tasks again: the breaker is half-open, or was found
 	// closed. Once the task of a probe is RUNNING, the breaker lets more probes through.
 	ReleasedAsProbe BreakerRelease = "probe"
 )
 
-// BreakerName returns the name of the breaker of a capacity. Effect.Waiters and Run.Breaker hold such names.
+// BreakerName returns the name of the breaker of a capacity type. Effect.Waiters and Run.Breaker hold such names.
 func BreakerName(c model.Capacity) string { return "breaker/" + string(c) }
 
 // Reserve gives the run a reservation: the earliest time for its next RunTask call. The run is sent to the launch
@@ -46,7 +46,7 @@ func (r Run) DelayByLoopGuard(now time.Time) (Run, bool) {
 	return r, true
 }
 
-// WaitAtBreaker makes the run wait at the open breaker of a capacity. It returns false if the run cannot start an
+// WaitAtBreaker makes the run wait at the open breaker of a capacity type. It returns false if the run cannot start an
 // attempt.
 func (r Run) WaitAtBreaker(c model.Capacity, now time.Time) (Run, bool) {
 	if !r.CanLaunch(now) {

@@ -136,7 +136,7 @@ func (in RetryInputs) backoff(span BackoffRange, tries int) time.Duration {
 func (r Run) closeAttempt(o Outcome, retry RetryInputs, now time.Time) Run {
 	released := r.Released != ""
 	r.Closed, r.Outcome, r.Released = true, &o, ""
-	if r.Task.ARN != "" && !o.Class.OpensBreaker() { // the task ran, so its capacity is free for a replacement
+	if r.Task.ARN != "" && !o.Class.OpensBreaker() { // the task ran, so ECS has room for a replacement
 		r = r.effect(Effect{Kind: Admit, Waiters: BreakerName(r.Capacities[r.CapacityIndex]), Task: r.Task.ARN}, now)
 	}
 	if larger, ok := r.largerSize(o, retry); ok {
@@ -165,8 +165,9 @@ func (r Run) closeAttempt(o Outcome, retry RetryInputs, now time.Time) Run {
 	return r.announce(AnnounceRetrying, now).retryAfter(wait, now)
 }
 
-// tryNextCapacity moves the run on after ECS had no capacity or quota for its task: to the next of its capacities, or
-// after the last one to the breaker. A run that the breaker had released returns to it without another announcement.
+// tryNextCapacity moves the run on after ECS had no capacity or quota for its task: to the next of its capacity types
+// (such as on-demand after spot), or after the last one to the breaker. A run that the breaker had released returns to
+// it without another announcement.
 func (r Run) tryNextCapacity(released bool, now time.Time) Run {
 	r.RetriesUsed.Refusals++
 	last := r.Capacities[r.CapacityIndex]
@@ -204,7 +205,8 @@ func (r Run) endState(o Outcome, now time.Time) (State, bool) {
 // allows no larger size. Such an attempt uses no retry budget: there are only so many sizes.
 func (r Run) largerSize(o Outcome, retry RetryInputs) (model.Size, bool) {
 	policy := r.Policy.Retry.OutOfMemory
-	if o.Class != ClassOutOfMemory || policy == nil || r.Task.Size.Memory == 0 || r.StopRequest != nil && r.StopRequest.Class == ClassCancelled {
+	isCancelled := r.StopRequest != nil && r.StopRequest.Class == ClassCancelled
+	if o.Class != ClassOutOfMemory || policy == nil || r.Task.Size.Memory == 0 || isCancelled {
 		return model.Size{}, false
 	}
 	return retry.NextSize(r.Task.Size, policy.MaxMemory)

@@ -13,8 +13,9 @@ const (
 	// ClassThrottled means that ECS throttled RunTask, answered 5xx, or did not answer. It uses no retry budget: the
 	// attempt stays open, and the same call is repeated with the same token.
 	ClassThrottled Class = "throttled"
-	// ClassCapacity means that ECS has no capacity for the task at this time. It uses no retry budget: the run tries
-	// its next capacity, and after the last one waits at the breaker, for model.MaxWait at most.
+	// ClassCapacity means that ECS has no capacity for the task at this time. It uses no retry budget: the run tries its
+	// next capacity type (such as on-demand after spot), and after the last one waits at the breaker, for model.MaxWait
+	// at most.
 	ClassCapacity Class = "capacity"
 	// ClassQuota means that the account has reached a limit of tasks or vCPUs. It uses no retry budget; see
 	// ClassCapacity.
@@ -38,7 +39,7 @@ const (
 	// ClassTimedOut means that this program stopped the task because it was over its timeout. It is retried only with
 	// retry.timed-out, and then uses the model's own attempts.
 	ClassTimedOut Class = "timed-out"
-	// ClassCancelled means that a client cancelled the run, a newer run replaced it, or its task was stopped from
+	// ClassCancelled means that a user cancelled the run, a newer run replaced it, or its task was stopped from
 	// outside. It is never retried.
 	ClassCancelled Class = "cancelled"
 	// ClassLost means that ECS no longer knows the task, and no event said how it ended: it may have succeeded. It is
@@ -61,7 +62,7 @@ const (
 // Outcome says why an attempt ended.
 type Outcome struct {
 	Class     Class  `json:"class"`
-	Detail    string `json:"detail,omitempty"`    // the cause for people, in ECS's own words if it gave any
+	Detail    string `json:"detail,omitempty"`    // the cause for users, in ECS's own words if it gave any
 	ExitCode  *int   `json:"exitCode,omitempty"`  // exit code of the model's container; nil if it never reported one
 	Permanent bool   `json:"permanent,omitempty"` // another attempt would fail the same way
 }
@@ -109,7 +110,8 @@ var budgets = map[Class]budget{
 	ClassSucceeded:     budgetFinal,
 }
 
-// OpensBreaker reports whether ECS had no capacity or quota for the task, so that the breaker of its capacity opens.
+// OpensBreaker reports whether ECS had no capacity or quota for the task, so that the breaker of its capacity type
+// opens.
 func (c Class) OpensBreaker() bool { return c == ClassCapacity || c == ClassQuota }
 
 // KeepsToken reports whether RunTask must be called again with the same token after a refusal of this class, because

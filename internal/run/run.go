@@ -29,7 +29,7 @@ const (
 	// attempt moves a run in. So do Advance after model.MaxWait without a launch, and ObjectsChecked after the
 	// wait-for timeout.
 	Failed State = "failed"
-	// Cancelled is an end state: a client cancelled the run, a newer run replaced it, or its task was stopped from
+	// Cancelled is an end state: a user cancelled the run, a newer run replaced it, or its task was stopped from
 	// outside. Stop moves a waiting run in; the input that closes the attempt moves a launched run in.
 	Cancelled State = "cancelled"
 	// Skipped is an end state: the run had nothing to do. Observed moves a run in if the policy maps the exit code to
@@ -58,8 +58,8 @@ const (
 	// ForLaunch means that the launch function may claim the run, now or at its reservation. A run comes in after the
 	// other stages, after a backoff, and through Release. Claim moves it to launching, WaitAtBreaker to ForCapacity.
 	ForLaunch Wait = "launch"
-	// ForCapacity means that the run waits at an open capacity breaker. WaitAtBreaker moves a run in, and so does an
-	// attempt on the last of its capacities that ECS has no capacity or quota for. Release moves it to ForLaunch.
+	// ForCapacity means that the run waits at an open capacity breaker. WaitAtBreaker moves a run in. An attempt on the
+	// last of its capacity types does so too, if ECS has no capacity or quota for the task. Release moves it to ForLaunch.
 	ForCapacity Wait = "capacity"
 	// ForBackoff means that the next attempt may not start yet. The end of an attempt moves a run in. Advance moves it
 	// to ForLaunch when the backoff has passed.
@@ -74,7 +74,7 @@ const (
 	// CallTimeout is the deadline of a RunTask call, counted from its claim. It is shorter than the lease, so a
 	// delayed launcher sends nothing once another launcher can claim the run.
 	CallTimeout = 30 * time.Second
-	// MaxTokenAge is the time after the first RunTask call of an attempt in which its token may be sent again. ECS
+	// MaxTokenAge is the time after the first RunTask call of an attempt during which its token may be sent again. ECS
 	// forgets a token an hour after its task has stopped; then the same token would start a second task
 	// (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html).
 	MaxTokenAge = 50 * time.Minute
@@ -109,7 +109,7 @@ type Run struct {
 	Due        time.Time `json:"due,omitzero"` // time at which Advance next has something to do
 	Ended      time.Time `json:"ended,omitzero"`
 
-	Capacities []model.Capacity `json:"capacities"` // capacities for its tasks, in the order of preference
+	Capacities []model.Capacity `json:"capacities"` // capacity types for its tasks, in the order of preference
 
 	Group            string `json:"group,omitempty"`            // concurrency group, where it waits or holds a slot; "" is none
 	Joined           int    `json:"joined,omitempty"`           // number of events that joined its debounce window
@@ -120,7 +120,7 @@ type Run struct {
 	Call          int            `json:"call,omitempty"`          // number of RunTask calls in that attempt
 	Lease         time.Time      `json:"lease,omitzero"`          // end of the lease of the last call
 	FirstCall     time.Time      `json:"firstCall,omitzero"`      // first call of the attempt; the token's age counts from here
-	LastCall      time.Time      `json:"lastCall,omitzero"`       // last call of the attempt; the timeout counts from here
+	LastCall      time.Time      `json:"lastCall,omitzero"`       // last call of the attempt; its timeout counts from here
 	BackoffEnds   time.Time      `json:"backoffEnds,omitzero"`    // end of the last backoff; the lease may end later
 	Definition    string         `json:"definition,omitempty"`    // ARN of the task definition revision, pinned by the first attempt
 	AWSVPC        bool           `json:"awsvpc,omitempty"`        // the definition has networkMode awsvpc
@@ -173,7 +173,8 @@ type RetriesUsed struct {
 }
 
 // Spec is the document of the facts that a run was accepted with. It does not change, with one exception: while the
-// run waits in its debounce window, each event that joins replaces the inputs with its own.
+// run waits in its debounce window, each event that joins replaces Inputs, ExternalInputs, From, Task, Objects and
+// Catalog with its own.
 type Spec struct {
 	Schema      int          `json:"schema"`
 	Run         string       `json:"run"`
@@ -208,7 +209,7 @@ type AcceptInput struct {
 	ID               string
 	Model            model.Model
 	Trigger          string
-	Manual           bool   // started by hand: the run is not debounced
+	Manual           bool   // a manual run, which is not debounced
 	StartsDownstream bool   // the success of the run starts the models after it
 	Group            string // concurrency group; "" is none
 }
@@ -265,7 +266,8 @@ func (r Run) Advance(now time.Time) (Run, bool) {
 	return r, false
 }
 
-// lastOutcome returns the outcome with which a run fails that was not launched in time.
+// lastOutcome returns the outcome of a run that fails because it was not launched in time: the outcome of its last
+// attempt, or ClassUnknown if it has had none.
 func (r Run) lastOutcome() Outcome {
 	if r.Outcome != nil {
 		return *r.Outcome

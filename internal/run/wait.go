@@ -54,7 +54,7 @@ func (r Run) needsStage(w Wait) bool {
 }
 
 // announceWaiting adds the announcement that the run waits. The caller adds it last: if an earlier effect lets the run
-// go on at once, the dispatcher leaves the outdated announcement out.
+// continue at once, the dispatcher leaves the outdated announcement out.
 func (r Run) announceWaiting(now time.Time) Run {
 	r.Sequence++
 	return r.effect(Effect{
@@ -107,7 +107,7 @@ func (r Run) AssignGroup(group string) Run {
 }
 
 // ObjectsChecked takes the result of a look at the objects that the run waits for: the missing ones, as text for
-// people. The run fails if objects are missing after the wait-for timeout.
+// users. The run fails if objects are missing after the wait-for timeout.
 func (r Run) ObjectsChecked(missing []string, now time.Time) (Run, bool) {
 	switch {
 	case r.State != Waiting || r.WaitingFor != ForObjects:

@@ -17,7 +17,7 @@ import (
 // errCrashed is the error of every call that an actor makes after it has crashed. Such a call has no effect.
 var errCrashed = errors.New("crashed")
 
-// actor is one invocation of a function, or one command of a client: a coroutine that gives way before and after each
+// actor is one invocation of a function, or one command of a user: a coroutine that gives way before and after each
 // call.
 type actor struct {
 	world   *world

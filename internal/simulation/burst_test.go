@@ -78,7 +78,7 @@ func (b *burst) pump() {
 			return batchError(h.Launch(b.w.t.Context(), batch)) == nil
 		}, func(ok bool) {
 			if !ok {
-				b.w.fail("a launch message comes back")
+				b.w.fail("SQS delivers a launch message again")
 			}
 			b.busy--
 			b.pump()

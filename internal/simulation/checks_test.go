@@ -26,7 +26,7 @@ type checks struct {
 	holders   map[string][]string // by concurrency group: the runs that hold a slot, as committed last
 	started   map[string]int      // by run: the number of events that have started it
 	decided   map[string]bool     // the identities of the events that got a decision
-	cancelled map[string]bool     // the ids of the runs that a client has cancelled
+	cancelled map[string]bool     // the ids of the runs that a user has cancelled
 	joined    map[store.Key]int   // by waiter of a group or breaker: the number of the commit that added it
 	paused    map[string]int      // by paused model: the number of the commit that paused it
 	resumed   map[string]int      // by model: the number of the commit that resumed it

@@ -16,7 +16,7 @@
 //     limit. The seed selects it.
 //   - A deployment (deployments) is a catalog and the name of the ECS cluster in which new tasks start. Each world
 //     changes it once, while runs are under way.
-//   - An actor (type actor) is one invocation of a Lambda function, or one command of an operator: a user who cancels
+//   - An actor (type actor) is one invocation of a Lambda function, or one command of a user, who cancels
 //     runs, or pauses and resumes a model. It is a coroutine: it gives way before and after every call of the store and
 //     of AWS. There it can be delayed by up to three hours, crash, or lose the answer. Only one actor executes at a
 //     time, so a world needs no locks and replays exactly.
@@ -75,7 +75,8 @@
 //  3. Run its subtest with -break. It fails if no seed up to 3,000 leads to a finding. Read the finding: it must follow
 //     from the broken rule.
 //  4. Run `go test ./internal/simulation -run BrokenVariants -break -update`. It writes the table of
-//     docs/simulation.md. TestPage fails until the table names the same rules in the same order.
+//     docs/simulation.md. TestSimulationPageListsEveryRule fails until the table names the same rules in the same
+//     order.
 //
 // # What it does not cover
 //
@@ -84,8 +85,8 @@
 //     local stack and the command line have tests of their own.
 //   - Parallel execution within one process. Actors interleave only at calls, so a data race between two goroutines of
 //     one function stays hidden.
-//   - Parts of the program that no simulated model uses: inputs that lie in S3, declared outputs, `for-each`,
-//     `after: { all: ... }`, `expect`, and the loop guard.
+//   - Parts of the program that no simulated model uses: inputs whose values are stored in S3, declared outputs,
+//     `for-each`, `after: { all: ... }`, `expect`, and the loop guard.
 //   - An upgrade: every function of a world runs the same code, so no document comes from an older or newer version. A
 //     deployment in a world only changes the catalog and the cluster.
 //   - Long backlogs. A world has a handful of runs, and a burst only has runs that succeed.

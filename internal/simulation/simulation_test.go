@@ -39,8 +39,8 @@ type faults struct {
 	stuck        float64 // a task does not start
 	interrupt    float64 // a Spot interruption stops a task
 	startFails   float64 // ECS cannot start the containers of a task
-	cancel       float64 // a client cancels a run
-	pause        float64 // a client pauses a model for a while
+	cancel       float64 // a user cancels a run
+	pause        float64 // a user pauses a model for a while
 	blink        float64 // ECS does not show a task for some minutes
 	forget       float64 // ECS does not show a live task for so long that it counts as lost
 	lost         float64 // DynamoDB's answer is lost, so that the SDK sends the call again

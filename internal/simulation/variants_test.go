@@ -529,8 +529,9 @@ func updateTable(t *testing.T, rows string) {
 	}
 }
 
-// TestPage checks that the table of docs/simulation.md has one row for each rule, in the same order.
-func TestPage(t *testing.T) {
+// TestSimulationPageListsEveryRule checks that the table of docs/simulation.md has one row for each rule, in the same
+// order.
+func TestSimulationPageListsEveryRule(t *testing.T) {
 	text, err := os.ReadFile(page)
 	if err != nil {
 		t.Fatal(err)

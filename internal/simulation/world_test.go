@@ -370,10 +370,10 @@ func (w *world) receive(queue, id string) {
 	}, func() { w.checkDead(queue) })
 }
 
-// batchError returns an error if a function failed, or gave messages of its batch back.
+// batchError returns an error if a function failed, or reported messages of its batch as failed.
 func batchError(r events.SQSEventResponse, err error) error {
 	if err == nil && len(r.BatchItemFailures) > 0 {
-		return fmt.Errorf("%v came back", r.BatchItemFailures)
+		return fmt.Errorf("SQS delivers %v again", r.BatchItemFailures)
 	}
 	return err
 }

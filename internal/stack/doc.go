@@ -4,7 +4,7 @@
 //
 // # Where it stands in the flow
 //
-// The package runs when a project is built, before any event. `modeldispatch compile` compiles the catalog, calls
+// The package runs when a project is compiled, before any event. `modeldispatch compile` compiles the catalog, calls
 // Policies and Generate, and writes the files to .build/. template.yaml nests .build/models.yaml: its resource "Models"
 // (AWS::CloudFormation::Stack) creates that template as a stack inside its own. `sam deploy` creates everything in one
 // stack operation. At run time the generated resources do two jobs:
@@ -19,7 +19,7 @@
 //
 //   - Deployment: one CloudFormation stack with its models; on a laptop the local stack takes its place. The
 //     CloudFormation stack is the one of template.yaml, with the stacks nested in it. Names of queues, rules and task
-//     definition families start with the deployment's name, and schedules lie in a schedule group of that name. So two
+//     definition families start with the deployment's name, and schedules are in a schedule group of that name. So two
 //     deployments can share an account and a cluster.
 //   - Shared template: models.yaml (File). It holds the rules, queues, event source mappings (Lambda's connections of a
 //     queue to a function) and permissions, and nests the parts.
@@ -50,7 +50,7 @@
 //   - Task definitions and queues are retained when a template drops them. Runs that were accepted earlier still need
 //     their task definition, and a queue may still hold messages.
 //   - An equal catalog produces equal text. The exception is a rate() that has no equal cron(): its StartDate depends
-//     on the time of the build.
+//     on the time of the compilation.
 //   - Generate stops at the first model that it cannot convert, and returns an error that names the model. It also
 //     returns an error, with the numbers, when a template, a policy or the whole deployment would exceed a limit of
 //     CloudFormation, IAM or EventBridge.

@@ -16,7 +16,7 @@ import (
 type generator struct {
 	catalog  model.Catalog
 	policies map[string][]byte // policy.json texts by model name
-	now      time.Time         // the time of the build
+	now      time.Time         // the time of the compilation
 }
 
 // model returns the resources of one model: its task role, its task definition and its schedules. They refer only to

@@ -41,7 +41,7 @@ func (g generator) schedule(name string, t model.Trigger) (resource, error) {
 	return resource{logicalID("Schedule", name, t.Name), fields{"Type": "AWS::Scheduler::Schedule", "Properties": properties}}, nil
 }
 
-// minLead is the shortest time from the build to a StartDate. The template must be deployed within it.
+// minLead is the shortest time from the compilation to a StartDate. The template must be deployed within it.
 const minLead = 30 * time.Minute
 
 // recurrence returns the times of a schedule in Scheduler's form: an expression, its time zone, and a StartDate. A
@@ -51,8 +51,8 @@ const minLead = 30 * time.Minute
 // Scheduler counts a rate() from the schedule's creation, and fires at once; or from a StartDate, which it refuses
 // when it is more than five minutes in the past ("The StartDate you specify cannot be earlier than 5 minutes ago").
 // Here a rate() counts from the Unix epoch, on a laptop and in an account. So it would need a StartDate, which
-// changes with every build and which Scheduler refuses when CloudFormation rolls back to an old one. Most rates are
-// equal to a cron() in UTC, which needs no StartDate.
+// changes with every compilation and which Scheduler refuses when CloudFormation rolls back to an old one. Most rates
+// are equal to a cron() in UTC, which needs no StartDate.
 func (g generator) recurrence(t model.Trigger) (expression, zone string, start time.Time, err error) {
 	s, err := cron.Parse(t.Schedule, t.Location())
 	if err != nil || !strings.HasPrefix(t.Schedule, "rate(") {

@@ -10,7 +10,7 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// schedule returns the properties of the schedule that a build at a time generates for a model with one trigger.
+// schedule returns the properties of the schedule that a compilation at a time generates for a model with one trigger.
 func schedule(t *testing.T, m, trigger, expression string, at time.Time) map[string]any {
 	t.Helper()
 	c := model.Catalog{Models: []model.Model{{Name: m, Triggers: []model.Trigger{{
@@ -28,11 +28,11 @@ func schedule(t *testing.T, m, trigger, expression string, at time.Time) map[str
 	return nil
 }
 
-// afterNow is the time of another build.
+// afterNow is the time of another compilation.
 var afterNow = now.Add(37*time.Minute + 11*time.Second)
 
 // TestRateBecomesCron checks the rates that have an equal cron(): the times are those on a laptop, and the schedule
-// is the same in every build.
+// is the same in every compilation.
 func TestRateBecomesCron(t *testing.T) {
 	t.Parallel()
 	for rate, want := range map[string]string{
@@ -58,13 +58,13 @@ func TestRateBecomesCron(t *testing.T) {
 			at = laptop.Next(at)
 		}
 		if again := schedule(t, "m", "often", rate, afterNow); fmt.Sprint(again) != fmt.Sprint(got) {
-			t.Errorf("%s: the first build generates %v, and a later one %v", rate, got, again)
+			t.Errorf("%s: the first compilation generates %v, and a later one %v", rate, got, again)
 		}
 	}
 }
 
 // TestRateKeepsItsTimesWithAStartDate checks the rates that have no equal cron(): the StartDate is the first of the
-// rate's times on a laptop that is at least half an hour after the build.
+// rate's times on a laptop that is at least half an hour after the compilation.
 func TestRateKeepsItsTimesWithAStartDate(t *testing.T) {
 	t.Parallel()
 	for _, rate := range []string{
@@ -81,7 +81,7 @@ func TestRateKeepsItsTimesWithAStartDate(t *testing.T) {
 			isTime := laptop.Next(start.Add(-time.Second)).Equal(start)
 			isFirst := !start.Before(earliest) && !laptop.Next(earliest).Before(start)
 			if got["ScheduleExpression"] != rate || !isTime || !isFirst {
-				t.Errorf("%s built at %s: %v from %s, want %s from its first time after %s",
+				t.Errorf("%s compiled at %s: %v from %s, want %s from its first time after %s",
 					rate, at, got["ScheduleExpression"], start, rate, earliest)
 			}
 		}

@@ -82,7 +82,7 @@ func Policies(c model.Catalog) (map[string][]byte, error) {
 }
 
 // Generate returns the templates for a compiled catalog, by file name. policies holds the policy.json texts by model
-// name, as Policies returns them. now is the time of the build: see recurrence, which derives StartDate from it.
+// name, as Policies returns them. now is the time of the compilation: recurrence derives StartDate from it.
 //
 // Generate returns an error when a model cannot be converted to CloudFormation, when a policy.json mentions an unknown
 // variable, and when a limit of CloudFormation, IAM or EventBridge would be exceeded.

@@ -25,7 +25,7 @@ var (
 	keep   = flag.String("keep", "", "write the generated templates to this folder, where .ci/run checks them with cfn-lint")
 )
 
-// now is the time of the build in the tests.
+// now is the time of the compilation in the tests.
 var now = time.Date(2026, 3, 14, 9, 26, 53, 0, time.UTC)
 
 func generate(t *testing.T, c model.Catalog, policies map[string][]byte) map[string][]byte {

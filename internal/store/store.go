@@ -108,7 +108,7 @@ type Write struct {
 	Doc    Doc
 	Delete bool
 	// IfVersion is the condition. 0 requires that the document is absent; any other value is the version that the
-	// document must still have. A put stores version Was+1.
+	// document must still have. A put stores version IfVersion+1.
 	IfVersion int64
 }
 

@@ -25,8 +25,9 @@ func sample(t *testing.T, region string) []Event {
 
 var tuesday = time.Date(2018, time.February, 6, 0, 0, 0, 0, time.UTC)
 
-// TestEachRegion compares summaries with counts that awk computed, and b-values that R computed, from the same files.
-func TestEachRegion(t *testing.T) {
+// TestSummaryMatchesReferenceForEachRegion compares summaries with counts that awk computed, and b-values that R
+// computed, from the same files.
+func TestSummaryMatchesReferenceForEachRegion(t *testing.T) {
 	t.Parallel()
 	for region, want := range map[string]string{
 		"alaska":     "alaska 2018-01-31..2018-02-06: 303 earthquakes, the strongest 4.8 250km SE of Kodiak, b = 0.48 ± 0.04",

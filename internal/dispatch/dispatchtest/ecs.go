@@ -26,8 +26,8 @@ type ECS struct {
 	// Refuse decides about each call that would start a task. ECS refuses the call if the outcome is not nil. A nil
 	// Refuse refuses no call.
 	Refuse func(request fargate.Request) *run.Outcome
-	// RemembersRefusals tells whether ECS remembers the client token of a call that returned only failures. The documentation
-	// of ECS leaves that open.
+	// RemembersRefusals tells whether ECS remembers the client token of a call that returned only failures. The
+	// documentation of ECS leaves that open.
 	RemembersRefusals bool
 	// Size is the size in all task definitions.
 	Size model.Size
@@ -193,7 +193,7 @@ func (e *ECS) ListTasks(_ context.Context, cluster, startedBy string) ([]string,
 }
 
 // StopTask implements dispatch.Watcher. It changes the desired status of a task. The task ends when the test calls
-// Exit or Stopped.
+// Exit or StopWith.
 func (e *ECS) StopTask(_ context.Context, arn, reason string) error {
 	t := e.tasks[arn]
 	if t == nil {
@@ -219,8 +219,8 @@ func (e *ECS) Start(arn string) event.Task {
 	return *e.copy(arn)
 }
 
-// WarnOfInterruption sends a task the warning of a Spot interruption, and returns the task. It goes on running, in ECS for at most
-// two minutes.
+// WarnOfInterruption sends a task the warning of a Spot interruption, and returns the task. The task continues. In ECS
+// it then runs for at most two more minutes.
 func (e *ECS) WarnOfInterruption(arn string) event.Task {
 	t := e.tasks[arn]
 	t.DesiredStatus, t.StopCode, t.StoppedReason = "STOPPED", "SpotInterruption", "Your Spot Task was interrupted."

@@ -44,7 +44,7 @@
 //
 // # State and failures
 //
-// Tasks, calls and task definitions lie in one SQLite file (Options.File). Clusters lie in memory. The server writes a
+// Tasks, calls and task definitions are in one SQLite file (Options.File). Clusters are in memory. The server writes a
 // call and its tasks before it starts a container, so they survive the death of this process. Recover then kills the
 // leftover processes of each live task and stops the task with TerminationNotice. It also emits the last event of each
 // stopped task again, because the earlier process may have died before it did.

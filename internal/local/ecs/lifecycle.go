@@ -48,8 +48,8 @@ func (s *Server) runLifecycle(t *task) {
 	defer s.live.Done()
 	s.change(t, func() { t.LastStatus, t.PullStartedAt = pending, timestamp{s.Now().UTC()} })
 	select {
-	case s.slots <- struct{}{}:
-		defer func() { <-s.slots }()
+	case s.running <- struct{}{}:
+		defer func() { <-s.running }()
 	case why := <-t.stopRequests:
 		s.finish(t, why)
 		return

@@ -46,7 +46,7 @@ type Server struct {
 	Options
 	service  awsjson.Service
 	db       *sql.DB
-	slots    chan struct{} // holds one item for each task that has its containers running
+	running  chan struct{} // holds one item for each task that has its containers running; full at Options.Parallel
 	clusters map[string]bool
 
 	mu          sync.Mutex
@@ -64,7 +64,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 		o.Parallel = 2 * runtime.NumCPU()
 	}
 	s := &Server{
-		Options: o, slots: make(chan struct{}, o.Parallel), clusters: map[string]bool{"default": true},
+		Options: o, running: make(chan struct{}, o.Parallel), clusters: map[string]bool{"default": true},
 		tasks: map[string]*task{}, calls: map[string]*call{}, definitions: map[string][]*definition{},
 	}
 	for _, name := range o.Clusters {

@@ -8,7 +8,7 @@ import (
 // ring holds the last events, numbered from 0, for watchers that read at their own speed.
 type ring struct {
 	mu     sync.Mutex
-	events []json.RawMessage // event n lies at index n % len(events)
+	events []json.RawMessage // event n is at index n % len(events)
 	next   int               // the number of the next event
 	added  chan struct{}     // closed when the next event is added
 }

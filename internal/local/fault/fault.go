@@ -9,7 +9,7 @@
 //	  model: forecast          # only for this model; default: every model
 //	  below: 2048              # only for a task with less memory than this, in MiB
 //	- fault: interruption
-//	  capacity: spot           # only for a task on this capacity
+//	  capacity: spot           # only for a task on this capacity type
 //	  times: 2                 # happens this many times; default: every time
 //
 // Terms:
@@ -26,7 +26,7 @@
 //
 //   - The local ECS asks for refusals at each RunTask call, and for ends before it starts a task's
 //     containers. Each time the first fault in the file whose conditions all hold happens.
-//   - Each match uses up one of the fault's times. The counts lie in memory, and start anew with
+//   - Each match uses up one of the fault's times. The counts are in memory, and start anew with
 //     each call of Faults.
 //   - The model is read from startedBy (DEPLOYMENT/RUN/ATTEMPT). A fault with a model does not match a
 //     task whose startedBy has another form.
@@ -99,7 +99,7 @@ func Kinds() map[Kind]string {
 type Fault struct {
 	Kind     Kind           `yaml:"fault"`
 	Model    string         `yaml:"model"`    // only launches of this model
-	Capacity model.Capacity `yaml:"capacity"` // only launches on this capacity
+	Capacity model.Capacity `yaml:"capacity"` // only launches on this capacity type
 	Below    int            `yaml:"below"`    // only tasks with less memory than this, in MiB
 	Times    *int           `yaml:"times"`    // the number of times that the fault happens; nil means every time
 }
@@ -203,7 +203,7 @@ func (f Fault) matches(a ecs.LaunchRequest) bool {
 		(f.Below == 0 || a.MemoryMiB < f.Below)
 }
 
-// capacity returns the capacity that a launch asks for, in the words of a model's task.capacity.
+// capacity returns the capacity type that a launch asks for, in the words of a model's task.capacity.
 func capacity(a ecs.LaunchRequest) model.Capacity {
 	switch {
 	case a.CapacityProvider == "FARGATE_SPOT":

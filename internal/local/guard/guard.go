@@ -114,7 +114,7 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	bucket, known := g.hosts.match(r.Host)
 	if !known {
 		const why = "the local stack does not answer to the host %q: call %s, or start the stack with --allow-host %[1]s"
-		refuse(response, r, accessDenied(r), fmt.Sprintf(why, r.Host, g.hosts.own()))
+		reject(response, r, accessDenied(r), fmt.Sprintf(why, r.Host, g.hosts.own()))
 		return
 	}
 	if bucket != "" {
@@ -125,11 +125,11 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if why := crossSite(r); mayChange(r) && !allowed && why != "" {
-		refuse(response, r, accessDenied(r), why+"; web pages may not change anything in the local stack: "+originHint)
+		reject(response, r, accessDenied(r), why+"; web pages may not change anything in the local stack: "+originHint)
 		return
 	}
 	if code, why := g.denial(r); code != "" {
-		refuse(response, r, code, why)
+		reject(response, r, code, why)
 		return
 	}
 	g.next.ServeHTTP(response, r)
@@ -174,7 +174,7 @@ func crossSite(r *http.Request) string {
 func (g *Guard) preflight(w http.ResponseWriter, r *http.Request, allowed bool) {
 	if !allowed {
 		const why = "web pages of the origin %q may not call the local stack: %s"
-		refuse(w, r, accessDenied(r), fmt.Sprintf(why, r.Header.Get("Origin"), originHint))
+		reject(w, r, accessDenied(r), fmt.Sprintf(why, r.Header.Get("Origin"), originHint))
 		return
 	}
 	w.Header().Set("Access-Control-Allow-Methods", "GET, HEAD, PUT, POST, DELETE")
@@ -248,7 +248,7 @@ func accessDenied(r *http.Request) string {
 	return "AccessDenied"
 }
 
-// drainTime is the longest time for which a rejected client may go on sending.
+// drainTime is the longest time for which a rejected client may continue to send.
 const drainTime = 10 * time.Second
 
 // drain reads and drops the body of a rejected request. Without it, a client that is still sending would lose the
@@ -265,8 +265,8 @@ func drain(w http.ResponseWriter, r *http.Request) {
 // statuses maps error codes to their HTTP status. Codes that are missing here have status 403.
 var statuses = map[string]int{"MalformedPOSTRequest": http.StatusBadRequest}
 
-// refuse rejects a request: it writes an AWS error in the request's protocol. HEAD gets the status without a body.
-func refuse(w http.ResponseWriter, r *http.Request, code, message string) {
+// reject answers a request with an AWS error in the request's protocol. HEAD gets the status without a body.
+func reject(w http.ResponseWriter, r *http.Request, code, message string) {
 	drain(w, r)
 	status := cmp.Or(statuses[code], http.StatusForbidden)
 	if isJSON(r) {

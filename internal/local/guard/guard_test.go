@@ -257,7 +257,7 @@ func form(t *testing.T, fields map[string]string) (body io.Reader, contentType s
 	return &text, w.FormDataContentType()
 }
 
-func TestForms(t *testing.T) {
+func TestFormNeedsCredential(t *testing.T) {
 	t.Parallel()
 	scope := keyID + "/20260105/us-east-1/s3/aws4_request"
 	for _, one := range []struct {
@@ -298,7 +298,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-func TestUnreadableFormIsRefused(t *testing.T) {
+func TestUnreadableFormIsRejected(t *testing.T) {
 	t.Parallel()
 	const field = "--x\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\n"
 	for name, body := range map[string]string{
@@ -414,7 +414,7 @@ func TestAnyCredentials(t *testing.T) {
 	} {
 		*last = served{}
 		if g.ServeHTTP(httptest.NewRecorder(), c.request(t)); last.path == "" {
-			t.Errorf("the guard refuses %+v", c)
+			t.Errorf("the guard rejects %+v", c)
 		}
 	}
 	for _, c := range []call{{"PUT", "/b/k", "Origin: http://evil.test"}, {"PUT", "/b/k", "Host: evil.test:4566"}} {
@@ -449,8 +449,8 @@ func TestHostAndOriginForms(t *testing.T) {
 	}
 }
 
-// TestSendingClientReadsRefusal checks a client that sends its whole body before it reads the response.
-func TestSendingClientReadsRefusal(t *testing.T) {
+// TestSendingClientReadsRejection checks a client that sends its whole body before it reads the response.
+func TestSendingClientReadsRejection(t *testing.T) {
 	t.Parallel()
 	listener := httptest.NewUnstartedServer(nil)
 	g, err := guard.New(guard.Options{Port: listener.Listener.Addr().(*net.TCPAddr).Port, AccessKeyID: keyID}, nil)

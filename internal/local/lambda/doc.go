@@ -8,7 +8,7 @@
 // # Terms
 //
 //   - A Function is a named handler with a timeout and a limit on concurrent asynchronous invocations.
-//   - An asynchronous event is a payload that InvokeAsync accepted. It lies in a hidden queue of its function.
+//   - An asynchronous event is a payload that InvokeAsync accepted. It is in a hidden queue of its function.
 //   - A function error (FunctionError) is the failure of a handler: an error, a panic, a timeout or a response over the
 //     size limit.
 //   - A failure destination is the SQS queue that receives a record of each event that Lambda stops retrying.
@@ -28,12 +28,12 @@
 //
 // # State and failures
 //
-// All durable state lies in the queues of the local SQS. An accepted event or message stays in its queue until a
+// All durable state is in the queues of the local SQS. An accepted event or message stays in its queue until a
 // function has handled it or its tries are used up, so it survives the death of this process. Delivery is at least
 // once.
 //
 //   - Asynchronous event: a function error leads to two more tries, after Options.RetryDelays. Then giveUp sends a
-//     record to the failure destination. The count of function errors lies in memory, so it starts again with a new
+//     record to the failure destination. The count of function errors is in memory, so it starts again with a new
 //     process. maxDeliveries bounds the deliveries of an event over all processes, because an event may kill the
 //     process. https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-configuring.html
 //   - Batch of a mapping: failed messages become visible again after Mapping.RetryDelay, and the others are deleted.

@@ -20,7 +20,7 @@ import (
 	"modeldispatch/internal/local/sqs"
 )
 
-// harness is a running engine with its queues. The queues lie in memory unless they have a file.
+// harness is a running engine with its queues. The queues are in memory unless they have a file.
 type harness struct {
 	t      *testing.T
 	queues *sqs.Server

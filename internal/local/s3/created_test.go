@@ -61,7 +61,7 @@ func TestCreatedIsCalledForEachWrite(t *testing.T) {
 		"CompleteMultipartUpload of landing/parts, 8 bytes, " + etag("in parts"),
 	}
 	if !slices.Equal(created, want) {
-		t.Errorf("Created was called for\n%s\nwant\n%s", strings.Join(created, "\n"), strings.Join(want, "\n"))
+		t.Errorf("OnCreated was called for\n%s\nwant\n%s", strings.Join(created, "\n"), strings.Join(want, "\n"))
 	}
 	checkSequencers(t, sequencers)
 	if got := s.get(t, "seeded"); got != "before" {
@@ -130,7 +130,7 @@ func TestObjectIsReadableDuringCreated(t *testing.T) {
 	for _, body := range []string{"first", "second"} {
 		server.ServeHTTP(httptest.NewRecorder(), request(t.Context(), http.MethodPut, "/"+bucket+"/k", body))
 		if got := <-read; got != body {
-			t.Errorf("Created for %q read %q", body, got)
+			t.Errorf("OnCreated for %q read %q", body, got)
 		}
 	}
 }
@@ -142,10 +142,10 @@ func TestCreatedErrorFailsTheRequest(t *testing.T) {
 	_, err := s.PutObject(t.Context(), &client.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader("x")})
 	wantError(t, "a put", err, "InternalError", http.StatusInternalServerError)
 	if err == nil || !strings.Contains(err.Error(), "the bus is full") {
-		t.Errorf("a put for which Created fails: %v, want the reason", err)
+		t.Errorf("a put for which OnCreated fails: %v, want the reason", err)
 	}
 
-	// A client can complete the upload again after a failure. Created is called again.
+	// A client can complete the upload again after a failure. OnCreated is called again.
 	id, part := s.begin(t, "parts", "in parts")
 	complete := &client.CompleteMultipartUploadInput{
 		Bucket: aws.String(bucket), Key: aws.String("parts"), UploadId: &id,
@@ -158,11 +158,11 @@ func TestCreatedErrorFailsTheRequest(t *testing.T) {
 		t.Errorf("completing again: %v", err)
 	}
 	if created := s.takeCreated(); len(created) != 3 || created[2].Key != "parts" || s.get(t, "parts") != "in parts" {
-		t.Errorf("Created was called with %+v, want one put and two completions", created)
+		t.Errorf("OnCreated was called with %+v, want one put and two completions", created)
 	}
 }
 
-// TestCreatedContinuesAfterTheClientHangsUp cancels a request while Created runs for its object.
+// TestCreatedContinuesAfterTheClientHangsUp cancels a request while OnCreated runs for its object.
 func TestCreatedContinuesAfterTheClientHangsUp(t *testing.T) {
 	t.Parallel()
 	ctx, hangUp := context.WithCancel(t.Context())
@@ -180,7 +180,7 @@ func TestCreatedContinuesAfterTheClientHangsUp(t *testing.T) {
 	}
 	server.ServeHTTP(httptest.NewRecorder(), request(ctx, http.MethodPut, "/"+bucket+"/k", "x"))
 	if err := <-seen; err != nil {
-		t.Errorf("the context of Created ended with the client's request: %v", err)
+		t.Errorf("the context of OnCreated ended with the client's request: %v", err)
 	}
 }
 
@@ -200,7 +200,7 @@ func TestConcurrentPuts(t *testing.T) {
 	running.Wait()
 	created := s.takeCreated()
 	if len(created) != 200 || len(s.keys(t)) != 150 {
-		t.Errorf("Created was called %d times for %d objects, want 200 and 150", len(created), len(s.keys(t)))
+		t.Errorf("OnCreated was called %d times for %d objects, want 200 and 150", len(created), len(s.keys(t)))
 	}
 	// Each key holds the object with the greatest sequencer.
 	latest := map[string]s3.Object{}
@@ -216,7 +216,7 @@ func TestConcurrentPuts(t *testing.T) {
 	}
 	for key, o := range latest {
 		if got := etag(s.get(t, key)); got != o.ETag {
-			t.Errorf("%q holds the object %s, and the last call of Created for it had %s", key, got, o.ETag)
+			t.Errorf("%q holds the object %s, and the last call of OnCreated for it had %s", key, got, o.ETag)
 		}
 	}
 }
@@ -246,7 +246,7 @@ func TestSequencersGrowUnderAnyClock(t *testing.T) {
 		}
 	}
 	if len(sequencers) != 8 {
-		t.Fatalf("Created was called %d times, want 8", len(sequencers))
+		t.Fatalf("OnCreated was called %d times, want 8", len(sequencers))
 	}
 	checkSequencers(t, sequencers)
 	if left, err := os.ReadDir(filepath.Join(folder, "incoming")); err != nil || len(left) > 0 {

@@ -15,7 +15,7 @@ type bucket struct {
 	keys    []string          // sorted by bytes, which is S3's order
 }
 
-// objects returns the folder of the objects. It lies inside the bucket's own folder, so that the modification time of
+// objects returns the folder of the objects. It is inside the bucket's own folder, so that the modification time of
 // the bucket's folder stays the time at which the bucket was created.
 func (b *bucket) objects() string { return filepath.Join(b.folder, "objects") }
 

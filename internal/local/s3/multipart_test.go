@@ -109,7 +109,7 @@ func TestMultipartUpload(t *testing.T) {
 	}
 	created := s.takeCreated()
 	if len(created) != 1 || created[0].Key != key || created[0].Size != int64(len(want)) || created[0].ETag != etag(want) {
-		t.Errorf("Created was called with %+v", created)
+		t.Errorf("OnCreated was called with %+v", created)
 	}
 	if err := s.complete(t, key, id, first, second, third); err != nil || len(s.takeCreated()) > 0 {
 		t.Errorf("completing again, as after a lost response: %v, want success and no second object", err)
@@ -155,7 +155,7 @@ func TestInvalidCompletions(t *testing.T) {
 	wantError(t, "no parts", s.complete(t, "k", id), "MalformedXML", http.StatusBadRequest)
 	wantError(t, "another key", s.complete(t, "other", id, first), "NoSuchUpload", http.StatusNotFound)
 	if created := s.takeCreated(); len(created) > 0 || len(s.keys(t)) > 0 {
-		t.Errorf("Created was called with %+v, and the keys are %v; want none", created, s.keys(t))
+		t.Errorf("OnCreated was called with %+v, and the keys are %v; want none", created, s.keys(t))
 	}
 	if err := s.complete(t, "k", id, first); err != nil {
 		t.Errorf("a valid completion after the invalid ones: %v", err)
@@ -198,7 +198,7 @@ func TestConcurrentCompletionsCreateOneObject(t *testing.T) {
 		t.Errorf("completing again: %v", err)
 	}
 	if created := s.takeCreated(); len(created) != 1 {
-		t.Errorf("Created was called %d times, want once", len(created))
+		t.Errorf("OnCreated was called %d times, want once", len(created))
 	}
 }
 

@@ -452,7 +452,7 @@ func TestTagging(t *testing.T) {
 	_, err = s.PutObjectTagging(ctx, &client.PutObjectTaggingInput{Bucket: name, Key: aws.String("nothing"), Tagging: &tags})
 	wantError(t, "tags of a missing object", err, "NoSuchKey", http.StatusNotFound)
 	if len(s.takeCreated()) > 0 {
-		t.Error("Created was called for tags")
+		t.Error("OnCreated was called for tags")
 	}
 }
 
@@ -495,9 +495,9 @@ func TestRootElements(t *testing.T) {
 	}
 }
 
-// TestSelectorWithValue sends selectors as parameters with a value. gofakes3 ignores value and key, and lists the
-// bucket for GET /bucket/key?versions=1.
-func TestSelectorWithValue(t *testing.T) {
+// TestSelectorWithValueDoesNotListBucket sends selectors as parameters with a value. gofakes3 ignores value and key,
+// and lists the bucket for GET /bucket/key?versions=1.
+func TestSelectorWithValueDoesNotListBucket(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	s.put(t, "k", "body")

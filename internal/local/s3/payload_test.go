@@ -302,8 +302,9 @@ func (c bodyCase) headers() map[string]string {
 	return all
 }
 
-// TestBodies sends each body as an object and as a part, with a Content-Length and in HTTP chunks.
-func TestBodies(t *testing.T) {
+// TestObjectsAndPartsCheckTheirBody sends each body as an object and as a part, with a Content-Length and in HTTP
+// chunks.
+func TestObjectsAndPartsCheckTheirBody(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	id, _ := s.begin(t, "parts", "old")
@@ -353,7 +354,7 @@ func (s *testServer) checkPut(t *testing.T, c bodyCase, body io.Reader) {
 		want, calls = hello, 1
 	}
 	if created := s.takeCreated(); len(created) != calls {
-		t.Errorf("%s: Created was called %d times, want %d", c.name, len(created), calls)
+		t.Errorf("%s: OnCreated was called %d times, want %d", c.name, len(created), calls)
 	}
 	get := s.send(t, http.MethodGet, "/"+bucket+"/k", map[string]string{"x-amz-checksum-mode": "ENABLED"}, nil)
 	if get.body != want || get.header.Get("Content-Encoding") != "" || get.header.Get("ETag") != `"`+etag(want)+`"` {
@@ -402,8 +403,8 @@ func TestSpooledBodiesLeaveNoFiles(t *testing.T) {
 	}
 }
 
-// TestOtherBodies sends bodies to operations that do not store them.
-func TestOtherBodies(t *testing.T) {
+// TestOperationsWithoutStoredBodyCheckIt sends bodies to operations that do not store them.
+func TestOperationsWithoutStoredBodyCheckIt(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir())
 	s.put(t, "k", hello)
@@ -557,7 +558,7 @@ func TestFormsLeaveNoFiles(t *testing.T) {
 			t.Errorf("the temporary files %v remain, %v", files, err)
 		}
 		if created := s.takeCreated(); len(created) != 1 || created[0].Reason != s3.PostObject || s.get(t, "form") != fullPart("x") {
-			t.Errorf("Created was called with %+v", created)
+			t.Errorf("OnCreated was called with %+v", created)
 		}
 	}
 }

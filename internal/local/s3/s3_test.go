@@ -71,7 +71,7 @@ func (s *testServer) onCreated(_ context.Context, o s3.Object) error {
 	return s.createdErr
 }
 
-// takeCreated returns the objects for which Created was called since the last takeCreated.
+// takeCreated returns the objects for which OnCreated was called since the last takeCreated.
 func (s *testServer) takeCreated() []s3.Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -192,7 +192,7 @@ func TestAnyKeyIsStored(t *testing.T) {
 		created = append(created, o.Key)
 	}
 	if !slices.Equal(created, keys) {
-		t.Errorf("Created was called with the keys\n%q, want\n%q", created, keys)
+		t.Errorf("OnCreated was called with the keys\n%q, want\n%q", created, keys)
 	}
 
 	restarted := start(t, folder)
@@ -218,7 +218,7 @@ func TestInvalidKeys(t *testing.T) {
 	_, err = s.CreateMultipartUpload(ctx, &client.CreateMultipartUploadInput{Bucket: name, Key: tooLong})
 	wantError(t, "an upload to a key of 1025 bytes", err, "KeyTooLongError", http.StatusBadRequest)
 	if created := s.takeCreated(); len(created) > 0 {
-		t.Errorf("Created was called with %v", created)
+		t.Errorf("OnCreated was called with %v", created)
 	}
 }
 
@@ -244,7 +244,7 @@ func TestMissingBucketsAndObjects(t *testing.T) {
 		t.Errorf("delete of a missing object: %v, want no error, as in S3", err)
 	}
 	if created := s.takeCreated(); len(created) > 0 {
-		t.Errorf("Created was called with %v", created)
+		t.Errorf("OnCreated was called with %v", created)
 	}
 	if err := s.server.Seed("missing", "key", strings.NewReader("")); err == nil || !strings.Contains(err.Error(), "s3://missing/key") {
 		t.Errorf("Seed into a missing bucket = %v, want an error that names the object", err)
@@ -367,7 +367,7 @@ func TestIncompleteBodyIsNotStored(t *testing.T) {
 		t.Errorf("the object is now %.10q, want the old one", got)
 	}
 	if created := s.takeCreated(); len(created) > 0 {
-		t.Errorf("Created was called with %v", created)
+		t.Errorf("OnCreated was called with %v", created)
 	}
 }
 
@@ -398,7 +398,7 @@ func TestConditions(t *testing.T) {
 		t.Errorf("a put with the ETag of the object: %v", err)
 	}
 	if created := s.takeCreated(); len(created) != 2 {
-		t.Errorf("Created was called %d times, want 2: %v", len(created), created)
+		t.Errorf("OnCreated was called %d times, want 2: %v", len(created), created)
 	}
 	_, err := s.GetObject(t.Context(), &client.GetObjectInput{
 		Bucket: aws.String(bucket), Key: aws.String("k"), IfNoneMatch: aws.String(etag("x")),
@@ -465,7 +465,7 @@ func TestPresignedURLs(t *testing.T) {
 		t.Errorf("a presigned get read %q", got)
 	}
 	if created := s.takeCreated(); len(created) != 1 || created[0].Key != key || created[0].Reason != s3.PutObject {
-		t.Errorf("Created was called with %+v, want one put of %q", created, key)
+		t.Errorf("OnCreated was called with %+v, want one put of %q", created, key)
 	}
 }
 

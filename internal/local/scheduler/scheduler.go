@@ -20,7 +20,7 @@
 //     for each firing that is still undelivered when Run ends.
 //   - A receiver may get a firing twice, if Deliver fails after the payload was stored.
 //   - Each delivery has its own goroutine, so a slow one delays no other.
-//   - All state lies in memory, so a crash loses the deliveries under way. Unlike AWS, the scheduler
+//   - All state is in memory, so a crash loses the deliveries under way. Unlike AWS, the scheduler
 //     does not catch up on times that pass while the process is down or the machine sleeps. A time
 //     that it notices more than a minute late (the precision that AWS promises) counts as missed: it
 //     is logged, and not fired.

@@ -151,13 +151,13 @@ func TestInvalidCommitsAreNotSent(t *testing.T) {
 	}
 }
 
-func TestNoTable(t *testing.T) {
+func TestErrorsNameMissingTable(t *testing.T) {
 	t.Parallel()
-	testNoTable(t, newFake().server())
+	testErrorsNameMissingTable(t, newFake().server())
 }
 
-// testNoTable checks that the error of each call names a missing table.
-func testNoTable(t *testing.T, s server) {
+// testErrorsNameMissingTable checks that the error of each call names a missing table.
+func testErrorsNameMissingTable(t *testing.T, s server) {
 	s.table = "elsewhere-store"
 	elsewhere := s.store(s.transport)
 	key := store.Key{PK: "run/a", SK: "run"}

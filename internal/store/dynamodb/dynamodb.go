@@ -56,7 +56,7 @@ type API interface {
 	Query(context.Context, *dynamodb.QueryInput, ...func(*dynamodb.Options)) (*dynamodb.QueryOutput, error)
 }
 
-// maxBody is the maximum size of a document's body in bytes. It lies below DynamoDB's limit of 400 KB for an item,
+// maxBody is the maximum size of a document's body in bytes. It is below DynamoDB's limit of 400 KB for an item,
 // which includes the names and values of all attributes.
 const maxBody = 390 << 10
 

@@ -39,7 +39,7 @@ func TestDynamoDBLocal(t *testing.T) {
 	})
 	t.Run("no table", func(t *testing.T) {
 		t.Parallel()
-		testNoTable(t, server{endpoint: endpoint, transport: http.DefaultTransport})
+		testErrorsNameMissingTable(t, server{endpoint: endpoint, transport: http.DefaultTransport})
 	})
 }
 
@@ -65,7 +65,7 @@ func TestMoto(t *testing.T) {
 	})
 	t.Run("no table", func(t *testing.T) {
 		t.Parallel()
-		testNoTable(t, server{endpoint: endpoint, transport: http.DefaultTransport})
+		testErrorsNameMissingTable(t, server{endpoint: endpoint, transport: http.DefaultTransport})
 	})
 }
 

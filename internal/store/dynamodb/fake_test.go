@@ -25,8 +25,8 @@ type write struct {
 }
 
 // fake imitates one table of DynamoDB. It implements GetItem, PutItem and TransactWriteItems with the two conditions of
-// the store and the tokens of transactions. Its answers are copied from DynamoDB Local: testLostAnswers and testNoTable
-// run against both.
+// the store and the tokens of transactions. Its answers are copied from DynamoDB Local: testLostAnswers and
+// testErrorsNameMissingTable run against both.
 type fake struct {
 	mu     sync.Mutex
 	items  map[string]item

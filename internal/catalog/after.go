@@ -8,21 +8,21 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// follow is one model that an `after` trigger names.
-type follow struct {
-	at       value         // the place of the model's name in the file
+// afterReference is one upstream model that an `after` trigger names.
+type afterReference struct {
+	at       value         // the model's name in the file
 	trigger  *triggerDraft // the trigger, which belongs to the downstream model
 	upstream string        // the name of the upstream model
 }
 
-// checkFollows checks the `after` triggers when all models are known. The upstream models must exist and have the
+// checkAfter checks the `after` triggers when all models are known. The upstream models must exist and have the
 // inputs and outputs that the triggers bind, and no model may start itself through a chain of triggers.
-func (p *project) checkFollows() {
+func (p *project) checkAfter() {
 	models := map[string]model.Model{}
 	for _, m := range p.models {
 		models[m.Name] = m
 	}
-	for _, f := range p.follows {
+	for _, f := range p.afterReferences {
 		upstream, known := models[f.upstream]
 		if !known {
 			if !slices.Contains(p.folders, f.upstream) { // a model that exists and has errors is not in models
@@ -36,7 +36,7 @@ func (p *project) checkFollows() {
 }
 
 // checkBound checks that the upstream model has the inputs and outputs that the trigger uses.
-func (f follow) checkBound(upstream model.Model) {
+func (f afterReference) checkBound(upstream model.Model) {
 	has := []string{"run"}
 	for _, in := range upstream.Inputs {
 		has = append(has, in.Name)
@@ -73,12 +73,12 @@ func (f follow) checkBound(upstream model.Model) {
 // checkCycles reports models that would start each other forever.
 func (p *project) checkCycles() {
 	before := map[string][]string{}
-	for _, f := range p.follows {
+	for _, f := range p.afterReferences {
 		name := f.trigger.draft.model.Name
 		before[name] = append(before[name], f.upstream)
 	}
 	reported := map[string]bool{}
-	for _, f := range p.follows {
+	for _, f := range p.afterReferences {
 		name := f.trigger.draft.model.Name
 		path := findPath(before, f.upstream, name, []string{f.upstream})
 		if path == nil || slices.ContainsFunc(path, func(one string) bool { return reported[one] }) {

@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"testing"
+	"time"
+
+	"modeldispatch/internal/run"
+)
+
+// TestEndOfRunIsShownOnce: an orphan task can change a run that has ended. The live view must not show the end again.
+func TestEndOfRunIsShownOnce(t *testing.T) {
+	t.Parallel()
+	accepted := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
+	running := run.Run{ID: "sales-aaaaaaaaaaaa", State: run.Running, Attempt: 1, Accepted: accepted}
+	ended := running
+	ended.State, ended.Ended = run.Succeeded, accepted.Add(3*time.Second)
+	ended.Outcome = &run.Outcome{Class: run.ClassSucceeded}
+	if got, want := updateLine(running, ended), "run          sales-aaaaaaaaaaaa  succeeded after 3s"; got != want {
+		t.Errorf("the line for the end is %q, want %q", got, want)
+	}
+	changed := ended
+	changed.StoppedTasks = []string{"orphan"}
+	if got := updateLine(ended, changed); got != "" {
+		t.Errorf("the line for a change after the end is %q, want none", got)
+	}
+}
+
+// TestOutcomeDoesNotRepeatState: the class of a cancelled run is the same word as its state.
+func TestOutcomeDoesNotRepeatState(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		state   run.State
+		outcome *run.Outcome
+		want    string
+	}{
+		{run.Cancelled, &run.Outcome{Class: run.ClassCancelled, Detail: "wrong date"}, "wrong date"},
+		{run.Cancelled, &run.Outcome{Class: run.ClassCancelled}, "-"},
+		{run.Cancelled, &run.Outcome{Class: run.ClassModelError, Detail: "exit code 1"}, "model-error: exit code 1"},
+		{run.Failed, &run.Outcome{Class: run.ClassLost}, "lost"},
+		{run.Succeeded, &run.Outcome{Class: run.ClassSucceeded}, "-"},
+		{run.Waiting, nil, "-"},
+	} {
+		if got := outcome(run.Run{State: test.state, Outcome: test.outcome}); got != test.want {
+			t.Errorf("outcome of a %s run with %v is %q, want %q", test.state, test.outcome, got, test.want)
+		}
+	}
+}
