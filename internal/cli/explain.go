@@ -190,11 +190,14 @@ func (b requestBuilder) explainRun(s *session, e event.Event, binding route.Bind
 
 // unusedFields returns the fields of an event that neither an input nor `where` reads, often because a name is
 // misspelt. It looks at the namespace from which `inputs` takes fields by their names, and by default at the body of
-// a message.
+// a message. Other events have no such namespace, and no unused fields.
 func unusedFields(e event.Event, b route.Binding) []string {
 	namespace := b.Trigger.Fields
 	if namespace == "" && e.Kind == model.Message {
 		namespace = "body"
+	}
+	if namespace == "" {
+		return nil
 	}
 	fields, _ := e.Field(namespace).(map[string]any)
 	var where map[string]map[string]any

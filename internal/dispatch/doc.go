@@ -13,19 +13,19 @@
 // # Entry points
 //
 // [Dispatcher.Accept] takes an event (functions schedule, arrival, message and event). [Dispatcher.AcceptBinding]
-// accepts one binding: Accept calls it for each, and the command line for a manual run. [Dispatcher.Reject] records a
-// payload that cannot be decoded. [Dispatcher.Reserve] and [Dispatcher.Launch]
-// launch runs (function launch). [Dispatcher.Observe] takes the state change of a task (function completion).
-// [Dispatcher.Advance] and [Dispatcher.Sweep] do the work that is due (function sweep). [Dispatcher.Cancel],
-// [Dispatcher.Pause] and [Dispatcher.Resume] carry out commands of a user.
+// accepts one binding: Accept calls it for each, and the command line for a manual run. [Dispatcher.Reject] records
+// what cannot be used: a binding that tryAccept or package route rejects, and a payload that cannot be decoded.
+// [Dispatcher.Reserve] and [Dispatcher.Launch] launch runs (function launch). [Dispatcher.Observe] takes the state
+// change of a task (function completion). [Dispatcher.Advance] and [Dispatcher.Sweep] do the work that is due
+// (function sweep). [Dispatcher.Cancel], [Dispatcher.Pause] and [Dispatcher.Resume] carry out commands of a user.
 //
 // # The rule: store first, message second, the sweep repairs
 //
 // A commit saves a change together with the effects that follow from it: they stand in the outbox of the changed
 // document. Only after the commit does carryOut carry them out and remove them from the document. If the process
-// dies in between, or a call fails, an effect stays in the document. The document is then due after one minute, and
-// after 1, 2, 4, 8 and then every 16 minutes as long as the effect fails. The sweep runs every minute, finds it, and
-// carries the effect out. An effect can therefore happen twice, and each effect must be harmless when it does.
+// dies in between, or a call fails, an effect stays in the document, which is due one minute after the commit. The
+// sweep runs every minute, finds the document, and carries the effect out. After each failure the next try is 1, 2, 4, 8
+// and then always 16 minutes later. An effect can therefore happen twice, and each effect must be harmless when it does.
 //
 // Two calls are not effects of an outbox. RunTask is repaired by its run: the claim stores the request, and sets the
 // run due at the end of the lease. If the launcher crashes, the sweep advances the run back to the launch queue, and
@@ -41,14 +41,14 @@
 //  3. For each binding, [Dispatcher.AcceptBinding] calls tryAccept. If an open debounce window has a run, joinWindow
 //     adds the event to it. Otherwise run.Accept makes a new run. One commit creates the event record, the run and its
 //     spec. If the event was delivered before, this commit conflicts with the existing record: countDuplicate then
-//     adds one to the record's number of duplicates, and writes nothing else.
+//     adds one to the record's number of duplicates, and writes no other document.
 //  4. The run waits, one stage after the other, for its debounce window (ended by advanceOne), its objects
 //     (checkObjects) and a slot in its concurrency group ([Dispatcher.Admit]). It skips each stage that its model does
 //     not use. Then its outbox gets an Enqueue effect, and carryOut sends the run's id to the launch queue.
 //  5. The launch function receives a batch of ids. [Dispatcher.Reserve] gives each ready run a reservation, and
 //     [Dispatcher.Launch] calls tryLaunch, which claims the run with run.Run.Claim. callNewAttempt commits the claim and
-//     an attempt with the complete RunTask request. Only then does call send the request. repeatCall sends the stored
-//     request once more, byte for byte, when the first answer was lost.
+//     an attempt with the complete RunTask request. Only then does call send the request. At each later claim of the
+//     attempt, as long as there was no clear answer, repeatCall sends the stored request again, byte for byte.
 //  6. ECS reports each state change of the task. handler.Handlers.Completion calls [Dispatcher.Observe]. If the task
 //     has stopped, observe adds its outcome and looks for the declared outputs. applyObservation gives this task
 //     observation to run.Run.Observed, which ends the run or prepares another attempt.
@@ -95,8 +95,8 @@
 //   - A capacity breaker (one for each capacity, such as spot) keeps runs from calls that ECS would refuse; see below.
 //   - The launch rate limiter spaces the RunTask calls of all launchers, to stay below the account's quota. A
 //     [Reservation] is the time at which one run may make its call, and the capacity that it asks for.
-//   - The loop guard pauses a model that is launched more than max-launches-per-hour times within an hour. Such a
-//     model usually starts itself. Its runs that are ready already are held back by run.Run.DelayByLoopGuard.
+//   - The loop guard pauses a model that is launched more than max-launches-per-hour times in one clock hour. Such
+//     a model usually starts itself. Its runs that are ready already are held back by run.Run.DelayByLoopGuard.
 //   - A launcher is an instance of the launch function. The launch queue and the wake queue hold ids of runs to launch
 //     and to advance.
 //   - A debounce window collects the events of one key (`per`) into one run, until no event has joined for a while.
@@ -112,8 +112,9 @@
 //	closed     no refusal since it closed                     are launched
 //	open       ECS refused, or stopped a task, for lack of    wait in the order of their acceptance; each task on this
 //	           capacity or for a quota (openBreaker)          capacity that ends releases one as its replacement
-//	half-open  once a minute, while open (probeBreakers)      one waiter is released as a probe. If its task runs, two
-//	                                                          more probes follow. If it is refused, it waits again
+//	half-open  once a minute, while open (probeBreakers)      one waiter is released as a probe. Each probe whose task
+//	                                                          runs releases two more. A probe that is refused waits
+//	                                                          again
 //
 // A breaker closes when a probe is due and no run waits. A run whose model lists several capacities takes the first
 // one with a closed breaker; if all are open, it waits at the breaker of the last one. A launcher reads the open
@@ -122,10 +123,11 @@
 // # Pause
 //
 // Pause and the loop guard set Control.Paused of a model. While it is set, Admit grants its runs no slot, and skips
-// none of them by an overlap policy: they wait with waiting/slot. A run of a model without a concurrency limit waits in
-// the group of the pause (pausedGroup). Runs that have left waiting/slot continue: launches, retries and tasks are not
-// stopped. The control document lists the groups in which runs were held; [Dispatcher.Resume] stores an Admit effect
-// for each.
+// none of them by an overlap policy: they wait with waiting/slot. A run of a model without a concurrency limit waits
+// in the group of the pause (pausedGroup, groupOrPaused). Its waiters do not block other models of a pool. Runs that
+// have left waiting/slot continue: launches, retries and tasks are not stopped. Only the loop guard also holds back
+// runs that wait for their first launch (run.Run.DelayByLoopGuard). The control document lists the groups in which
+// runs were held; [Dispatcher.Resume] stores an Admit effect for each.
 //
 // # Where a decision is made
 //
@@ -154,7 +156,8 @@
 //
 // # Rules for maintainers
 //
-//   - Call other services only after the commit that asks for the call, except to read and to write the state bucket.
+//   - Calls that change something in other services come after the commit that asks for them, except objects in the
+//     state bucket. Calls that only read (objects, tasks, task definitions) may come at any time.
 //   - Only Admit grants slots. A run that starts to wait for a slot, a run that ends, and a resume each store an Admit
 //     effect.
 //   - Only call sends RunTask, after a claim. Calls of Launch for one run may overlap: a single one of them commits

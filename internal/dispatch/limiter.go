@@ -29,7 +29,7 @@ type limiter struct {
 	// Breakers holds the open breakers. The value is the time of the next probe.
 	Breakers map[model.Capacity]time.Time `json:"breakers,omitempty"`
 	Hour     time.Time                    `json:"hour"` // the start of the hour that Launches counts
-	// Launches counts the runs of each model that were launched within the hour. A count above the limit marks a model
+	// Launches counts the runs of each model that were launched in this clock hour. A count above the limit marks a model
 	// that the loop guard has paused. It stays in the next hour, until the model is resumed.
 	Launches map[string]int `json:"launches,omitempty"`
 }
@@ -179,7 +179,7 @@ func (d *Dispatcher) rate() float64 {
 	return DefaultRate
 }
 
-// maxLaunchesPerHour returns the number of runs of a model that may be launched within an hour.
+// maxLaunchesPerHour returns the number of runs of a model that may be launched in a clock hour.
 func (d *Dispatcher) maxLaunchesPerHour(name string) int {
 	if m, known := d.Catalog.Model(name); known && m.Policy.MaxLaunchesPerHour > 0 {
 		return m.Policy.MaxLaunchesPerHour

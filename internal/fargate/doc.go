@@ -20,8 +20,9 @@
 //   - A refusal is definite if ECS has answered that it starts no task for the call. It is indefinite
 //     (Answer.Indefinite) if a task may still follow: an HTTP call of the SDK got no answer, a 5xx answer, or an answer
 //     that does not come from ECS (isIndefinite). The run then keeps the lease of the call: it makes no other call
-//     until the lease has ended. If the class is ClassThrottled, the next call has the same client token
-//     (run.Class.KeepsToken).
+//     until the lease has ended. A throttled call, a 5xx answer and no answer all have ClassThrottled: the attempt stays
+//     open, and its next call has the same client token (run.Class.KeepsToken). After any other class the attempt is
+//     closed, and the next call belongs to a new attempt with a new token.
 //   - A class (run.Class) names the cause of a refusal or of the end of a task, such as ClassCapacity or
 //     ClassImagePull. The failure taxonomy is the list of all classes. This package finds the class of a text of ECS
 //     (rules), and package run finds the retry budget of a class (budgets).

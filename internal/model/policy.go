@@ -5,7 +5,7 @@ import "time"
 // DefaultTimeout is the timeout of a model that declares none. Fargate itself never stops a task that runs too long.
 const DefaultTimeout = time.Hour
 
-// DefaultMaxLaunchesPerHour is the loop guard of a model that declares none. More launches within an hour look like a
+// DefaultMaxLaunchesPerHour is the loop guard of a model that declares none. More launches in a clock hour look like a
 // loop, such as a model that starts itself.
 const DefaultMaxLaunchesPerHour = 1000
 

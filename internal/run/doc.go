@@ -27,13 +27,15 @@
 //     decides whether the attempt has a task.
 //   - A task observation (TaskObservation) holds facts about a task, from any source and in any order.
 //   - An outcome (Outcome) says why an attempt ended. Its Class selects the retry budget; see below.
-//   - A task is lost if ECS does not know it three times over at least ten minutes. It may have succeeded.
+//   - An attempt is lost if ECS does not know its task three times over at least ten minutes, or twice lists no task
+//     for it after its token has become too old. A lost task may have succeeded.
 //   - An orphan task is a live task that belongs to no open attempt. It is stopped, and the run is not
 //     launched again before it has stopped.
 //   - A concurrency group limits how many runs hold a slot in it at the same time.
 //   - A capacity breaker keeps runs from calling RunTask after ECS has refused a task for lack of capacity or quota.
 //     Package dispatch opens and closes breakers; its comment has the table of their states.
-//   - A reservation is the time that the launch rate limiter gives a run for its RunTask call.
+//   - A reservation is the time that the launch rate limiter gives a run for its RunTask call. If it is later than now,
+//     the run is sent to the launch queue again, with a delay until then (Reserve).
 //   - An effect (Effect) is work outside the store. It stays in the outbox of the document that asked for it until it
 //     is done.
 //
@@ -52,7 +54,8 @@
 //	                                          ▼
 //	                        succeeded, failed, cancelled, skipped
 //
-// A run skips each stage (debounce, objects, slot) that its policy does not ask for.
+// A run skips each stage (debounce, objects, slot) that its policy does not ask for. While its model is paused, a run
+// that has not left these stages waits for a slot too.
 //
 //	from              input            to                meaning
 //	(none)            Accept           waiting           the run exists and enters its first stage
@@ -61,11 +64,11 @@
 //	waiting/objects   ObjectsChecked   next stage        every object exists
 //	                                   same              an object is missing
 //	                                   failed            an object is missing after the wait-for timeout
-//	  these two       AssignGroup      same              the model is paused: the run will wait in waiting/slot
+//	  each of both    AssignGroup      same              the model is paused: the run will wait in waiting/slot
 //	waiting/slot      GrantSlot        waiting/launch    the run holds a slot in its concurrency group
 //	                  Skip             skipped           the group is full and the policy does not queue
 //	waiting/launch    Reserve          same              the rate limiter has given a later time for the call
-//	                  DelayByLoopGuard  same              the model was launched too often within the hour
+//	                  DelayByLoopGuard  same              the model was launched too often in this clock hour
 //	                  WaitAtBreaker    waiting/capacity  the breakers of all remaining capacities are open
 //	                  Claim            launching         a new attempt; the launcher stores it and calls RunTask
 //	waiting/capacity  Release          waiting/launch    the breaker lets the run through
@@ -102,7 +105,9 @@
 //	none              throttled, capacity, quota                                24 hours without a launch (model.MaxWait)
 //	infrastructure    image-pull, start-failed, interrupted, unknown            the run fails with the tenth failure
 //	model             out-of-memory, model-error, output-missing, timed-out,    retry.attempts; timed-out and lost only
-//	                  lost                                                      if retry.timed-out or retry.lost is set
+//	                  lost                                                      if retry.timed-out or retry.lost is set;
+//	                                                                            an exit code that exit-codes maps to
+//	                                                                            retry uses the infrastructure budget
 //	final             all others                                                no retry
 //
 // RetryInputs.backoff computes delays, tryNextCapacity chooses the capacity after a refusal, and Advance handles every
