@@ -531,7 +531,7 @@ func TestPanic(t *testing.T) {
 	}
 	<-arrival.ended
 	if arrival.process.ProcessState.ExitCode() == 0 {
-		t.Errorf("arrival ended with %s, want another exit code than 0", arrival.process.ProcessState)
+		t.Errorf("arrival ended with %s, want a non-zero exit code", arrival.process.ProcessState)
 	}
 	message := start(t, "message", a.environment)
 	const batch = `{"Records":[

@@ -22,7 +22,7 @@ const (
 	metricBindings    = "Bindings"       // count of events that started a run or joined one
 	metricRejections  = "Rejections"     // count of rejected events
 	metricLaunches    = "Launches"       // count of new attempts
-	metricQueueWait   = "QueueWait"      // milliseconds from the time at which a run is ready to its first attempt
+	metricQueueWait   = "QueueWait"      // milliseconds from when a run is ready to its first attempt
 	metricRefusals    = "Refusals"       // count of RunTask calls that started no task, by class
 	metricOutcomes    = "Outcomes"       // count of attempts that ended otherwise than by a refusal, by class
 	metricRuns        = "Runs"           // count of runs that ended, by state

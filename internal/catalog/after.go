@@ -26,7 +26,7 @@ func (p *project) checkAfter() {
 		upstream, known := models[f.upstream]
 		if !known {
 			if !slices.Contains(p.folders, f.upstream) { // a model that exists and has errors is not in models
-				f.at.errorf("there is no model %q; %s", f.upstream, hint(f.upstream, slices.Collect(maps.Keys(models))))
+				f.at.errorf("there is no model %q; %s", f.upstream, hint("models", f.upstream, slices.Collect(maps.Keys(models))))
 			}
 			continue
 		}
@@ -48,7 +48,8 @@ func (f afterReference) checkBound(upstream model.Model) {
 		for _, placeholder := range a.Value.Placeholders() {
 			name, ofUpstream := strings.CutPrefix(placeholder.Name, "upstream.")
 			if ofUpstream && !slices.Contains(has, name) {
-				f.at.errorf("input %q takes {upstream.%s}, but model %q has no such input or output; %s", a.Input, name, upstream.Name, hint(name, has))
+				f.at.errorf("input %q takes {upstream.%s}, but model %q has no such input or output; %s",
+					a.Input, name, upstream.Name, hint("names", name, has))
 			}
 		}
 	}
@@ -56,7 +57,7 @@ func (f afterReference) checkBound(upstream model.Model) {
 		for _, tested := range patternFields(f.trigger.where.value, "") {
 			if tested.namespace == "upstream" && tested.field != "" && tested.field != "model" && !slices.Contains(has, tested.field) {
 				f.trigger.problem(tested.at, false, "where tests \"upstream.%s\", but model %q has no such input or output; %s",
-					tested.field, upstream.Name, hint(tested.field, has))
+					tested.field, upstream.Name, hint("names", tested.field, has))
 			}
 		}
 	}

@@ -34,7 +34,8 @@ func (l *lint) index(path, shape string, v value, depth int) {
 			names := strings.Fields(known)
 			described := shape == "" && slices.Contains(describedOnly, m.name)
 			if closed && !described && !slices.Contains(names, m.name) {
-				v.doc.problem(m.key, false, "ECS does not know the field %q here, and would reject the definition; %s", m.name, hint(m.name, names))
+				v.doc.problem(m.key, false, "ECS does not know the field %q here, and would reject the definition; %s",
+					m.name, hint("fields", m.name, names))
 			}
 			l.index(strings.TrimPrefix(path+"."+m.name, "."), strings.TrimPrefix(shape+"."+m.name, "."), m.value, depth+1)
 		}
@@ -244,7 +245,7 @@ func (l *lint) selectContainer(essential, names []string) {
 			"set \"essential\": true on the container that runs the model")
 	case t.Container != "" && !slices.Contains(names, t.Container):
 		l.draft.definition.errorf("task.container is %q, but the task definition has no such container; %s",
-			t.Container, hint(t.Container, names))
+			t.Container, hint("containers", t.Container, names))
 	case t.Container == "" && len(essential) > 1:
 		l.draft.definition.errorf("the task definition has %d essential containers (%s): set task.container to the container that runs the model",
 			len(essential), strings.Join(essential, ", "))
@@ -335,7 +336,7 @@ func (l *lint) checkLinks(path string, c container, names []string) {
 		if !slices.Contains(names, d.ContainerName) || d.ContainerName == c.Name {
 			others := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == c.Name })
 			l.at(fmt.Sprintf("%s.dependsOn.%d", path, i)).errorf("container %q depends on %q, which is not another container of the task; %s",
-				c.Name, d.ContainerName, hint(d.ContainerName, others))
+				c.Name, d.ContainerName, hint("containers", d.ContainerName, others))
 		}
 	}
 	if l.usesFargate() && len(c.Links) > 0 {
@@ -372,7 +373,7 @@ func (l *lint) checkVolumes(fields map[string]any, containers []any) {
 			if !slices.Contains(names, m.SourceVolume) {
 				at := l.at(fmt.Sprintf("containerDefinitions.%d.mountPoints.%d", i, j))
 				at.errorf("container %q mounts %q, which is not a volume of the task definition; %s",
-					c.Name, m.SourceVolume, hint(m.SourceVolume, slices.Clone(names)))
+					c.Name, m.SourceVolume, hint("volumes", m.SourceVolume, slices.Clone(names)))
 			}
 		}
 	}

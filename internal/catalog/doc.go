@@ -26,7 +26,7 @@
 //     compiles, but probably does not do what its author wants: Compile returns warnings beside the catalog.
 //   - A placeholder, {name}, stands for a value that is known when an event arrives. A variable, ${NAME}, is replaced
 //     during compilation. ${AWS::…} is left for CloudFormation, and is an error where CloudFormation does not see it.
-//   - A lint is the check of a task definition against the rules of ECS and Fargate.
+//   - The lint checks a task definition against the rules of ECS and Fargate.
 //
 // # Entry points
 //

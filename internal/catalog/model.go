@@ -75,7 +75,7 @@ func (d *draft) readFields(name string) {
 	d.root.fields("a model", readers)
 	for _, m := range d.project.defaults {
 		if !slices.Contains(defaultable, m.name) {
-			m.doc.problem(m.key, false, "defaults cannot have %q; %s", m.name, hint(m.name, slices.Clone(defaultable)))
+			m.doc.problem(m.key, false, "defaults cannot have %q; %s", m.name, hint("fields", m.name, slices.Clone(defaultable)))
 			continue
 		}
 		if _, own := given[m.name]; !own {
@@ -260,7 +260,8 @@ func (d *draft) readDefault(in *model.Input, m *member) {
 	}
 	for _, p := range t.Placeholders() {
 		if _, above := d.model.Input(p.Name); !above {
-			m.errorf("the default of %q mentions {%s}, which is not an input above it; %s", in.Name, p.Name, hint(p.Name, d.inputNames()))
+			m.errorf("the default of %q mentions {%s}, which is not an input above it; %s",
+				in.Name, p.Name, hint("inputs above it", p.Name, d.inputNames()))
 			return
 		}
 	}
@@ -337,7 +338,7 @@ func (d *draft) checkInputs(v value, t model.Template, complete bool) {
 		in, known := d.model.Input(p.Name)
 		switch {
 		case !known:
-			v.errorf("{%s} is not an input of the model; %s", p.Name, hint(p.Name, d.inputNames()))
+			v.errorf("{%s} is not an input of the model; %s", p.Name, hint("inputs", p.Name, d.inputNames()))
 		case p.Format != "" && in.Type != model.Date && in.Type != model.DateTime:
 			v.errorf("{%s:%s} formats a date, but input %q has type %s", p.Name, p.Format, p.Name, in.Type)
 		case complete && in.Optional && in.Default == nil:

@@ -105,7 +105,7 @@ func (d *draft) readConcurrency(m member) {
 		"pool": func(f member) {
 			c.Pool, _ = f.text("pool")
 			if _, known := d.project.pools[c.Pool]; !known {
-				f.errorf("there is no pool %q in %s; %s", c.Pool, ProjectFile, hint(c.Pool, slices.Collect(maps.Keys(d.project.pools))))
+				f.errorf("there is no pool %q in %s; %s", c.Pool, ProjectFile, hint("pools", c.Pool, slices.Collect(maps.Keys(d.project.pools))))
 			}
 		},
 	})
@@ -135,7 +135,7 @@ func (d *draft) readPer(m member) model.Per {
 		case err == nil && len(t.Placeholders()) > 0:
 			v.errorf("per is %q; expected the names of inputs, without braces: %s", name, perOf(t))
 		case !known:
-			v.errorf("per: %q is not an input of the model; %s", name, hint(name, d.inputNames()))
+			v.errorf("per: %q is not an input of the model; %s", name, hint("inputs", name, d.inputNames()))
 		case in.Optional && in.Default == nil:
 			v.errorf("per: input %q may be unset: give it a default, or remove it here", name)
 		case slices.Contains(per, name):

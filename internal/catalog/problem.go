@@ -76,8 +76,8 @@ func nearest(word string, known []string) string {
 }
 
 // hint returns the end of an error about an unknown name: the most similar known name, or else all known names if they
-// are at most 12. It sorts known in place.
-func hint(word string, known []string) string {
+// are at most 12. kind names their kind in the plural, such as models. hint sorts known in place.
+func hint(kind, word string, known []string) string {
 	slices.Sort(known)
 	known = slices.Compact(known)
 	best := nearest(word, known)
@@ -85,13 +85,11 @@ func hint(word string, known []string) string {
 	case best != "":
 		return fmt.Sprintf("did you mean %q?", best)
 	case len(known) == 0:
-		return "there are none"
-	case len(known) == 1:
-		return "there is " + known[0]
+		return "none defined"
 	case len(known) > 12:
 		return "no known name is similar"
 	}
-	return "there are " + strings.Join(known, ", ")
+	return "known " + kind + ": " + strings.Join(known, ", ")
 }
 
 // wordHint returns the end of an error about a value that is not one of a few words: the most similar word, or else

@@ -73,7 +73,7 @@ func (p *project) build(v value) bool {
 		if environments.doc == nil {
 			environments = v
 		}
-		environments.errorf("there is no environment %q; %s", o.Environment, hint(o.Environment, slices.Collect(maps.Keys(all))))
+		environments.errorf("there is no environment %q; %s", o.Environment, hint("environments", o.Environment, slices.Collect(maps.Keys(all))))
 		return false
 	}
 	p.deployment, p.paused, p.variables = o.Deployment, e.paused, e.variables

@@ -244,7 +244,7 @@ func (t *triggerDraft) readForEach() {
 		in, known := t.draft.model.Input(name)
 		switch {
 		case !known:
-			m.errorf("for-each: %q is not an input of the model; %s", name, hint(name, t.inputNames()))
+			m.errorf("for-each: %q is not an input of the model; %s", name, hint("inputs", name, t.inputNames()))
 		case len(in.Enum) == 0:
 			m.errorf("for-each: input %q has no enum: give it one, or write for-each: { %s: [a, b] }", name, name)
 		default:
@@ -277,7 +277,7 @@ func (t *triggerDraft) combinations() int {
 func (t *triggerDraft) readAxis(axis member) {
 	in, known := t.draft.model.Input(axis.name)
 	if !known {
-		t.problem(axis.key, false, "for-each: %q is not an input of the model; %s", axis.name, hint(axis.name, t.inputNames()))
+		t.problem(axis.key, false, "for-each: %q is not an input of the model; %s", axis.name, hint("inputs", axis.name, t.inputNames()))
 		return
 	}
 	var values []string
@@ -332,7 +332,7 @@ func (t *triggerDraft) readInputs() {
 	for _, one := range list {
 		in, known := t.draft.model.Input(one.name)
 		if !known {
-			t.problem(one.key, false, "%q is not an input of the model; %s", one.name, hint(one.name, t.inputNames()))
+			t.problem(one.key, false, "%q is not an input of the model; %s", one.name, hint("inputs", one.name, t.inputNames()))
 			continue
 		}
 		template, ok := t.template(one.value, "input "+one.name)
@@ -350,7 +350,7 @@ func (t *triggerDraft) readInputs() {
 func (t *triggerDraft) checkPlaceholders(v value, template model.Template, in model.Input) {
 	for _, p := range template.Placeholders() {
 		if !t.hasPlaceholder(p.Name) {
-			v.errorf("%s is not a placeholder of %s event; %s", p, withArticle(t.Kind), hint(p.Name, t.placeholders()))
+			v.errorf("%s is not a placeholder of %s event; %s", p, withArticle(t.Kind), hint("placeholders", p.Name, t.placeholders()))
 		}
 	}
 	if len(template.Placeholders()) > 0 {

@@ -68,10 +68,10 @@ func (t *triggerDraft) checkPatternFields(what string, m *member) {
 		switch {
 		case !known && tested.field == "" && !slices.Contains(t.captured, tested.namespace):
 			t.problem(tested.at, false, "%s tests %q, which %s event does not have; %s",
-				what, tested.namespace, withArticle(t.Kind), hint(tested.namespace, names))
+				what, tested.namespace, withArticle(t.Kind), hint("names", tested.namespace, names))
 		case tested.field != "" && fields != nil && !slices.Contains(fields, tested.field):
 			t.problem(tested.at, false, "%s tests \"%s.%s\", which %s event does not have; %s",
-				what, tested.namespace, tested.field, withArticle(t.Kind), hint(tested.field, slices.Clone(fields)))
+				what, tested.namespace, tested.field, withArticle(t.Kind), hint("fields", tested.field, slices.Clone(fields)))
 		}
 	}
 }

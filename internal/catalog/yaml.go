@@ -278,7 +278,7 @@ func (v value) fields(what string, known map[string]func(member)) bool {
 			for name := range known {
 				names = append(names, name)
 			}
-			v.doc.problem(m.key, false, "%s has no field %q; %s", what, m.name, hint(m.name, names))
+			v.doc.problem(m.key, false, "%s has no field %q; %s", what, m.name, hint("fields", m.name, names))
 			continue
 		}
 		if m.isNull() {
@@ -376,7 +376,7 @@ func (v value) replace(text string) (string, bool) {
 			for n := range v.doc.variables {
 				names = append(names, n)
 			}
-			v.errorf("the environment has no variable ${%s}; %s", name, hint(name, names))
+			v.errorf("the environment has no variable ${%s}; %s", name, hint("variables", name, names))
 			ok = false
 		}
 		return replacement

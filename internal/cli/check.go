@@ -17,8 +17,8 @@ type checkCommand struct {
 // Help returns the long help text.
 func (checkCommand) Help() string {
 	return `The command prints every error at once, with its file, line and column and the correct form,
-and exits with 1. If there is none, it prints a table of the models. Variables have other
-values in each environment, so check each one:
+and exits with 1. If there are no errors, it prints a table of the models. Variables have
+other values in each environment, so check each one:
 
   modeldispatch check -e prod`
 }

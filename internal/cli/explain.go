@@ -24,8 +24,8 @@ type explainCommand struct {
 // Help returns the long help text.
 func (explainCommand) Help() string {
 	return `The command starts nothing. It prints each run that the event would start, with the origin of
-each input and the exact RunTask request. For every other model it prints the reason, the
-nearest match first.
+each input and the exact RunTask request. For every other model it prints why the model does
+not match, the nearest match first.
 
   modeldispatch explain s3://landing/sales/eu/20260105.csv
 
@@ -33,10 +33,10 @@ With -e ENV the request has the network, the bucket and the task definition revi
 environment's stack. Values that cannot be read from the stack are placeholders.`
 }
 
-// explanation holds the effects that one event would have.
+// explanation describes the outcome of one event without running it.
 type explanation struct {
 	Event    string         `json:"event"`           // identity of the event
-	Notes    []string       `json:"notes,omitempty"` // gaps in the knowledge about the event or the deployment
+	Notes    []string       `json:"notes,omitempty"` // values that could not be determined
 	Kind     model.Kind     `json:"kind"`
 	Function string         `json:"function"` // name of the function that handles the event
 	Runs     []explainedRun `json:"runs"`
@@ -54,7 +54,7 @@ type explainedRun struct {
 	Outputs     []model.Object   `json:"outputs,omitempty"`
 	Unused      []string         `json:"unused,omitempty"` // fields of the event that neither an input nor where reads
 	Request     fargate.Request  `json:"request"`
-	Note        string           `json:"note,omitempty"` // gap in the knowledge about the request
+	Note        string           `json:"note,omitempty"` // values of the request that could not be determined
 }
 
 // explainedInput is an input with its value and the origin of the value.

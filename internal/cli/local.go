@@ -28,10 +28,11 @@ type localCommand struct {
 	Faults string `help:"Inject the failures of FILE. Default: faults.yaml in the folder of --play." type:"existingfile" placeholder:"FILE"`
 	Logs   bool   `help:"Print the logs of the functions to standard error, as JSON."`
 
-	NewCredentials bool     `help:"Replace the project's credentials in .modeldispatch/credentials."`
-	AnyCredentials bool     `help:"Accept requests with any credentials, or none. Requests of web pages are still rejected."`
-	AllowHost      []string `help:"Answer to HOST too, such as host.docker.internal; *.NAME for buckets before NAME." placeholder:"HOST"`
-	AllowOrigin    []string `help:"Let the web app at URL call the stack, such as http://localhost:3000." placeholder:"URL"`
+	NewCredentials bool `help:"Replace the project's credentials in .modeldispatch/credentials."`
+	AnyCredentials bool `help:"Accept requests with any credentials, or none. Requests of web pages are still rejected."`
+
+	AllowHost   []string `help:"Answer to HOST too, such as host.docker.internal; *.NAME allows hosts such as BUCKET.NAME." placeholder:"HOST"`
+	AllowOrigin []string `help:"Let the web app at URL call the stack, such as http://localhost:3000." placeholder:"URL"`
 
 	Start localStartCommand `cmd:"" default:"1" hidden:""`
 	Env   localEnvCommand   `cmd:"" help:"Print shell commands that connect AWS tools to the local stack."`
@@ -41,7 +42,7 @@ type localCommand struct {
 func (localCommand) Help() string {
 	return `The stack serves S3, SQS, ECS and EventBridge on one port, and runs the functions and schedules
 of the project. Tasks run as processes. No AWS account is needed. Each decision and each run
-is printed when it happens, until Ctrl-C. The next start continues the runs that are left.
+is printed when it happens, until Ctrl-C. The next start continues unfinished runs.
 
   modeldispatch local --play events
 

@@ -23,23 +23,23 @@ import (
 type runCommand struct {
 	Model  string   `arg:"" help:"Name of the model."`
 	Inputs []string `arg:"" optional:"" help:"Values of the inputs. Other inputs take their defaults." placeholder:"name=value"`
-	Key    string   `name:"idempotency-key" help:"Start only one run for all calls with this key." placeholder:"KEY"`
+	Key    string   `name:"idempotency-key" help:"Start only one run for all commands with this key." placeholder:"KEY"`
 	// A manual run is mostly a repair or a trial, so it does not start other models by default.
 	Downstream bool `help:"Start the models after this one when the run succeeds."`
 }
 
 // Help returns the long help text.
 func (runCommand) Help() string {
-	return `Each call starts a new run and prints its id. The command does not wait for the end of the
-run: see modeldispatch show.
+	return `The command starts a new run and prints its id. It does not wait for the end of the run: see
+modeldispatch show.
 
   modeldispatch run sales region=eu date=20260105
 
-If a script may repeat a call, let it use --idempotency-key: calls with the same key and the
-same inputs start only one run.`
+If a script may repeat the command, let it use --idempotency-key: commands with the same key
+and the same inputs start only one run.`
 }
 
-// Run starts a new run of a model. Calls with the same idempotency key start only one run.
+// Run starts a new run of a model. Commands with the same idempotency key start only one run.
 func (c runCommand) Run(s *session) error {
 	given, err := parseInputs(c.Inputs)
 	if err != nil {
@@ -54,10 +54,10 @@ func (c runCommand) Run(s *session) error {
 		return err
 	}
 	defer closeStore()
-	call := event.Manual(binding.Model.Name, binding.Inputs, cmp.Or(c.Key, rand.Text()), time.Now())
-	decision, err := d.AcceptBinding(s.ctx, call, binding)
+	e := event.Manual(binding.Model.Name, binding.Inputs, cmp.Or(c.Key, rand.Text()), time.Now())
+	decision, err := d.AcceptBinding(s.ctx, e, binding)
 	if err == nil && decision.Kind == dispatch.Duplicate {
-		err = c.checkFirstCall(s.ctx, d, call, decision.Run)
+		err = c.checkFirstCommand(s.ctx, d, e, decision.Run)
 	}
 	if err != nil {
 		return err
@@ -91,14 +91,14 @@ func (c runCommand) bind(all model.Catalog, given map[string]string) (route.Bind
 	return route.Binding{Model: m, Trigger: trigger, Inputs: inputs, From: from, StartsDownstream: c.Downstream}, nil
 }
 
-// checkFirstCall returns an error if the first call with the idempotency key was rejected, or had other inputs. id is
-// the run that the first call started.
-func (c runCommand) checkFirstCall(ctx context.Context, d *dispatch.Dispatcher, call event.Event, id string) error {
+// checkFirstCommand returns an error if the first command with the idempotency key was rejected, or had other inputs.
+// id is the run that the first command started.
+func (c runCommand) checkFirstCommand(ctx context.Context, d *dispatch.Dispatcher, e event.Event, id string) error {
 	if id == "" {
-		return fmt.Errorf("idempotency key %q was used before, and that call was rejected: use a new key", c.Key)
+		return fmt.Errorf("idempotency key %q was used before, and that command was rejected: use a new key", c.Key)
 	}
-	first, err := d.Payload(ctx, call.Identity, c.Model)
-	if err != nil || bytes.Equal(first, call.Payload) {
+	first, err := d.Payload(ctx, e.Identity, c.Model)
+	if err != nil || bytes.Equal(first, e.Payload) {
 		return err
 	}
 	return fmt.Errorf("idempotency key %q was used before with other inputs, for run %s: use a new key", c.Key, id)
@@ -156,8 +156,8 @@ type pauseCommand struct {
 // Help returns the long help text.
 func (pauseCommand) Help() string {
 	return `Events still create runs of the model. They wait until you run modeldispatch resume. The pause
-holds runs that do not have their slot yet. Runs that are already in the launch queue, that
-wait for capacity or a retry, or that run, continue: modeldispatch cancel stops them.
+holds runs that do not have their slot yet. Runs that are already queued for launch, waiting
+for capacity or a retry, or running are not affected; use modeldispatch cancel to stop them.
 
   modeldispatch pause sales --reason "wrong prices"`
 }

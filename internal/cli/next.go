@@ -24,7 +24,7 @@ take daylight saving time into account as EventBridge Scheduler does.
   modeldispatch next sales -n 10`
 }
 
-// dueTime is a time at which a schedule is due.
+// dueTime is one due time of a schedule.
 type dueTime struct {
 	Time     time.Time `json:"time"`
 	Model    string    `json:"model"`
@@ -96,5 +96,8 @@ func findModel(c model.Catalog, name string) (model.Model, error) {
 	for _, e := range c.Index() {
 		names = append(names, e.Name)
 	}
-	return m, fmt.Errorf("there is no model %q; there are %s", name, strings.Join(names, ", "))
+	if len(names) == 0 {
+		return m, fmt.Errorf("there is no model %q; none defined", name)
+	}
+	return m, fmt.Errorf("there is no model %q; known models: %s", name, strings.Join(names, ", "))
 }

@@ -23,9 +23,9 @@ type samSection struct {
 	} `toml:"deploy"`
 }
 
-// checkSAM returns an error if the section of an environment would deploy another stack than modeldispatch.yaml names:
-// then no command would find the deployment. It returns a warning if the section still has the subnets of the sample. A
-// project without the file has another way to deploy, and is not checked.
+// checkSAM returns an error if the section of an environment would deploy a stack that modeldispatch.yaml does not
+// name: then no command would find the deployment. It returns a warning if the section still has the subnets of the
+// sample. A project without the file has another way to deploy, and is not checked.
 func checkSAM(folder, environment, stack string) (warning string, err error) {
 	at := fmt.Sprintf("%s: [%s.deploy.parameters]", samFile, environment)
 	var sections map[string]toml.Primitive

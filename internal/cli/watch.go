@@ -139,7 +139,7 @@ func announcementLine(a dispatch.Announcement) string {
 	return ""
 }
 
-// decisionLine returns the line for a decision: the event, and its run or the reason why it started none.
+// decisionLine returns the line for a decision: the event, and its run or why it started none.
 func decisionLine(e event.Event, d dispatch.Decision) string {
 	var result string
 	switch d.Kind {
@@ -183,7 +183,7 @@ func updateLine(before, after run.Run) string {
 	return fmt.Sprintf("%-11s  %s  %s", "run", after.ID, text)
 }
 
-// waitTexts names the aim of a wait.
+// waitTexts describes each wait for users.
 var waitTexts = map[run.Wait]string{
 	run.ForDebounce: "more events in its debounce window", run.ForObjects: "S3 objects", run.ForSlot: "a slot in its concurrency group",
 	run.ForLaunch: "its launch", run.ForCapacity: "capacity in ECS", run.ForBackoff: "its next attempt",

@@ -20,7 +20,7 @@
 //   - A fire time is a time at which the schedule starts its target.
 //   - A field is one of the six parts of cron(). A field is a list of parts, separated by commas.
 //   - A day rule reports whether cron() fires on a date. It comes from the one day field that is not ?.
-//   - The anchor is the time from which a rate() counts: the Unix epoch, unless Anchored sets another.
+//   - The anchor is the time that a rate() counts from: the Unix epoch, unless Anchored sets another.
 //
 // # Entry points
 //
@@ -38,7 +38,7 @@
 // clocks go back, a time that occurs twice fires only once, the first time. (EventBridge Scheduler user
 // guide, "Schedule types", "Daylight saving time".) A time of at() inside the gap is an error.
 //
-// Next does a bounded amount of work for every expression, also for one that never fires.
+// Next does a bounded amount of work for every expression, also if it never fires.
 package cron
 
 import (

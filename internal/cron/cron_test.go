@@ -53,7 +53,7 @@ func fireTimes(s cron.Schedule, after time.Time, n int) []string {
 
 const sunday = "2026-11-22T12:00:00Z"
 
-// nextTests lists expressions with the times at which they fire in UTC.
+// nextTests lists expressions with their fire times in UTC.
 var nextTests = []struct {
 	expression, after string
 	want              []string

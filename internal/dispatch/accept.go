@@ -22,12 +22,12 @@ import (
 // AnnounceRejected is the detail type of the announcement that an event was rejected.
 const AnnounceRejected = "Event Rejected"
 
-// Accept decides about an event for every model that it concerns, and returns the decisions. When it returns without an
-// error, each of these models has its run, or a record with the reason why it has none. After an error, the caller must
+// Accept decides what an event does for each model that it concerns, and returns the decisions. When it returns without
+// an error, each of these models has its run, or a record that says why it has none. After an error, the caller must
 // call Accept again with the same event: the decisions made so far are kept, and are then returned as duplicates.
 //
-// An event that no model takes yields one decision: Awaited if a run waits for its object, Rejected for a message or a
-// schedule, and Unmatched otherwise.
+// An event that no model matches yields one decision: Awaited if a run waits for its object, Rejected for a message or
+// a schedule, and Unmatched otherwise.
 func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, error) {
 	// Paused triggers do not hold back manual runs, and they do not cut off the models downstream of a run.
 	if d.Catalog.Paused && e.Kind != model.Manual && e.Kind != model.After {
@@ -63,8 +63,9 @@ func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, err
 	return d.acceptUnmatched(ctx, e)
 }
 
-// acceptUnmatched decides about an event that no model takes. It records a message or a schedule, which was sent to
-// this deployment on purpose and must not get lost. It only logs other events, since a bucket or a bus may be busy.
+// acceptUnmatched decides what happens to an event that no model matches. It records a message or a schedule, which was
+// sent to this deployment on purpose and must not get lost. It only logs other events, since a bucket or a bus may be
+// busy.
 func (d *Dispatcher) acceptUnmatched(ctx context.Context, e event.Event) ([]Decision, error) {
 	reason := d.nearestMiss(e)
 	if e.Kind == model.Message || e.Kind == model.Schedule {
@@ -74,13 +75,13 @@ func (d *Dispatcher) acceptUnmatched(ctx context.Context, e event.Event) ([]Deci
 	return d.unmatched(ctx, e, reason), nil
 }
 
-// nearestMiss returns the reason why no model takes an event. It names the model whose triggers came closest.
+// nearestMiss returns why no model matches an event. It names the model whose triggers came closest.
 func (d *Dispatcher) nearestMiss(e event.Event) string {
 	misses := d.Routes.Explain(e).Misses
 	if len(misses) == 0 {
-		return "no model takes it: the catalog has no models"
+		return "no model matches it: the catalog has no models"
 	}
-	return fmt.Sprintf("no model takes it; the nearest is %s: %s", misses[0].Model, misses[0].Reason)
+	return fmt.Sprintf("no model matches it; the nearest is %s: %s", misses[0].Model, misses[0].Reason)
 }
 
 func (d *Dispatcher) unmatched(ctx context.Context, e event.Event, reason string) []Decision {
@@ -156,8 +157,7 @@ func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Bindi
 	return decision, nil
 }
 
-// invalidInputsError is the error if a task cannot be launched with the inputs of a binding. The event is then
-// rejected.
+// invalidInputsError reports that a task cannot be launched with the inputs of a binding. The event is then rejected.
 type invalidInputsError struct{ error }
 
 // newSpec returns the spec of a run of a binding. Before that, it writes the inputs that the model takes as files to
@@ -226,7 +226,7 @@ func (d *Dispatcher) newEventRecord(ctx context.Context, e event.Event, decision
 }
 
 // Payload returns the payload of a recorded event as compact JSON. It returns store.ErrNotFound if no event with this
-// identity is recorded for the model; an empty model stands for an event that no model takes.
+// identity is recorded for the model; an empty model stands for an event that no model matches.
 func (d *Dispatcher) Payload(ctx context.Context, identity, model string) (json.RawMessage, error) {
 	r, _, err := Read[EventRecord](ctx, d.Store, EventKey(identity, model, ""))
 	if err != nil {

@@ -161,7 +161,7 @@ func (d *Dispatcher) sweepOne(ctx context.Context, key store.Key) error {
 	return nil
 }
 
-// update gives an input to a run, stores the result and carries out its effects. After a conflict it reads the run
+// update applies an input to a run, stores the result and carries out its effects. After a conflict it reads the run
 // again and repeats the input. It stores nothing if the run ignores the input.
 func (d *Dispatcher) update(ctx context.Context, id string, input func(run.Run) (run.Run, bool)) error {
 	for {

@@ -112,7 +112,7 @@ type OverdueDetail struct {
 	Deployment  string    `json:"deployment"`
 	Model       string    `json:"model"`
 	Value       string    `json:"value,omitempty"` // the value of `expect.per`, for example eu, or region=eu,kind=daily
-	By          time.Time `json:"by"`              // the time by which a run should have succeeded
+	By          time.Time `json:"by"`              // the deadline for a successful run
 	LastSuccess time.Time `json:"lastSuccess,omitzero"`
 }
 

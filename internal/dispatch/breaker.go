@@ -126,7 +126,7 @@ func (d *Dispatcher) releaseWaiters(ctx context.Context, breaker string, n int, 
 			return err
 		}
 		err := d.tryUpdate(ctx, w.Run, func(r run.Run) (run.Run, bool) { return r.Release(release, d.Now()) })
-		if err != nil && !errors.Is(err, errRetry) && !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
+		if err != nil && !errors.Is(err, errIgnored) && !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}
 	}

@@ -55,9 +55,9 @@ func controlWrite(c Control, version int64) store.Write {
 }
 
 // Pause pauses a model until Resume is called: its runs that do not have their slot yet get none. A run of a model
-// without a concurrency limit then waits as if it needed a slot. Runs that are already in the launch queue, that wait
-// for capacity or a retry, or that run, continue: Cancel stops them. Pause reports whether it changed anything; false
-// means that the model is paused already.
+// without a concurrency limit then waits as if it needed a slot. Runs that are already queued for launch, waiting for
+// capacity or a retry, or running are not affected; use Cancel to stop them. Pause reports whether it changed anything;
+// false means that the model is paused already.
 func (d *Dispatcher) Pause(ctx context.Context, name, reason, by string) (bool, error) {
 	return d.updateControl(ctx, name, func(c Control) Control {
 		c.Paused, c.Reason = true, reason

@@ -85,8 +85,8 @@ type Options struct {
 }
 
 // Hooks holds functions that the dispatcher calls after it has stored a change or carried out an effect, for metrics,
-// logs and tests. Each function may be nil. Concurrent calls of the dispatcher may call the hooks in another order than
-// the one in which their changes were stored.
+// logs and tests. Each function may be nil. Concurrent calls of the dispatcher may call the hooks in a different order
+// from that of their commits.
 type Hooks struct {
 	Decided func(event.Event, Decision) // an event got a decision
 	// RunUpdated receives a run before and after a change; before is zero for a new run. For an event that joins a run,
@@ -118,7 +118,7 @@ func concurrently(n int, work func(i int)) {
 	all.Wait()
 }
 
-// retryInputs returns the inputs, besides the run itself, that decide about another attempt.
+// retryInputs returns the inputs, besides the run itself, for the decision about another attempt.
 func (d *Dispatcher) retryInputs() run.RetryInputs {
 	return run.RetryInputs{Jitter: d.Random(), NextSize: fargate.NextSize}
 }

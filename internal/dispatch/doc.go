@@ -1,14 +1,14 @@
-// Package dispatch accepts events, launches runs, follows their tasks and announces the results. It is the only
-// package that changes anything outside the store: it sends messages and announcements, calls RunTask and StopTask,
-// and writes objects to the state bucket (the deployment's own S3 bucket for large values).
+// Package dispatch accepts events, launches runs, follows their tasks and announces the results. It is the only package
+// of the functions that changes anything outside the store: it sends messages and announcements, calls RunTask and
+// StopTask, and writes objects to the state bucket (the deployment's own S3 bucket for large values).
 //
-// In the flow event -> binding -> run -> launch -> task -> outcome -> announcement, package dispatch makes every step
-// happen, but decides few of them itself. The terms run, attempt, claim, lease, token, stage and spec are explained in
-// package run. Package route binds events to models, package fargate turns the
-// words of ECS into outcomes, and package run decides, as a pure state machine, what each input does to a run. A
-// [Dispatcher] reads a run from the store, gives the input to that state machine, commits the result, and then carries
-// out the effects that the result asks for. It keeps no state between calls: everything that must survive is in the
-// store, and large values are in the state bucket. docs/protocol.md gives the reason for each step of the protocol.
+// In the flow event -> binding -> run -> launch -> task -> outcome -> announcement, package dispatch carries out every
+// step; most decisions are made in packages run, route and fargate. The terms run, attempt, claim, lease, token, stage
+// and spec are explained in package run. Package route binds events to models, package fargate turns the words of ECS
+// into outcomes, and package run decides, as a pure state machine, what each input does to a run. A [Dispatcher] reads
+// a run from the store, applies the input to it, commits the result, and then carries out the effects that the result
+// asks for. It keeps no state between calls: everything that must survive is in the store, and large values are in the
+// state bucket. docs/protocol.md gives the reason for each step of the protocol.
 //
 // # Entry points
 //
@@ -37,7 +37,8 @@
 //
 //  1. The arrival function receives the S3 event. handler.Handlers.Arrival calls [Dispatcher.Accept].
 //  2. Accept calls objectArrived, which checks each run that waits for this object, and route.Table.Route, which
-//     returns the bindings. A binding is a model with a value for each input.
+//     returns the bindings. A binding is one run that the event would start: a model, a trigger, a combination and the
+//     input values.
 //  3. For each binding, [Dispatcher.AcceptBinding] calls tryAccept. If an open debounce window has a run, joinWindow
 //     adds the event to it. Otherwise run.Accept makes a new run. One commit creates the event record, the run and its
 //     spec. If the event was delivered before, this commit conflicts with the existing record: countDuplicate then
@@ -50,8 +51,8 @@
 //     an attempt with the complete RunTask request. Only then does call send the request. At each later claim of the
 //     attempt, as long as there was no clear answer, repeatCall sends the stored request again, byte for byte.
 //  6. ECS reports each state change of the task. handler.Handlers.Completion calls [Dispatcher.Observe]. If the task
-//     has stopped, observe adds its outcome and looks for the declared outputs. applyObservation gives this task
-//     observation to run.Run.Observed, which ends the run or prepares another attempt.
+//     has stopped, observe adds its outcome and looks for the declared outputs. applyObservation applies this task
+//     observation with run.Run.Observed, which ends the run or prepares another attempt.
 //  7. commit stores the end. One commit writes the run, the closed attempt, the expiry of the spec, the concurrency
 //     group without this holder, and the time of the last success if the model has an expectation.
 //  8. carryOut carries out the effects of the end. announce sends the announcement (built by announcement), Admit
@@ -94,7 +95,7 @@
 //     slot (it is a holder) until it ends. A waiter is a run that waits for a slot.
 //   - A capacity breaker (one for each capacity, such as spot) keeps runs from calls that ECS would refuse; see below.
 //   - The launch rate limiter spaces the RunTask calls of all launchers, to stay below the account's quota. A
-//     [Reservation] is the time at which one run may make its call, and the capacity that it asks for.
+//     [Reservation] tells when one run may make its call, and which capacity it asks for.
 //   - The loop guard pauses a model that is launched more than max-launches-per-hour times in one clock hour. Such
 //     a model usually starts itself. Its runs that are ready already are held back by run.Run.DelayByLoopGuard.
 //   - A launcher is an instance of the launch function. The launch queue and the wake queue hold ids of runs to launch
@@ -132,7 +133,7 @@
 // # Where a decision is made
 //
 //   - Does an event start a run, join one, or get rejected? tryAccept. Was it delivered before? AcceptBinding, after
-//     a conflict. For an event that no model takes: acceptUnmatched.
+//     a conflict. For an event that no model matches: acceptUnmatched.
 //   - Which run gets a slot, and what happens when the group is full? Admit, grantSlot, applyOverlap, by groupRule.
 //   - When may a run call RunTask, and with which capacity? reserve proposes both; run.Run.Claim decides.
 //   - When does a breaker open or close? openBreaker, probeBreakers. Which waiters leave it? releaseAtBreaker.

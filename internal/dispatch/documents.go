@@ -45,13 +45,13 @@ const (
 	Joined    DecisionKind = "joined"    // the event joined the run of an open debounce window
 	Duplicate DecisionKind = "duplicate" // the event was delivered before, and has a decision already
 	Rejected  DecisionKind = "rejected"  // the event cannot be used; it is recorded with its payload, for replay
-	Awaited   DecisionKind = "awaited"   // no model takes the event, but a run waits for its object
-	Unmatched DecisionKind = "unmatched" // no model takes the event
+	Awaited   DecisionKind = "awaited"   // no model matches the event, but a run waits for its object
+	Unmatched DecisionKind = "unmatched" // no model matches the event
 )
 
 // Decision is the result of an event for a model, with its reason.
 type Decision struct {
-	Model       string       `json:"model,omitempty"`       // empty if no model takes the event
+	Model       string       `json:"model,omitempty"`       // empty if no model matches the event
 	Combination string       `json:"combination,omitempty"` // the for-each values, for example region=us
 	Kind        DecisionKind `json:"decision"`
 	Run         string       `json:"run,omitempty"`    // the id of the run that was started or joined
@@ -87,7 +87,7 @@ func AttemptKey(id string, number int) store.Key {
 }
 
 // EventKey returns the key of an event's record for a model and a combination of for-each values. An empty model stands
-// for an event that no model takes.
+// for an event that no model matches.
 func EventKey(identity, model, combination string) store.Key {
 	sort := model
 	if sort == "" {
@@ -120,8 +120,8 @@ func encode(v any) json.RawMessage {
 	return text
 }
 
-// expires returns the time at which a document expires: the retention after it was last needed. For the zero time it
-// returns the zero time: the document is still needed, and does not expire.
+// expires returns when a document expires: the retention after it was last needed. For the zero time it returns the
+// zero time: the document is still needed, and does not expire.
 func (d *Dispatcher) expires(since time.Time) time.Time {
 	if since.IsZero() {
 		return since

@@ -64,8 +64,8 @@ func groupKey(name string) store.Key { return store.Key{PK: name, SK: "holders"}
 // waiterPrefix begins the sort keys of the waiters in the partition of a concurrency group or of a breaker.
 const waiterPrefix = "w/"
 
-// waiterKey returns the key of a run that waits for a slot or for capacity. The sort keys order the waiters by the time
-// at which their runs were accepted.
+// waiterKey returns the key of a run that waits for a slot or for capacity. The sort keys order the waiters by when
+// their runs were accepted.
 func waiterKey(r run.Run) store.Key {
 	partition := r.Group
 	if r.WaitingFor == run.ForCapacity {
@@ -100,10 +100,13 @@ func (d *Dispatcher) groupRule(name string, r run.Run) groupRule {
 	return groupRule{c.Limit, c.Overlap}
 }
 
-// errRetry is the error for a run that ignores its input, and for a group without waiters. Mostly another caller has
-// changed the run meanwhile: it no longer waits, or its stop was requested already. An admission reads the group again
-// and starts over.
-var errRetry = errors.New("the run does not wait any more")
+// errIgnored reports that a run ignored its input. Mostly, another caller has changed the run meanwhile: it no longer
+// waits, or its stop was requested already. An admission reads the group again and starts over.
+var errIgnored = errors.New("the run ignored the input")
+
+// errNotWaiting reports that a waiter was removed, because its run no longer waits for a slot in the group. An
+// admission reads the group again and starts over.
+var errNotWaiting = errors.New("the run does not wait for the slot any more")
 
 // maxConflicts is the maximum number of tries of a commit that ends in a conflict. After that the caller returns an
 // error: its effect stays in the outbox, and SQS delivers its message again.
@@ -124,7 +127,7 @@ func (d *Dispatcher) Admit(ctx context.Context, name string) error {
 		switch {
 		case errors.Is(err, errGroupFull):
 			return nil
-		case err != nil && !errors.Is(err, errRetry) && !errors.Is(err, store.ErrConflict):
+		case err != nil && !errors.Is(err, errIgnored) && !errors.Is(err, errNotWaiting) && !errors.Is(err, store.ErrConflict):
 			return err
 		}
 	}
@@ -165,7 +168,7 @@ func (d *Dispatcher) firstWaiter(ctx context.Context, name string) (run.Run, err
 }
 
 // waitingRun returns the run of a waiter. If the run does not wait for a slot in this group any more, waitingRun
-// removes the waiter and returns errRetry.
+// removes the waiter and returns errNotWaiting.
 func (d *Dispatcher) waitingRun(ctx context.Context, doc store.Doc) (run.Run, error) {
 	var w waiter
 	if err := Decode(doc, &w); err != nil {
@@ -181,10 +184,10 @@ func (d *Dispatcher) waitingRun(ctx context.Context, doc store.Doc) (run.Run, er
 	if err := d.Store.Commit(ctx, store.Remove(doc)); err != nil && !errors.Is(err, store.ErrConflict) {
 		return r, err
 	}
-	return r, errRetry
+	return r, errNotWaiting
 }
 
-// errGroupFull is the error for a group without a free slot. Its first waiter continues to wait.
+// errGroupFull reports that a concurrency group has no free slot. Its first waiter continues to wait.
 var errGroupFull = errors.New("the concurrency group is full")
 
 // grantSlot grants a slot to the first waiter of a group. If the group is full, it applies the overlap policy of the
@@ -251,7 +254,7 @@ func (d *Dispatcher) replaceHolder(ctx context.Context, g group, first run.Run) 
 		return err
 	}
 	if len(waiters) == 0 {
-		return errRetry // another caller has admitted the waiters meanwhile
+		return nil // another caller has admitted the waiters meanwhile
 	}
 	newest := waiters[len(waiters)-1]
 	if waiterKey(first) != newest.Key {
@@ -263,14 +266,14 @@ func (d *Dispatcher) replaceHolder(ctx context.Context, g group, first run.Run) 
 	err = d.tryUpdate(ctx, g.Holders[0], func(r run.Run) (run.Run, bool) {
 		return r.Stop(run.StopRequest{Class: run.ClassCancelled, Reason: "replaced by run " + first.ID, By: "overlap: replace", At: d.Now()})
 	})
-	if errors.Is(err, errRetry) { // the holder is cancelled already, and keeps its slot until it has ended
+	if errors.Is(err, errIgnored) { // the holder is cancelled already, and keeps its slot until it has ended
 		return errGroupFull
 	}
 	return err
 }
 
-// tryUpdate gives an input to a run, and stores the result in one commit with more writes. It returns errRetry if the
-// run ignores the input, and store.ErrConflict if another caller changed a document meanwhile.
+// tryUpdate applies an input to a run, and stores the result in one commit with more writes. It returns errIgnored if
+// the run ignores the input, and store.ErrConflict if another caller changed a document meanwhile.
 func (d *Dispatcher) tryUpdate(ctx context.Context, id string, input func(run.Run) (run.Run, bool), more ...store.Write) error {
 	before, version, err := Read[run.Run](ctx, d.Store, RunKey(id))
 	if err != nil {
@@ -278,7 +281,7 @@ func (d *Dispatcher) tryUpdate(ctx context.Context, id string, input func(run.Ru
 	}
 	after, changed := input(before)
 	if !changed {
-		return errRetry
+		return errIgnored
 	}
 	return d.commit(ctx, before, after, version, more...)
 }

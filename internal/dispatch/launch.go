@@ -62,8 +62,8 @@ func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, re
 	return nil
 }
 
-// errNoReservation is the error for a run that became ready after Reserve was called for its batch. SQS delivers the
-// message of the run again, and Reserve then gives the run a reservation.
+// errNoReservation reports that a run became ready after Reserve was called for its batch. SQS delivers the message of
+// the run again, and Reserve then gives the run a reservation.
 var errNoReservation = errors.New("the run became ready after the reservations of its batch were made")
 
 // callNewAttempt builds the request of a new attempt, commits it together with the claim, and only then sends it.
@@ -104,7 +104,7 @@ func (d *Dispatcher) repeatCall(ctx context.Context, before, r run.Run, version 
 	return d.call(ctx, r, a.Request)
 }
 
-// call sends a request to RunTask, and gives the answer to the run. A refusal for missing capacity or a quota first
+// call sends a request to RunTask, and applies the answer to the run. A refusal for missing capacity or a quota first
 // opens the breaker of the capacity type.
 func (d *Dispatcher) call(ctx context.Context, r run.Run, request json.RawMessage) error {
 	answer, err := d.Launcher.RunTask(ctx, request, r.LastCall.Add(run.CallTimeout))

@@ -17,8 +17,8 @@ import (
 // default quota of an account is 20 calls a second, in bursts of up to 20.
 const DefaultRate = 19.5
 
-// reservationLife is the time for which a reservation stays valid after its call may be made. After that, the run gets
-// a new one. Otherwise, after a time without launches, all runs with old reservations would call RunTask at once.
+// reservationLife limits how long a reservation stays valid after its call may be made. After that, the run gets a new
+// one. Otherwise, after a time without launches, all runs with old reservations would call RunTask at once.
 const reservationLife = 10 * time.Second
 
 // limiter is the one document that all launchers share. It holds the launch rate, the capacity breakers (see
@@ -80,7 +80,7 @@ func (d *Dispatcher) updateLimiter(ctx context.Context, change func(limiter) (li
 // Reservation says what a run that is ready to be launched must do. At most one of WaitFor and Looping is set; the run
 // then makes no call. The zero Reservation is for a run that is not ready.
 type Reservation struct {
-	At            time.Time      // the time from which the run may call RunTask
+	At            time.Time      // the earliest time for the RunTask call
 	CapacityIndex int            // the index in Run.Capacities of the capacity type to ask for
 	WaitFor       model.Capacity // the capacity type at whose open breaker the run must wait; empty if it need not wait
 	Looping       bool           // the loop guard has stopped the model
@@ -159,7 +159,7 @@ func (d *Dispatcher) reserve(l *limiter, r run.Run) Reservation {
 	case firstAttempt:
 		l.Launches[r.Model]++
 	}
-	l.Next = later(l.Next, now.Add(-time.Second/2)) // allow a burst of the calls of half a second
+	l.Next = later(l.Next, now.Add(-time.Second/2)) // allow a burst of up to half a second's calls
 	reserved.At, l.Next = l.Next, l.Next.Add(time.Duration(float64(time.Second)/d.rate()))
 	return reserved
 }
@@ -194,7 +194,7 @@ func (d *Dispatcher) pauseLooping(ctx context.Context, ready []run.Run, reservat
 			continue
 		}
 		name := r.Model
-		reason := fmt.Sprintf("it was launched %d times within an hour, which looks like a loop; "+
+		reason := fmt.Sprintf("it was launched %d times in one clock hour, which looks like a loop; "+
 			"if it is not one, raise max-launches-per-hour, and resume the model", d.maxLaunchesPerHour(name))
 		if _, err := d.Pause(ctx, name, reason, "max-launches-per-hour"); err != nil {
 			return err

@@ -236,7 +236,7 @@ func TestLoopGuardPausesModel(t *testing.T) {
 		t.Errorf("the runs are %s", got)
 	}
 	paused := slices.IndexFunc(h.aws.Announcements, func(a dispatch.Announcement) bool { return a.DetailType == "Model Paused" })
-	if paused < 0 || !strings.Contains(string(h.aws.Announcements[paused].Detail), "launched 3 times within an hour") {
+	if paused < 0 || !strings.Contains(string(h.aws.Announcements[paused].Detail), "launched 3 times in one clock hour") {
 		t.Errorf("announcements: %v, want Model Paused with the number of launches", h.aws.Announced())
 	}
 	h.sweepAfter(t, 2*time.Hour)
@@ -247,7 +247,7 @@ func TestLoopGuardPausesModel(t *testing.T) {
 	if _, err := h.Resume(t.Context(), "sales", "ann"); err != nil {
 		t.Fatal(err)
 	}
-	h.sweepAfter(t, run.ObjectPollInterval)
+	h.sweepAfter(t, 10*time.Minute)
 	h.launch(t)
 	if got := h.countStatuses(t, ids); got != "[running:5]" {
 		t.Errorf("the runs are %s after the model is resumed", got)

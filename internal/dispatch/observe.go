@@ -11,7 +11,7 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// Observe gives the state change of a task to the run that the task belongs to. It logs and ignores a task that this
+// Observe applies the state change of a task to the run that the task belongs to. It logs and ignores a task that this
 // deployment did not start, and a task of an unknown run. An observation that is older than what the run knows, or that
 // repeats it, changes nothing.
 func (d *Dispatcher) Observe(ctx context.Context, t event.Task) error {
@@ -35,8 +35,8 @@ func (d *Dispatcher) Observe(ctx context.Context, t event.Task) error {
 	return d.applyObservation(ctx, id, attempt, seen)
 }
 
-// applyObservation gives a task observation to a run. If ECS had no capacity for the task, it opens the breaker first,
-// so that other runs do not try in vain.
+// applyObservation applies a task observation to a run. If ECS had no capacity for the task, it opens the breaker
+// first, so that other runs do not try in vain.
 func (d *Dispatcher) applyObservation(ctx context.Context, id string, attempt int, seen run.TaskObservation) error {
 	if seen.Outcome != nil && seen.Outcome.Class.OpensBreaker() {
 		r, _, err := Read[run.Run](ctx, d.Store, RunKey(id))
@@ -69,13 +69,13 @@ func watchedTasks(r run.Run) []string {
 	return r.OrphanTasks
 }
 
-// taskLookup holds the result of DescribeTasks, and the time at which ECS was asked.
+// taskLookup holds the result of DescribeTasks, and when ECS was asked.
 type taskLookup struct {
 	at        time.Time
 	described map[string]fargate.Described
 }
 
-// applyLookup gives the descriptions of a run's tasks to the run.
+// applyLookup applies the descriptions of a run's tasks to the run.
 func (d *Dispatcher) applyLookup(ctx context.Context, r run.Run, found taskLookup) error {
 	arns := watchedTasks(r)
 	if len(arns) == 0 {
@@ -90,8 +90,8 @@ func (d *Dispatcher) applyLookup(ctx context.Context, r run.Run, found taskLooku
 	return err
 }
 
-// applyTaskLookup gives the description of one task to the run. A task that ECS does not know is not lost at once: the
-// run counts how often that happens (run.Run.ObservedMissing). An orphan that ECS does not know is gone.
+// applyTaskLookup applies the description of one task to the run. A task that ECS does not know is not lost at once:
+// the run counts how often that happens (run.Run.ObservedMissing). An orphan that ECS does not know is gone.
 func (d *Dispatcher) applyTaskLookup(ctx context.Context, watched run.Run, arn string, found taskLookup, spec run.Spec) error {
 	task, err := found.described[arn].Task, found.described[arn].Err
 	if errors.Is(err, fargate.ErrMissing) {

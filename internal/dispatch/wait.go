@@ -48,8 +48,8 @@ func objectWrites(id string, spec run.Spec, remove bool) []store.Write {
 	return writes
 }
 
-// checkObjects looks for the objects that a run waits for, and gives the result to the run. The object documents were
-// committed before. So an object that arrives after the look is not missed: its arrival finds the run.
+// checkObjects looks for the objects that a run waits for, and applies the result to the run. The object documents were
+// committed before. So an object that arrives after the check is not missed: its arrival finds the run.
 func (d *Dispatcher) checkObjects(ctx context.Context, id string) error {
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
 	if err != nil {

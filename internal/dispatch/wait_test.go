@@ -14,7 +14,7 @@ import (
 	"modeldispatch/internal/run"
 )
 
-// status returns the thing that a run waits for, for example slot, and the state of a run that does not wait.
+// status returns the run's WaitingFor, or its state if it does not wait.
 func (h *harness) status(t *testing.T, id string) string {
 	t.Helper()
 	r := h.run(t, id)
@@ -315,8 +315,6 @@ func template(t *testing.T, text string) model.Template {
 	return parsed
 }
 
-// TestExpectation expects a success by ten each day, for each of two values of an input. The clock of the harness
-// starts at nine.
 // TestOverdueTimeIsInUTC: the time of the announcement is in UTC, whatever the time zone of the expectation.
 func TestOverdueTimeIsInUTC(t *testing.T) {
 	t.Parallel()
@@ -339,6 +337,8 @@ func TestOverdueTimeIsInUTC(t *testing.T) {
 	}
 }
 
+// TestExpectation expects a success by ten each day, for each of two values of an input. The clock of the harness
+// starts at nine.
 func TestExpectation(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(m *model.Model) {

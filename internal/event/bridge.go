@@ -83,7 +83,7 @@ func SchedulePayload(s Scheduled) json.RawMessage {
 
 // DecodeSchedule decodes the payload of a schedule. The identity contains the hash of the trigger's content and the
 // scheduled time. A changed trigger is therefore another event, and a repeated delivery is not. DecodeSchedule returns
-// an error if the payload has another source than ScheduleSource, or names no model, trigger or time.
+// an error if the source of the payload is not ScheduleSource, or if the payload names no model, trigger or time.
 func DecodeSchedule(payload []byte) (Event, error) {
 	var s schedulePayload
 	if err := json.Unmarshal(payload, &s); err != nil {

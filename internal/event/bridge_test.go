@@ -191,7 +191,7 @@ func TestDecodeBridgeErrors(t *testing.T) {
 	}
 }
 
-// The key of a manual call identifies it. Its inputs do not.
+// The key of a manual event identifies it. Its inputs do not.
 func TestManual(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 1, 5, 6, 0, 0, 0, time.UTC)

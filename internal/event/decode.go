@@ -41,7 +41,7 @@ func shapeOf(payload []byte) shape {
 		return shape(other)
 	}
 	if err := json.Unmarshal(payload, &p); err != nil {
-		return unknownShape // a field has another type than in AWS's payloads
+		return unknownShape // a field has a different type from that in AWS's payloads
 	}
 	switch {
 	case p.Source == ScheduleSource:

@@ -18,15 +18,15 @@ type Event struct {
 	Kind     model.Kind
 	Identity string     // the same for every delivery of the event
 	ID       string     // the value of {event.id}; empty for a manual or undecoded event
-	Time     time.Time  // the time at which the event happened; zero if a message does not tell when it was sent
+	Time     time.Time  // when the event happened; zero if a message does not tell when it was sent
 	Source   string     // the bucket, queue, model, upstream model or EventBridge source
 	Schedule *Scheduled // nil for all kinds but schedule
 	Object   *Object    // nil for all kinds but arrival
 	Upstream *Upstream  // nil for all kinds but after
 	// Fields holds the namespaces as a tree of decoded JSON, with numbers as json.Number.
 	Fields map[string]any
-	// NoFieldsReason is the reason why the body of a message has no fields: it is not JSON, or it is not an object. It is
-	// empty if the body has fields, and for all other kinds.
+	// NoFieldsReason tells why the body of a message has no fields: it is not JSON, or it is not an object. It is empty
+	// if the body has fields, and for all other kinds.
 	NoFieldsReason string
 	// Payload is the JSON that is recorded for this event alone, without the other events of its batch. It is always
 	// valid JSON. The payload of an event that came from AWS decodes to the same event again.
@@ -173,8 +173,8 @@ func After(u Upstream, ended time.Time) Event {
 	}
 }
 
-// Manual returns the event of a manual call. The key identifies it: two calls of a model with the same key are the
-// same event, whatever their inputs. The payload holds the model and its inputs.
+// Manual returns the event of a command that starts a run by hand. The key identifies it: two commands for a model with
+// the same key give the same event, whatever their inputs. The payload holds the model and its inputs.
 func Manual(name string, inputs model.Inputs, key string, now time.Time) Event {
 	payload, err := json.Marshal(map[string]any{"model": name, "inputs": inputs})
 	if err != nil {

@@ -95,7 +95,7 @@ func newMessage(m events.SQSMessage) Event {
 }
 
 // decodeBody returns the body of a message as decoded JSON, or as its text if it is not JSON. If the body is not a JSON
-// object, decodeBody also returns the reason why it has no fields.
+// object, decodeBody also returns why it has no fields.
 func decodeBody(text string) (content any, fieldless string) {
 	v, err := decodeJSON([]byte(text))
 	if err == nil {
@@ -114,8 +114,8 @@ func decodeBody(text string) (content any, fieldless string) {
 	return text, fmt.Sprintf("the body: %v", err)
 }
 
-// sentTime returns the time at which the message was sent, from the attribute SentTimestamp in milliseconds. It returns
-// the zero time if the attribute is missing or not a number.
+// sentTime returns when the message was sent, from the attribute SentTimestamp in milliseconds. It returns the zero
+// time if the attribute is missing or not a number.
 func sentTime(m events.SQSMessage) time.Time {
 	ms, err := strconv.ParseInt(m.Attributes["SentTimestamp"], 10, 64)
 	if err != nil {

@@ -36,7 +36,7 @@ func NewClient(api API) *Client { return &Client{api} }
 // Answer is the result of RunTask: either a task or a refusal.
 type Answer struct {
 	Task    *event.Task  // the task that ECS started; nil after a refusal
-	Refusal *run.Outcome // the reason why RunTask returned no task; nil if there is one
+	Refusal *run.Outcome // tells why RunTask returned no task; nil if there is one
 	// Indefinite is set only with a refusal. At least one of the SDK's calls got no answer, or a 5xx
 	// answer. ECS may still be processing it, so a task with the same client token may still appear.
 	Indefinite bool

@@ -138,7 +138,7 @@ func (h Handlers) Launch(ctx context.Context, batch events.SQSEvent) (events.SQS
 	})
 }
 
-// Completion gives an ECS Task State Change to the run of the task. It returns an error for any other payload.
+// Completion applies an ECS Task State Change to the run of the task. It returns an error for any other payload.
 func (h Handlers) Completion(ctx context.Context, payload json.RawMessage) error {
 	task, err := event.DecodeTask(payload)
 	if err != nil {

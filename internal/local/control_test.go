@@ -32,7 +32,7 @@ triggers:
     inputs: { rows: "1" }
 `
 
-// TestControlCharacters sends keys and JSON with control characters. Inputs of other types than json reject them with a
+// TestControlCharacters sends keys and JSON with control characters. Inputs of any type except json reject them with a
 // reason. A run with such keys finds the object that it waits for, writes its output, and ends.
 func TestControlCharacters(t *testing.T) {
 	t.Parallel()

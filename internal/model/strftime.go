@@ -21,7 +21,7 @@ func CheckFormat(format string) error {
 			return fmt.Errorf("date format %q ends in a %%; a %% itself is written %%%%", format)
 		}
 		if _, known := directives[format[i]]; !known && format[i] != '%' {
-			return fmt.Errorf("date format %q: %%%c is unknown; there are %%Y %%y %%m %%d %%j %%H %%M %%S %%%%", format, format[i])
+			return fmt.Errorf("date format %q: %%%c is unknown; known codes: %%Y %%y %%m %%d %%j %%H %%M %%S %%%%", format, format[i])
 		}
 	}
 	return nil

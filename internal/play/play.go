@@ -12,8 +12,8 @@
 //   - A step delivers one payload, puts objects, or only waits. It declares the results that it wants, by model.
 //   - A decision (dispatch.Decision) is the result of an event for one model. Started: the event has a run of its own.
 //     Joined: it joined the run of an open debounce window. Duplicate: it was delivered before. Rejected: it cannot be
-//     used, and is recorded with its payload. Awaited: no model takes it, but a run waits for its object. Unmatched: no
-//     model takes it.
+//     used, and is recorded with its payload. Awaited: no model matches it, but a run waits for its object. Unmatched:
+//     no model matches it.
 //   - A word names a result in play.yaml. If the event started a run, the word is the end state of the run (succeeded,
 //     failed, cancelled, skipped). Otherwise it is the decision.
 //   - A step is left out if a program that one of its models needs is not installed on this machine.
@@ -27,7 +27,7 @@
 //     stepTimeout. A step that runs out of time is no error: its results so far are compared.
 //   - A decision that arrives after the end of its step, but before the next step starts, is dropped. A decision that
 //     arrives later counts for the step that plays then.
-//   - An event that no model takes (unmatched, awaited) is compared only if the step wants a result for "-".
+//   - An event that no model matches (unmatched, awaited) is compared only if the step wants a result for "-".
 //   - An error of the stack or of a file ends the play. A result that differs does not.
 package play
 
@@ -102,7 +102,7 @@ func (c *Counts) UnmarshalYAML(text []byte) error {
 }
 
 // ReadSteps reads the steps in the play.yaml of a folder. It returns an error if the folder has no play.yaml, or if the
-// file has an unknown field or another form than a list of steps.
+// file has an unknown field or is not a list of steps.
 func ReadSteps(folder string) ([]Step, error) {
 	file := filepath.Join(folder, File)
 	text, err := os.ReadFile(file)
@@ -151,7 +151,7 @@ func (r EventResult) Word() string {
 // StepResult holds the results of one step.
 type StepResult struct {
 	Step       Step
-	LeftOut    string        // reason why the step was left out, with instructions to install the program; "" if it was played
+	LeftOut    string        // why the step was left out, with instructions to install the program; "" if it was played
 	Decisions  []EventResult // results in the order of the decisions
 	Difference string        // difference between the wanted results and these; "" if there is none
 }

@@ -155,7 +155,7 @@ func (a Arrival) Match(bucket, key string) (map[string]string, bool) {
 	return captures, true
 }
 
-// miss returns the reason why an object does not match.
+// miss returns why an object does not match.
 func (a Arrival) miss(bucket, key string) Miss {
 	switch {
 	case bucket != a.bucket:

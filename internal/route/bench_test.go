@@ -9,7 +9,7 @@ import (
 	"modeldispatch/internal/route"
 )
 
-// One of a thousand models takes the object. Route finds it by the index, and Explain compares all models. The models
+// One of a thousand models matches the object. Route finds it by the index, and Explain compares all models. The models
 // share one bucket or are spread over a hundred.
 func BenchmarkRoute(b *testing.B) {
 	for name, buckets := range map[string]int{"100 buckets": 100, "1 bucket": 1} {

@@ -101,7 +101,7 @@ func (b binder) lookup(p model.Placeholder) (model.Value, bool) {
 	return b.event.Value(p, b.trigger.Location())
 }
 
-// unbound returns the reason why an input has no value.
+// unbound returns why an input has no value.
 func (b binder) unbound(in model.Input) string {
 	i := slices.IndexFunc(b.trigger.Inputs, func(a model.Assignment) bool { return a.Input == in.Name })
 	var absent string

@@ -5,31 +5,32 @@
 // dispatch takes an event (package event) and asks [Table.Route] for its bindings and rejections. It accepts the
 // bindings. It stores each rejection as an event record with the reason and the payload (dispatch.Dispatcher.Reject).
 // [Table.Explain] also returns a reason for each model that takes no part. The command line shows these reasons, and
-// package dispatch gives the nearest one when no model takes an event. [Table.Bind] binds inputs that are given by
+// package dispatch gives the nearest one when no model matches an event. [Table.Bind] binds inputs that are given by
 // hand, without an event. The package calls no service. Its only state is the Table, which does not change after [New],
 // so that any number of goroutines can use it at once.
 //
 // # Terms
 //
 //   - A [Table] holds the compiled triggers of a catalog. Its index leads from the kind and the source of an event
-//     (bucket, queue, model or EventBridge source) to the triggers that may take it. The cost of Route therefore
+//     (bucket, queue, model or EventBridge source) to the triggers that may match it. The cost of Route therefore
 //     depends on the triggers of that source, and not on the number of models.
-//   - A trigger takes an event if the kind, the source, the arrival pattern or event pattern, and `where` all match.
+//   - A trigger matches an event if the kind, the source, the arrival pattern or event pattern, and `where` all match.
 //   - An arrival pattern ([Arrival]) is an S3 URI with placeholders. A capture is the text that a placeholder matches.
-//   - A combination (model.Combination) holds one value for each input in `for-each`. A trigger that takes an event
+//   - A combination (model.Combination) holds one value for each input in `for-each`. A trigger that matches an event
 //     starts one run for each combination.
-//   - A binding ([Binding]) is one run that the event starts: a model, a trigger, a combination and the inputs.
+//   - A binding ([Binding]) is one run that an event would start: a model, a trigger, a combination and the input
+//     values.
 //   - A rejection ([Rejection]) is a combination for which an input has no value, or a wrong one.
-//   - A miss ([Miss]) is a model that has no trigger that takes the event, with the reason.
+//   - A miss ([Miss]) is a model without a trigger that matches the event, with the reason.
 //
-// # Which trigger takes an event
+// # Which trigger matches an event
 //
-// The triggers of a model are tried in the order of the file. The first trigger that takes the event wins, and the
+// The triggers of a model are tried in the order of the file. The first trigger that matches the event wins, and the
 // others are not tried, even if an input of the first turns out wrong. An event therefore starts at most one run of a
 // model and combination. Models do not affect each other.
 //
 // `where` is an event pattern that reads the fields of the event and the captures. An object whose key ends in a slash
-// and that is empty is a folder marker. No trigger takes it.
+// and that is empty is a folder marker. No trigger matches it.
 //
 // # Binding order
 //
@@ -54,11 +55,11 @@
 //
 // # How a near miss is chosen
 //
-// Explain compares each trigger of a model with the event and stops at the first thing that does not match. The later
-// that is, the higher is Miss.Near: the kind, then the source, then the beginning of an object's key, then the rest of
-// the key or `where`. The miss of a model comes from its trigger with the highest value, and from the first of equals.
-// A trigger with several arrival patterns is compared by the nearest one. Explain sorts the misses by Near, highest
-// first, and leaves equal ones in the order of the catalog.
+// Explain compares each trigger of a model with the event and stops at the first thing that does not match.
+// Miss.Closeness grows with each step that matches: kind, source, beginning of the key, rest of the key or `where`. The
+// miss of a model comes from its trigger with the highest value, and from the first of equals. A trigger with several
+// arrival patterns is compared by the nearest one. Explain sorts the misses by Closeness, highest first, and leaves
+// equal ones in the order of the catalog.
 //
 // # Limits
 //

@@ -26,7 +26,7 @@ func ExampleParseArrival() {
 }
 
 // The second key matches the pattern of a model, but gives it an invalid input. Explain returns a rejection for this
-// model, and a miss for a model that does not take the event.
+// model, and a miss for a model that does not match the event.
 func ExampleTable_Explain() {
 	stations := model.Input{Name: "station", Type: model.String, Enum: []string{"seattle", "new york"}}
 	catalog := model.Catalog{Models: []model.Model{
@@ -48,12 +48,12 @@ func ExampleTable_Explain() {
 			fmt.Println(r.Model, "rejects it:", r.Reason)
 		}
 		for _, m := range result.Misses {
-			fmt.Println(m.Model, "does not take it:", m.Reason)
+			fmt.Println(m.Model, "does not match it:", m.Reason)
 		}
 	}
 	// Output:
 	// weather runs with map[station:seattle] from map[station:the key]
-	// invoices does not take it: key "weather/seattle/2015.csv" does not begin with "invoices/"
+	// invoices does not match it: key "weather/seattle/2015.csv" does not begin with "invoices/"
 	// weather rejects it: station: "portland" is not one of seattle, new york
-	// invoices does not take it: key "weather/portland/2015.csv" does not begin with "invoices/"
+	// invoices does not match it: key "weather/portland/2015.csv" does not begin with "invoices/"
 }

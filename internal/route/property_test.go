@@ -14,7 +14,7 @@ import (
 )
 
 // Route, which uses the index, finds the same as a scan. The scan tries each trigger of a model alone, in the order of
-// the file, until one takes the event.
+// the file, until one matches the event.
 func TestRouteEqualsAScan(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -53,7 +53,7 @@ func scan(t *rapid.T, models []model.Model, e event.Event) route.Result {
 	return all
 }
 
-// There are few names, so that a model takes most events.
+// There are few names, so that a model matches most events.
 var (
 	buckets = rapid.SampledFrom([]string{"landing", "archive"})
 	names   = rapid.SampledFrom([]string{"a", "b", "ab"})

@@ -15,7 +15,7 @@ import (
 type Result struct {
 	Bindings   []Binding   // the runs that the event starts
 	Rejections []Rejection // the runs that it does not start because an input is missing or invalid
-	Misses     []Miss      // the models without a trigger that takes it, nearest first; filled by Explain only
+	Misses     []Miss      // the models without a trigger that matches it, nearest first; filled by Explain only
 }
 
 // Binding is one run that an event starts.
@@ -41,7 +41,7 @@ type Rejection struct {
 // HasDownstream reports whether any model runs after this one.
 func (t *Table) HasDownstream(name string) bool { return len(t.index[source{model.After, name}]) > 0 }
 
-// Miss is a model that an event does not start, because none of its triggers takes the event.
+// Miss is a model that an event does not start, because none of its triggers matches the event.
 type Miss struct {
 	Model     string
 	Trigger   string // the name of the nearest trigger; empty if the model has no triggers
@@ -177,28 +177,28 @@ func (t *Table) nearest(e event.Event, order int, name string) Miss {
 		if c.order != order {
 			continue
 		}
-		if _, miss := c.takes(e, name); miss.Closeness > best.Closeness {
+		if _, miss := c.match(e, name); miss.Closeness > best.Closeness {
 			best = Miss{Model: name, Trigger: c.trigger.Name, Reason: miss.Reason, Closeness: miss.Closeness}
 		}
 	}
 	return best
 }
 
-// route tries the candidates, which must be in the order of the catalog. The first trigger of a model that takes the
+// route tries the candidates, which must be in the order of the catalog. The first trigger of a model that matches the
 // event wins, even if its inputs turn out wrong.
 func (t *Table) route(e event.Event, candidates []candidate) Result {
 	var result Result
-	taken := -1
+	matched := -1
 	for _, c := range candidates {
-		if c.order == taken {
+		if c.order == matched {
 			continue
 		}
 		m := t.models[c.order]
-		captures, miss := c.takes(e, m.Name)
+		captures, miss := c.match(e, m.Name)
 		if miss.Reason != "" {
 			continue
 		}
-		taken = c.order
+		matched = c.order
 		for _, combination := range model.Combinations(c.trigger.ForEach) {
 			b := binder{model: m.Model(), trigger: c.trigger, event: e, captures: captures, combination: combination}
 			inputs, from, err := b.bind()
@@ -223,9 +223,9 @@ const (
 	closenessKeyShape = closenessWhere // the rest of the key
 )
 
-// takes compares a trigger of the named model with an event. If the trigger takes the event, takes returns the captures
-// of its arrival pattern. Otherwise it returns a miss with a reason.
-func (c candidate) takes(e event.Event, name string) (map[string]string, Miss) {
+// match compares a trigger of the named model with an event. If the trigger matches the event, match returns the
+// captures of its arrival pattern. Otherwise it returns a miss with a reason.
+func (c candidate) match(e event.Event, name string) (map[string]string, Miss) {
 	if c.trigger.Kind != e.Kind {
 		reason := fmt.Sprintf("its trigger %q takes %s events, and this is %s", c.trigger.Name, c.trigger.Kind, article(e.Kind))
 		return nil, Miss{Reason: reason, Closeness: closenessKind}

@@ -165,7 +165,7 @@ func TestBindingNamesOriginOfEachInput(t *testing.T) {
 	}
 }
 
-// The first trigger that takes an event wins, even if its inputs are wrong and the second trigger would give valid
+// The first trigger that matches an event wins, even if its inputs are wrong and the second trigger would give valid
 // ones.
 func TestFirstTriggerWins(t *testing.T) {
 	t.Parallel()
@@ -178,8 +178,8 @@ func TestFirstTriggerWins(t *testing.T) {
 		},
 	}
 	routes := table(t, m)
-	same(t, "both take it", runs(routes.Route(arrived("s3://landing/weather/2026.csv"))), []string{"m by narrow[]: year=2026"})
-	same(t, "one takes it", runs(routes.Route(arrived("s3://landing/other.csv"))), []string{"m by wide[]: year=2000"})
+	same(t, "both match it", runs(routes.Route(arrived("s3://landing/weather/2026.csv"))), []string{"m by narrow[]: year=2026"})
+	same(t, "one matches it", runs(routes.Route(arrived("s3://landing/other.csv"))), []string{"m by wide[]: year=2000"})
 	wrong := routes.Route(arrived("s3://landing/weather/soon.csv"))
 	same(t, "runs", runs(wrong), nil)
 	same(t, "rejections", rejections(wrong), []string{`m by narrow[]: year: "soon" is not an integer of at most 64 bits`})
@@ -237,7 +237,7 @@ func TestRejectionNamesAll(t *testing.T) {
 	})
 }
 
-// The S3 console creates an empty object with a slash at its end for a folder. No trigger takes it.
+// The S3 console creates an empty object with a slash at its end for a folder. No trigger matches it.
 func TestFolderMarker(t *testing.T) {
 	t.Parallel()
 	m := model.Model{Name: "m", Triggers: []model.Trigger{{Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/**"}}}}
@@ -255,7 +255,7 @@ func TestWhere(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, where string
-		takes       bool
+		matches     bool
 	}{
 		{"a capture", `{"region": ["us"]}`, true},
 		{"another capture", `{"region": ["eu"]}`, false},
@@ -270,17 +270,17 @@ func TestWhere(t *testing.T) {
 			}}
 			routes := table(t, m)
 			e := arrived("s3://landing/us.csv")
-			if got := len(routes.Route(e).Bindings) == 1; got != test.takes {
-				t.Errorf("takes it: %v, want %v", got, test.takes)
+			if got := len(routes.Route(e).Bindings) == 1; got != test.matches {
+				t.Errorf("matches it: %v, want %v", got, test.matches)
 			}
-			if why := misses(routes.Explain(e)); !test.takes && (len(why) != 1 || !strings.HasPrefix(why[0], "m by arrival: where: ")) {
+			if why := misses(routes.Explain(e)); !test.matches && (len(why) != 1 || !strings.HasPrefix(why[0], "m by arrival: where: ")) {
 				t.Errorf("misses %q", why)
 			}
 		})
 	}
 }
 
-// Explain returns a reason for every model that does not take the event, the nearest first.
+// Explain returns a reason for every model that does not match the event, the nearest first.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	simple := func(name string, triggers ...model.Trigger) model.Model {

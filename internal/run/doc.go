@@ -16,7 +16,7 @@
 //
 // # Terms
 //
-//   - A run is one call of a model with bound inputs. It waits, is launched in attempts, and ends once.
+//   - A run is one execution of a model with bound inputs. It waits, is launched in attempts, and ends once.
 //   - An attempt is one launch: one client token, one stored RunTask request, and at most one ECS task. Repeated
 //     RunTask calls with the same token start no second task.
 //   - A stage is one thing that a run waits for before its first launch: its debounce window, its objects, its slot.
@@ -64,11 +64,12 @@
 //	waiting/objects   ObjectsChecked   next stage        every object exists
 //	                                   same              an object is missing
 //	                                   failed            an object is missing after the wait-for timeout
-//	  each of both    AssignGroup      same              the model is paused: the run will wait in waiting/slot
+//	waiting/debounce  AssignGroup      same              the model is paused: the run will wait in waiting/slot
+//	  or objects
 //	waiting/slot      GrantSlot        waiting/launch    the run holds a slot in its concurrency group
 //	                  Skip             skipped           the group is full and the policy does not queue
 //	waiting/launch    Reserve          same              the rate limiter has given a later time for the call
-//	                  DelayByLoopGuard  same              the model was launched too often in this clock hour
+//	                  DelayByLoopGuard same              the model was launched too often in this clock hour
 //	                  WaitAtBreaker    waiting/capacity  the breakers of all remaining capacities are open
 //	                  Claim            launching         a new attempt; the launcher stores it and calls RunTask
 //	waiting/capacity  Release          waiting/launch    the breaker lets the run through
@@ -126,5 +127,5 @@
 //   - After a claim, Due is the end of the lease. If the launcher crashes, the sweep calls Advance, which sends the run
 //     to the launch queue again; the next Claim repeats the call or lists the tasks.
 //   - The JSON form is stored. A change that older code cannot read needs a new model.Schema.
-//   - A new Class needs a row in budgets and a heading in docs/runbook.md .
+//   - A new Class needs a row in budgets and a heading in docs/runbook.md.
 package run

@@ -44,13 +44,13 @@ type Effect struct {
 	Task       string    `json:"task,omitempty"`
 	Reason     string    `json:"reason,omitempty"`     // reason of a StopTask, for ECS
 	WaitingFor Wait      `json:"waitingFor,omitempty"` // in "Model Run Waiting": the wait that is announced
-	ExpectedBy time.Time `json:"expectedBy,omitzero"`  // in "Model Run Overdue": the time by which a run should have succeeded
+	ExpectedBy time.Time `json:"expectedBy,omitzero"`  // in "Model Run Overdue": the deadline for a successful run
 	Waiters    string    `json:"waiters,omitempty"`    // in Admit: the name of the concurrency group or breaker
 	// At is the delivery time of a Wake or Enqueue message; zero is now. In a StopTask, it is the time of the request.
 	At         time.Time `json:"at,omitzero"`
 	DetailType string    `json:"detailType,omitempty"` // detail type of an announcement
 	Sequence   int       `json:"sequence,omitempty"`   // number of an announcement in its document, from 1
-	Next       time.Time `json:"next"`                 // time from which the sweep carries it out
+	Next       time.Time `json:"next"`                 // when the sweep may carry it out
 	Tries      int       `json:"tries,omitempty"`      // number of failed tries
 }
 
@@ -127,8 +127,8 @@ func (o Outbox) Since(id int) []Effect {
 	return slices.DeleteFunc(slices.Clone(o.Effects), func(e Effect) bool { return e.ID <= id || e.Kind == StopTask })
 }
 
-// Next returns the time at which the sweep must look at the document: due, or the Next of an effect if that is
-// earlier. A zero due stands for no time. The result is zero if there is no time at all.
+// Next returns when the sweep must process the document: due, or the Next of an effect if that is earlier. A zero due
+// stands for no time. The result is zero if there is no time at all.
 func (o Outbox) Next(due time.Time) time.Time {
 	for _, e := range o.Effects {
 		if due.IsZero() || e.Next.Before(due) {

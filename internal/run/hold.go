@@ -6,13 +6,13 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// BreakerRelease names the reason why a capacity breaker let a run through. It is empty for a run that no breaker has
-// released. The release holds until the attempt that follows has ended, or until the task of a probe is RUNNING.
+// BreakerRelease tells why a capacity breaker let a run through. It is empty for a run that no breaker has released.
+// The release holds until the attempt that follows has ended, or until the task of a probe is RUNNING.
 type BreakerRelease string
 
 const (
 	// ReleasedAsReplacement means that a task of the same capacity type has ended, so ECS should have room for one more.
-	// The run is launched on the last of its capacity types, without a look at the breakers.
+	// The run is launched on the last of its capacity types, without a check of the breakers.
 	ReleasedAsReplacement BreakerRelease = "replacement"
 	// ReleasedAsProbe means that the run tests whether ECS accepts tasks again: the breaker is half-open, or was found
 	// closed. Once the task of a probe is RUNNING, the breaker lets more probes through.
@@ -36,13 +36,13 @@ func (r Run) Reserve(at, now time.Time) (Run, bool) {
 	return r.effect(Effect{Kind: Enqueue, At: at}, now), true
 }
 
-// DelayByLoopGuard delays the launch of a run by ObjectPollInterval, because its model was launched too often within
-// the hour. The delay does not count toward model.MaxWait. It returns false if the run cannot start an attempt.
+// DelayByLoopGuard delays the launch of a run by loopGuardDelay, because its model was launched too often in this clock
+// hour. The delay does not count toward model.MaxWait. It returns false if the run cannot start an attempt.
 func (r Run) DelayByLoopGuard(now time.Time) (Run, bool) {
 	if !r.CanLaunch(now) {
 		return r, false
 	}
-	r.ReadySince, r.Due = now, now.Add(ObjectPollInterval)
+	r.ReadySince, r.Due = now, now.Add(loopGuardDelay)
 	return r, true
 }
 

@@ -68,7 +68,7 @@ func (r Run) newAttempt(now time.Time) Run {
 	return r.call(now)
 }
 
-// Refused takes a refusal: RunTask has returned no task. It counts only for the current call of the current attempt,
+// Refused records that RunTask returned no task. A refusal counts only for the current call of the current attempt,
 // because an outdated refusal may have been overtaken by a task. A refusal that is not definite (a 5xx, or no answer)
 // leaves the call its lease, because ECS may still start a task.
 func (r Run) Refused(attempt, call int, o Outcome, definite bool, retry RetryInputs, now time.Time) (Run, bool) {
@@ -87,9 +87,9 @@ func (r Run) Refused(attempt, call int, o Outcome, definite bool, retry RetryInp
 	return r.closeAttempt(o, retry, now), true
 }
 
-// Listed takes the answer of ListTasks for an attempt that makes no more RunTask calls; see StepListTasks. asked is
-// the time of the question. The list does not show stopping tasks, so an attempt without a task is lost only after
-// two empty lists that are at least LostAfter apart.
+// Listed applies the answer of ListTasks to the run, for an attempt that makes no more RunTask calls; see
+// StepListTasks. asked is the time of the question. The list does not show stopping tasks, so an attempt without a task
+// is lost only after two empty lists that are at least LostAfter apart.
 func (r Run) Listed(attempt int, arns []string, retry RetryInputs, asked time.Time) (Run, bool) {
 	switch {
 	case r.State != Launching || r.Attempt != attempt:
@@ -109,7 +109,7 @@ func (r Run) Listed(attempt int, arns []string, retry RetryInputs, asked time.Ti
 	return r.closeAttempt(Outcome{Class: ClassLost, Detail: detail}, retry, asked), true
 }
 
-// RetryInputs holds the facts outside the run that decide about its next attempt.
+// RetryInputs holds the facts outside the run that the decision about its next attempt needs.
 type RetryInputs struct {
 	Jitter float64 // a random number in [0, 1)
 	// NextSize returns the next larger size of a task, of at most maxMemory MiB. It reports false if there is none.

@@ -31,8 +31,8 @@ const (
 	// ClassOutOfMemory means that a container was killed for its memory. The retry has a larger size and uses no
 	// budget, as long as retry.out-of-memory allows one; otherwise it uses the model's own attempts.
 	ClassOutOfMemory Class = "out-of-memory"
-	// ClassModelError means that the container exited with another code than 0. It uses the model's own attempts, or
-	// the infrastructure budget if the policy maps the code to retry. It is permanent if the policy maps it to fail.
+	// ClassModelError means that the container exited with a non-zero code. It uses the model's own attempts, or the
+	// infrastructure budget if the policy maps the code to retry. It is permanent if the policy maps it to fail.
 	ClassModelError Class = "model-error"
 	// ClassOutputMissing means exit code 0, and a declared output does not exist. It uses the model's own attempts.
 	ClassOutputMissing Class = "output-missing"

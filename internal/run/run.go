@@ -11,29 +11,28 @@ import (
 type State string
 
 const (
-	// Waiting means that no attempt is open; WaitingFor names the reason. Accept moves a run in, and so does the end
-	// of an attempt that another one follows. Claim moves it out to launching. Stop, Skip, ObjectsChecked and Advance
-	// can end it.
+	// Waiting means that no attempt is open; WaitingFor names the reason. A run enters by Accept, and after an attempt
+	// that another one follows. It leaves by Claim, to launching. Stop, Skip, ObjectsChecked and Advance can end it.
 	Waiting State = "waiting"
-	// Launching means that RunTask may have been called, and no task is known yet. Claim moves a run in, before the
-	// call. Observed moves it out to running, or further if the task has stopped already. Refused and Listed move it
-	// out to waiting or an end.
+	// Launching means that RunTask may have been called, and no task is known yet. A run enters by Claim, before the
+	// call. It leaves by Observed or Listed, to running, or further if the task has stopped already. It leaves by
+	// Refused or Listed, to waiting or an end state.
 	Launching State = "launching"
-	// Running means that ECS has a task for the current attempt, in any status before STOPPED. Observed and Listed
-	// move a run in. Observed (STOPPED) and ObservedMissing (the task is lost) move it out to waiting or an end.
+	// Running means that ECS has a task for the current attempt, in any status before STOPPED. A run enters by Observed
+	// and Listed. It leaves by Observed (STOPPED) and ObservedMissing (the task is lost), to waiting or an end state.
 	Running State = "running"
-	// Succeeded is an end state: the model's container exited with 0, and every declared output exists. Observed moves
-	// a run in.
+	// Succeeded is an end state: the model's container exited with 0, and every declared output exists. A run enters by
+	// Observed.
 	Succeeded State = "succeeded"
-	// Failed is an end state: the last outcome is permanent, or its retry budget is used up. Any input that closes an
-	// attempt moves a run in. So do Advance after model.MaxWait without a launch, and ObjectsChecked after the
-	// wait-for timeout.
+	// Failed is an end state: the last outcome is permanent, or its retry budget is used up. A run enters by any input
+	// that closes an attempt, by Advance after model.MaxWait without a launch, and by ObjectsChecked after the wait-for
+	// timeout.
 	Failed State = "failed"
 	// Cancelled is an end state: a user cancelled the run, a newer run replaced it, or its task was stopped from
-	// outside. Stop moves a waiting run in; the input that closes the attempt moves a launched run in.
+	// outside. A waiting run enters by Stop, a launched run by the input that closes its attempt.
 	Cancelled State = "cancelled"
-	// Skipped is an end state: the run had nothing to do. Observed moves a run in if the policy maps the exit code to
-	// skip, and Skip does if the concurrency group is full.
+	// Skipped is an end state: the run had nothing to do. A run enters by Observed if the policy maps the exit code to
+	// skip, and by Skip if the concurrency group is full.
 	Skipped State = "skipped"
 )
 
@@ -46,46 +45,50 @@ func (s State) Ended() bool {
 type Wait string
 
 const (
-	// ForDebounce means that more events may still join the run. Accept moves a run in if the policy has a debounce.
-	// Advance moves it to the next stage when the debounce window closes.
+	// ForDebounce means that more events may still join the run. A run enters by Accept if the policy has a debounce.
+	// It leaves by Advance, to the next stage, when the debounce window closes.
 	ForDebounce Wait = "debounce"
-	// ForObjects means that the run waits for S3 objects. A run comes in after ForDebounce if the policy has a
-	// wait-for. ObjectsChecked moves it to the next stage, or to failed after the wait-for timeout.
+	// ForObjects means that the run waits for S3 objects. A run enters after ForDebounce if the policy has a wait-for.
+	// It leaves by ObjectsChecked, to the next stage, or to failed after the wait-for timeout.
 	ForObjects Wait = "objects"
-	// ForSlot means that the run waits for a slot in its concurrency group. A run comes in after ForObjects if it has
-	// a group. GrantSlot moves it to ForLaunch, and Skip ends it.
+	// ForSlot means that the run waits for a slot in its concurrency group. A run enters after ForObjects if it has a
+	// group. It leaves by GrantSlot, to ForLaunch, and by Skip, to skipped.
 	ForSlot Wait = "slot"
-	// ForLaunch means that the launch function may claim the run, now or at its reservation. A run comes in after the
-	// other stages, after a backoff, and through Release. Claim moves it to launching, WaitAtBreaker to ForCapacity.
+	// ForLaunch means that the launch function may claim the run, now or at its reservation. A run enters after the
+	// other stages, after a backoff, and by Release. It leaves by Claim, to launching, and by WaitAtBreaker, to
+	// ForCapacity.
 	ForLaunch Wait = "launch"
-	// ForCapacity means that the run waits at an open capacity breaker. WaitAtBreaker moves a run in. An attempt on the
-	// last of its capacity types does so too, if ECS has no capacity or quota for the task. Release moves it to ForLaunch.
+	// ForCapacity means that the run waits at an open capacity breaker. A run enters by WaitAtBreaker. It also enters
+	// after an attempt on the last of its capacity types, if ECS has no capacity or quota for the task. It leaves by
+	// Release, to ForLaunch.
 	ForCapacity Wait = "capacity"
-	// ForBackoff means that the next attempt may not start yet. The end of an attempt moves a run in. Advance moves it
-	// to ForLaunch when the backoff has passed.
+	// ForBackoff means that the next attempt may not start yet. A run enters after an attempt. It leaves by Advance, to
+	// ForLaunch, when the backoff has passed.
 	ForBackoff Wait = "backoff"
 )
 
-// The times and counts of the launch protocol. Each prevents a failure that the simulation (internal/simulation) has
-// found.
+// The times and counts of the launch protocol.
 const (
-	// Lease is the time for which a RunTask call without an answer blocks the next call of its run.
+	// Lease limits how long a RunTask call without an answer blocks the next call of its run.
 	Lease = time.Minute
 	// CallTimeout is the deadline of a RunTask call, counted from its claim. It is shorter than the lease, so a
 	// delayed launcher sends nothing once another launcher can claim the run.
 	CallTimeout = 30 * time.Second
-	// MaxTokenAge is the time after the first RunTask call of an attempt during which its token may be sent again. ECS
-	// forgets a token an hour after its task has stopped; then the same token would start a second task
+	// MaxTokenAge limits how long the token of an attempt may be sent again after its first RunTask call. ECS forgets a
+	// token an hour after its task has stopped; then the same token would start a second task
 	// (https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html).
 	MaxTokenAge = 50 * time.Minute
 	// SilentAfter is the time without an observation after which the sweep describes a task.
 	SilentAfter = 5 * time.Minute
-	// LostAfter is the time for which ECS must not know a task, or list none for an attempt, before it counts as lost.
+	// LostAfter is the minimum time between the first and the last answer of ECS that it does not know a task, or lists
+	// none for an attempt, before the attempt counts as lost.
 	LostAfter = 10 * time.Minute
-	// RequeueAfter is the time after which a run that is ready for its launch is sent to the launch queue again.
+	// RequeueAfter is the delay before a run that still waits for its launch is sent to the launch queue again.
 	RequeueAfter = 30 * time.Minute
 	// MaxQueueDelay is the longest delay of an SQS message (DelaySeconds is at most 900).
 	MaxQueueDelay = 15 * time.Minute
+	// loopGuardDelay is the delay of a launch that the loop guard holds back.
+	loopGuardDelay = 10 * time.Minute
 	// maxInfrastructureFailures is the infrastructure budget: a run fails with its tenth failure outside the model.
 	maxInfrastructureFailures = 10
 	// lostAfterMissing is the number of times in a row that ECS must report a task as missing before it counts as lost.
@@ -103,10 +106,10 @@ type Run struct {
 	Policy       model.Policy `json:"policy"`
 	Accepted     time.Time    `json:"accepted"`
 	WaitingSince time.Time    `json:"waitingSince"` // start of the current or last stage, or wait at a breaker
-	// ReadySince is the time since which the run is ready for a launch: first, or again after an attempt.
-	// model.MaxWait counts from here. Zero means that the run has not left its stages yet.
+	// ReadySince tells since when the run is ready for a launch: first, or again after an attempt. model.MaxWait counts
+	// from here. Zero means that the run has not left its stages yet.
 	ReadySince time.Time `json:"readySince,omitzero"`
-	Due        time.Time `json:"due,omitzero"` // time at which Advance next has something to do
+	Due        time.Time `json:"due,omitzero"` // when Advance next has something to do
 	Ended      time.Time `json:"ended,omitzero"`
 
 	Capacities []model.Capacity `json:"capacities"` // capacity types for its tasks, in the order of preference
@@ -226,7 +229,7 @@ func Accept(a AcceptInput, now time.Time) Run {
 	return r.nextStage(now)
 }
 
-// enqueue moves the run to ForLaunch and sends it to the launch queue, for the time at which its lease has ended.
+// enqueue moves the run to ForLaunch and sends it to the launch queue, delayed until its lease has ended.
 func (r Run) enqueue(now time.Time) Run {
 	if r.ReadySince.IsZero() {
 		r.ReadySince = now

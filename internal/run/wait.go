@@ -8,8 +8,8 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// ObjectPollInterval is the time after which the dispatcher looks again for objects that were missing. The arrival
-// event of an object wakes the run at once; polling covers arrivals without an event.
+// ObjectPollInterval is the interval between two checks for missing objects. The arrival event of an object wakes the
+// run at once; polling covers arrivals without an event.
 const ObjectPollInterval = 10 * time.Minute
 
 // DefaultObjectsTimeout is the time that a run waits for objects if its wait-for has no timeout.
@@ -62,8 +62,8 @@ func (r Run) announceWaiting(now time.Time) Run {
 	}, now)
 }
 
-// extendWindow sets the time at which the debounce window closes: after Quiet without an event, and at the latest
-// MaxDelay after the run was accepted.
+// extendWindow sets when the debounce window closes: after Quiet without an event, and at the latest MaxDelay after the
+// run was accepted.
 func (r Run) extendWindow(now time.Time) Run {
 	d := r.Policy.Debounce
 	r.Due = now.Add(d.Quiet)
@@ -106,8 +106,8 @@ func (r Run) AssignGroup(group string) Run {
 	return r
 }
 
-// ObjectsChecked takes the result of a look at the objects that the run waits for: the missing ones, as text for
-// users. The run fails if objects are missing after the wait-for timeout.
+// ObjectsChecked applies the result of a check of the objects that the run waits for. missing names the objects that do
+// not exist, as text for users. The run fails if objects are missing after the wait-for timeout.
 func (r Run) ObjectsChecked(missing []string, now time.Time) (Run, bool) {
 	switch {
 	case r.State != Waiting || r.WaitingFor != ForObjects:

@@ -21,10 +21,10 @@ type TaskObservation struct {
 	Outcome *Outcome
 }
 
-// Observed takes an observation of a task of the given attempt, from any source and in any order. A STOPPED task
-// counts whatever its version; other statuses are ordered by version. An unchanged status still counts after a
-// silence: it shows that the task is alive. A live task that is not the one of the current attempt is an orphan: ECS
-// is told to stop it, and no task is launched beside it.
+// Observed applies an observation of a task of the given attempt to the run, from any source and in any order. A
+// STOPPED task counts whatever its version; other statuses are ordered by version. An unchanged status still counts
+// after a silence: it shows that the task is alive. A live task that is not the one of the current attempt is an
+// orphan: ECS is told to stop it, and no task is launched beside it.
 func (r Run) Observed(attempt int, seen TaskObservation, retry RetryInputs, now time.Time) (Run, bool) {
 	switch current := attempt == r.Attempt && !r.Closed; {
 	case attempt > r.Attempt || r.Attempt == 0:
@@ -57,7 +57,7 @@ func (r Run) Observed(attempt int, seen TaskObservation, retry RetryInputs, now 
 	return r, true
 }
 
-// answeredLate takes the answer of a RunTask call whose task has stopped already. It ends the lease of the call, so
+// answeredLate applies the answer of a RunTask call whose task has stopped already. It ends the lease of the call, so
 // the next attempt need not wait for it.
 func (r Run) answeredLate(attempt int, seen TaskObservation, now time.Time) (Run, bool) {
 	if attempt != r.Attempt || seen.Call != r.Call || r.WaitingFor != ForBackoff || !now.Before(r.Lease) {
@@ -86,7 +86,7 @@ func (r Run) recordObservation(seen TaskObservation, now time.Time) Run {
 	return r
 }
 
-// orphan takes an observation of a task that does not belong to the current attempt.
+// orphan applies an observation of a task that does not belong to the current attempt.
 func (r Run) orphan(seen TaskObservation, now time.Time) (Run, bool) {
 	if seen.Outcome != nil {
 		return r.OrphanEnded(seen.ARN, now)
@@ -123,8 +123,7 @@ func (r Run) cancelled() Outcome {
 	return Outcome{Class: r.StopRequest.Class, Detail: r.StopRequest.Reason}
 }
 
-// nextCheck returns the time at which a running run is due: at its timeout, or when its task has been silent for
-// SilentAfter.
+// nextCheck returns when a running run is due: at its timeout, or when its task has been silent for SilentAfter.
 func (r Run) nextCheck(now time.Time) time.Time {
 	check := now.Add(SilentAfter)
 	if r.Policy.Timeout > 0 && r.StopRequest == nil {
@@ -135,9 +134,9 @@ func (r Run) nextCheck(now time.Time) time.Time {
 	return check
 }
 
-// ObservedMissing takes the answer that ECS does not know the task of the given attempt. The task is lost after three
-// such answers over at least LostAfter. asked is the time of the question: a delayed answer counts from then, and of
-// two sweeps that ask at the same time only one counts.
+// ObservedMissing applies the answer that ECS does not know the task of the given attempt to the run. The task is lost
+// after three such answers over at least LostAfter. asked is the time of the question: a delayed answer counts from
+// then, and of two sweeps that ask at the same time only one counts.
 func (r Run) ObservedMissing(attempt int, arn string, retry RetryInputs, asked time.Time) (Run, bool) {
 	if r.State != Running || r.Attempt != attempt || r.Task.ARN != arn || asked.Before(r.Due) {
 		return r, false

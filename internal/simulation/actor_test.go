@@ -22,14 +22,14 @@ var errCrashed = errors.New("crashed")
 type actor struct {
 	world   *world
 	name    string
-	at      time.Time // the time at which it continues
+	at      time.Time // when it continues
 	crashed bool
 	routine *coroutine
 	claim   run.Run        // the run, as the actor claimed it
 	catalog model.Catalog  // the catalog that was deployed when the actor started
 	read    store.Key      // the document that it read last
 	began   int            // the number of commits before it started
-	listed  map[string]int // by partition that it has listed, such as a group: the number of commits before that
+	listed  map[string]int // by listed partition: the number of commits before the listing
 }
 
 // spawn starts an actor with a dispatcher of its own. f reports whether the function acknowledges its work. done gets

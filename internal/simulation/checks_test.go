@@ -270,7 +270,7 @@ func (w *world) checkEvents(announced map[string]map[string]bool) {
 		case w.undone[identity]:
 		case !w.checks.decided[identity]:
 			w.fail("event %s was lost: it got no decision and is no dead letter", identity)
-		case !recorded[identity] && !flag: // no model takes a flag
+		case !recorded[identity] && !flag: // no model matches a flag
 			w.fail("event %s got a decision but has no record", identity)
 		}
 	}

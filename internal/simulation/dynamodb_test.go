@@ -78,7 +78,7 @@ func TestSimulationOnDynamoDB(t *testing.T) {
 		w := onDynamoDB(t, endpoint, number, variant{})
 		w.survive(t)
 		want, _ := simulate(t, number, variant{})
-		if got, want := w.lived(), want.lived(); !reflect.DeepEqual(got, want) {
+		if got, want := w.result(), want.result(); !reflect.DeepEqual(got, want) {
 			t.Errorf("on DynamoDB the world ended with\n%+v, want the same as in memory\n%+v", got, want)
 		}
 	})
@@ -97,16 +97,16 @@ func TestSimulationOnDynamoDB(t *testing.T) {
 	})
 }
 
-// life holds the result of a world, to compare two worlds of one seed.
-type life struct {
+// worldResult holds the result of a world, to compare two worlds of one seed.
+type worldResult struct {
 	took time.Duration // the simulated time until its end
 	dice uint64        // the next random number: it is equal if both worlds have drawn equally often
 	runs []run.Run
 }
 
-// lived returns the result of a world that has ended.
-func (w *world) lived() life {
+// result returns the result of a world that has ended.
+func (w *world) result() worldResult {
 	runs := w.runs()
 	slices.SortFunc(runs, func(a, b run.Run) int { return strings.Compare(a.ID, b.ID) })
-	return life{w.now.Sub(w.begin), w.random.Uint64(), runs}
+	return worldResult{w.now.Sub(w.begin), w.random.Uint64(), runs}
 }

@@ -28,8 +28,8 @@ func triggers(name string) []model.Trigger {
 	}
 }
 
-// happened is an event, with the invocation that delivers it.
-type happened struct {
+// delivery is an event, with the invocation that delivers it.
+type delivery struct {
 	event event.Event
 	take  func(handler.Handlers) error
 }
@@ -71,11 +71,11 @@ func (w *world) arrive(folder string, n any) {
 	if err != nil {
 		panic(err)
 	}
-	w.deliver(happened{arrived[0], func(h handler.Handlers) error { return h.Arrival(w.t.Context(), payload) }})
+	w.deliver(delivery{arrived[0], func(h handler.Handlers) error { return h.Arrival(w.t.Context(), payload) }})
 }
 
 // messageOf returns an SQS message for a model, with one field.
-func (w *world) messageOf(name string, n int, field string) happened {
+func (w *world) messageOf(name string, n int, field string) delivery {
 	batch := events.SQSEvent{Records: []events.SQSMessage{{
 		MessageId: fmt.Sprint(n), EventSource: "aws:sqs", EventSourceARN: "arn:aws:sqs:us-east-1:000000000000:" + name,
 		Body: fmt.Sprintf(`{%q:"%d"}`, field, n),
@@ -88,33 +88,33 @@ func (w *world) messageOf(name string, n int, field string) happened {
 	if err != nil {
 		panic(err)
 	}
-	return happened{sent[0].Events[0], func(h handler.Handlers) error { return batchError(h.Message(w.t.Context(), payload)) }}
+	return delivery{sent[0].Events[0], func(h handler.Handlers) error { return batchError(h.Message(w.t.Context(), payload)) }}
 }
 
 // eventOf returns an EventBridge event for a model, with one field.
-func (w *world) eventOf(name string, n int, field string) happened {
+func (w *world) eventOf(name string, n int, field string) delivery {
 	payload := json.RawMessage(fmt.Sprintf(`{"version":"0","id":"%d","detail-type":%q,"source":"upstream","time":%q,"detail":{%q:"%[1]d"}}`,
 		n, name, w.now.Format(time.RFC3339), field))
 	e, err := event.DecodeEventBridge(payload)
 	if err != nil {
 		panic(err)
 	}
-	return happened{e, func(h handler.Handlers) error { return h.Event(w.t.Context(), payload) }}
+	return delivery{e, func(h handler.Handlers) error { return h.Event(w.t.Context(), payload) }}
 }
 
 // scheduleOf returns the event of a model's schedule for the current minute.
-func (w *world) scheduleOf(name string) happened {
+func (w *world) scheduleOf(name string) delivery {
 	payload := event.SchedulePayload(event.Scheduled{Model: name, Trigger: "schedule", Time: w.now.Truncate(time.Minute)})
 	e, err := event.DecodeSchedule(payload)
 	if err != nil {
 		panic(err)
 	}
-	return happened{e, func(h handler.Handlers) error { return h.Schedule(w.t.Context(), payload) }}
+	return delivery{e, func(h handler.Handlers) error { return h.Schedule(w.t.Context(), payload) }}
 }
 
 // deliver invokes a function with an event, once or up to four times, and possibly late. If each of these deliveries
 // fails three times, the event is a dead letter.
-func (w *world) deliver(one happened) {
+func (w *world) deliver(one delivery) {
 	w.injected = append(w.injected, one.event.Identity)
 	deliveries := 1
 	for w.chance(w.faults.duplicate) && deliveries < 4 {

@@ -86,7 +86,7 @@
 //   - Parallel execution within one process. Actors interleave only at calls, so a data race between two goroutines of
 //     one function stays hidden.
 //   - Parts of the program that no simulated model uses: inputs whose values are stored in S3, declared outputs,
-//     `for-each`, `after: { all: ... }`, `expect`, and the loop guard.
+//     `for-each`, `expect`, and the loop guard.
 //   - An upgrade: every function of a world runs the same code, so no document comes from an older or newer version. A
 //     deployment in a world only changes the catalog and the cluster.
 //   - Long backlogs. A world has a handful of runs, and a burst only has runs that succeed.

@@ -45,7 +45,7 @@ type faults struct {
 	forget       float64 // ECS does not show a live task for so long that it counts as lost
 	lost         float64 // DynamoDB's answer is lost, so that the SDK sends the call again
 
-	invisible  time.Duration // the time for which ECS does not show a new task
+	invisible  time.Duration // how long ECS does not show a new task
 	skew       time.Duration // the largest difference between an actor's clock and the world's
 	outageFrom time.Duration // the start of an outage of the sweep, since the world began
 	outageTo   time.Duration // the end of that outage; 0 means that there is none

@@ -21,7 +21,7 @@ import (
 // changes what an actor reads, what it writes, or which answer it gets. The zero value breaks no rule.
 type variant struct {
 	rule   string        // the rule in plain words: the name of the subtest, and of the row in docs/simulation.md
-	harsh  func(*faults) // makes the faults frequent in which the rule matters
+	harsh  func(*faults) // raises the probability of the faults that exercise the rule
 	models []string      // the models that events start, instead of the seed's theme
 
 	read      func(*actor, *run.Run)       // changes a run when an actor reads it

@@ -49,7 +49,7 @@ type world struct {
 	timers []timer  // in the order in which they are due
 	serial int      // the serial number of the last timer or object
 
-	hidden     map[string]time.Time // by ARN: the time until which ECS does not show the task
+	hidden     map[string]time.Time // by ARN: until when ECS hides the task
 	unanswered int                  // the number of calls whose answer from DynamoDB was lost
 	injected   []string             // the identities of the events that happened
 	undone     map[string]bool      // the identities of the events that ended as dead letters

@@ -254,7 +254,7 @@ func (c *checker) checkNesting() {
 	for file, template := range c.templates {
 		declared, _ := template["Parameters"].(object)
 		if strings.HasSuffix(file, "/models.yaml") && !slices.Equal(slices.Sorted(maps.Keys(declared)), want) {
-			c.problem(file, "declares other parameters than template.yaml passes")
+			c.problem(file, "declares different parameters from those that template.yaml passes")
 		}
 	}
 }

@@ -210,7 +210,7 @@ var mutations = map[string][]mutation{
 			messageRole + "    Properties:\n      Description: !Sub \"${Models.Outputs.X}\"\n",
 			"MessageRole: refers to the nested stack",
 		},
-		{"        SweepRole: !Ref SweepRole\n", none, "plain/models.yaml: declares other parameters"},
+		{"        SweepRole: !Ref SweepRole\n", none, "plain/models.yaml: declares different parameters"},
 	},
 	"samples/models.yaml": {
 		{"Fn::Sub: ${Deployment}-arrival-", "Fn::Sub: arrival-", "Arrival4a12b969a182cc5d: Name map[Fn::Sub:arrival-4a12b969] lacks"},

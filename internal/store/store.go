@@ -86,10 +86,10 @@ type Doc struct {
 	// Version counts the commits that put the document, from 1. The store sets it; Create ignores it.
 	Version int64
 	Body    json.RawMessage
-	// Due is the time at which the sweep must process the document: Store.Due returns its key from then on.
-	// Zero means that the document is never due.
+	// Due tells when the sweep must process the document: Store.Due returns its key from then on. Zero means that the
+	// document is never due.
 	Due time.Time
-	// Expires is the time from which the store may delete the document. Zero means that it never expires.
+	// Expires is the earliest time for the store to delete the document. Zero means that it never expires.
 	Expires time.Time
 	// Index makes the document listable. Store.List finds only documents whose Index has a Kind.
 	Index Index
@@ -98,7 +98,7 @@ type Doc struct {
 // Index holds the fields by which Store.List finds and orders a document.
 type Index struct {
 	Kind  string    // the kind of document: run or event
-	Model string    // the model's name; empty for an event that no model takes
+	Model string    // the model's name; empty for an event that no model matches
 	State string    // the state of a run, or the decision about an event
 	Time  time.Time // the time that orders a list, newest first
 }

@@ -43,7 +43,7 @@ func Check(year int, observations []Observation) (days []Observation, findings [
 	return days, append(findings, suspicions(days)...)
 }
 
-// problem returns the reason why the report cannot use the observation, or "".
+// problem returns why the report cannot use the observation, or "".
 func (o Observation) problem(year int) string {
 	outside := func(v, low, high float64) bool { return math.IsNaN(v) || v < low || v > high }
 	switch {

@@ -15,7 +15,7 @@ import (
 type AWS struct {
 	ECS           *ECS
 	Queued        []string                // the ids of the runs on the launch queue, oldest first
-	Woken         map[string]time.Time    // the time at which a wake message is delivered, by run id
+	Woken         map[string]time.Time    // when a wake message is delivered, by run id
 	Objects       map[string][]byte       // the contents of the objects, by URI
 	Announcements []dispatch.Announcement // oldest first
 	// Fail decides whether a call of Enqueue, Wake, Stat, Put, Get or Announce fails: its error becomes the error of the

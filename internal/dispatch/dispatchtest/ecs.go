@@ -16,15 +16,15 @@ import (
 	"modeldispatch/internal/run"
 )
 
-// tokenLife is the minimum time for which ECS remembers a client token after its task has stopped.
+// tokenLife is the minimum time that ECS remembers a client token after its task has stopped.
 // https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html
 const tokenLife = time.Hour
 
 // ECS keeps tasks and client tokens as ECS does. New returns an AWS with one.
 type ECS struct {
 	Now func() time.Time
-	// Refuse decides about each call that would start a task. ECS refuses the call if the outcome is not nil. A nil
-	// Refuse refuses no call.
+	// Refuse decides the answer to each call that would start a task. ECS refuses the call if the outcome is not nil. A
+	// nil Refuse refuses no call.
 	Refuse func(request fargate.Request) *run.Outcome
 	// RemembersRefusals tells whether ECS remembers the client token of a call that returned only failures. The
 	// documentation of ECS leaves that open.
@@ -256,7 +256,7 @@ func (e *ECS) Task(arn string) event.Task { return *e.copy(arn) }
 // Tasks returns the ARNs of all tasks, oldest first. Stopped tasks are included.
 func (e *ECS) Tasks() []string { return slices.Clone(e.arns) }
 
-// CreatedAt returns the time at which a task was created, and the present time for an unknown task.
+// CreatedAt returns when a task was created, and the present time for an unknown task.
 func (e *ECS) CreatedAt(arn string) time.Time {
 	if t := e.tasks[arn]; t != nil {
 		return t.CreatedAt

@@ -38,7 +38,7 @@ type Options struct {
 	Faults Faults
 }
 
-// retention is the time for which the server remembers a stopped task.
+// retention limits how long the server remembers a stopped task.
 const retention = time.Hour
 
 // Server is a local ECS. It implements http.Handler.

@@ -25,7 +25,7 @@
 // Rules:
 //
 //   - The local ECS asks for refusals at each RunTask call, and for ends before it starts a task's
-//     containers. Each time the first fault in the file whose conditions all hold happens.
+//     containers. Each time, the first fault in the file whose conditions all hold is injected.
 //   - Each match uses up one of the fault's times. The counts are in memory, and start anew with
 //     each call of Faults.
 //   - The model is read from startedBy (DEPLOYMENT/RUN/ATTEMPT). A fault with a model does not match a
@@ -157,7 +157,7 @@ func join[T ~string](words []T) string {
 }
 
 // Faults returns hooks for the local ECS that inject the faults. For each RunTask call and for each
-// start of a task the first fault that matches happens. The hooks may be called from any goroutine.
+// start of a task, they inject the first fault that matches. The hooks may be called from any goroutine.
 func Faults(all []Fault) ecs.Faults {
 	var mu sync.Mutex
 	left := make([]int, len(all)) // the times left for each fault; negative means no limit

@@ -30,8 +30,8 @@
 //   - A bucket in the host stands before a known name, as in landing.localhost. The guard moves it to
 //     the front of the path, because the local S3 looks for the bucket there.
 //
-// Entry points: New builds a Guard from Options in front of a handler. Guard.ServeHTTP decides about a request, in this
-// order: the host; a preflight; the origin, if the request may change something; the credential (Guard.denial).
+// Entry points: New builds a Guard from Options in front of a handler. Guard.ServeHTTP checks a request in this order:
+// the host; a preflight; the origin, if the request may change something; the credential (Guard.denial).
 //
 // Guard.preflight answers every OPTIONS request itself. An allowed origin gets status 204 with CORS headers, and needs
 // no credential for it. All others are rejected.
@@ -248,7 +248,7 @@ func accessDenied(r *http.Request) string {
 	return "AccessDenied"
 }
 
-// drainTime is the longest time for which a rejected client may continue to send.
+// drainTime limits how long a rejected client may continue to send.
 const drainTime = 10 * time.Second
 
 // drain reads and drops the body of a rejected request. Without it, a client that is still sending would lose the

@@ -13,7 +13,7 @@
 //     size limit.
 //   - A failure destination is the SQS queue that receives a record of each event that Lambda stops retrying.
 //   - A Mapping connects a queue to a function: Lambda's event source mapping. It delivers messages in batches.
-//   - The batching window is the time for which a mapping waits to fill a batch after its first message.
+//   - The batching window limits how long a mapping waits to fill a batch after its first message.
 //   - A poller receives messages from one queue and handles several of them concurrently. There is one for each
 //     function and one for each mapping.
 //

@@ -16,7 +16,7 @@ type bucket struct {
 }
 
 // objects returns the folder of the objects. It is inside the bucket's own folder, so that the modification time of
-// the bucket's folder stays the time at which the bucket was created.
+// the bucket's folder keeps showing when the bucket was created.
 func (b *bucket) objects() string { return filepath.Join(b.folder, "objects") }
 
 func (b *bucket) file(key string) string { return filepath.Join(b.objects(), fileName(key)) }

@@ -7,7 +7,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// These are the reasons for which an object is created, in the words of S3's events.
+// The values of `reason` in S3's events.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
 const (
 	PutObject               = "PutObject"

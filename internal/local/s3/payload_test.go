@@ -212,7 +212,7 @@ func invalidTrailers() []bodyCase {
 			code: "MalformedTrailerError", message: "does not announce",
 		},
 		{
-			name: "another trailer than announced", body: withTrailer("x-amz-checksum-crc32c:AAAAAA==\r\n"),
+			name: "a different trailer from the announced one", body: withTrailer("x-amz-checksum-crc32c:AAAAAA==\r\n"),
 			code: "MalformedTrailerError", message: "does not announce",
 		},
 		{name: "a trailer twice", body: withTrailer(trailer + trailer), code: "MalformedTrailerError", message: "twice"},
@@ -245,7 +245,7 @@ func invalidTrailers() []bodyCase {
 			header: map[string]string{"x-amz-trailer": crcHeader, crcHeader: sums(hello)["crc32"]},
 		},
 		{
-			name: "another algorithm than the SDK names", body: withTrailer(trailer), code: "InvalidRequest", message: "agree",
+			name: "a different algorithm from the one that the SDK names", body: withTrailer(trailer), code: "InvalidRequest", message: "agree",
 			header: map[string]string{"x-amz-trailer": crcHeader, "x-amz-sdk-checksum-algorithm": "SHA1"},
 		},
 	}

@@ -13,7 +13,7 @@ import (
 // an object.
 //
 // gofakes3 writes U+0001 as &#x1;, as S3 does, but XML 1.0 has no such character: parsers would reject a whole response
-// because it repeats a key. Two of gofakes3's root elements have another name than in S3, and the AWS Common Runtime
+// because it repeats a key. Two of gofakes3's root elements have a different name from S3's, and the AWS Common Runtime
 // looks for S3's name.
 type responseWriter struct {
 	http.ResponseWriter
@@ -60,7 +60,7 @@ func (w *responseWriter) finish() {
 // unreadable matches the references to characters that XML 1.0 does not have.
 var unreadable = regexp.MustCompile(`&#x[0-7];`)
 
-// These match the root elements that have another name than in S3.
+// These match the root elements whose name is different from S3's.
 var (
 	misnamedUpload   = regexp.MustCompile(`<(/?)InitiateMultipartUpload([ >])`)
 	misnamedVersions = regexp.MustCompile(`<(/?)ListBucketVersionsResult([ >])`)

@@ -22,10 +22,9 @@
 // other files the engine that both sides share.
 //
 // Where state lies: one SQLite database (Options.File) has a table of queues and a table of messages.
-// A message is one row from send to delete. Two columns decide its state: the time at which it is
-// visible next, and the number of times it was received. A waiting receiver sleeps until a signal or a
-// timer wakes it. A change that makes a message visible raises the signal. The timer is set to the
-// time at which the next message becomes visible.
+// A message is one row from send to delete. Two columns decide its state: when it is visible next, and
+// how often it was received. A waiting receiver sleeps until a signal or a timer wakes it. A change that
+// makes a message visible raises the signal. The timer fires when the next message becomes visible.
 //
 // Rules:
 //

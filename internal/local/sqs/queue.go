@@ -15,8 +15,8 @@ import (
 // Attributes configure a queue that Create makes. Zero fields mean SQS's defaults. Durations are rounded
 // up to whole seconds.
 type Attributes struct {
-	Visibility  time.Duration // the time for which a received message is hidden, at most 12 h; default 30 s
-	Delay       time.Duration // the time for which a sent message is hidden, at most 15 min; default 0
+	Visibility  time.Duration // how long a received message is hidden, at most 12 h; default 30 s
+	Delay       time.Duration // how long a sent message is hidden, at most 15 min; default 0
 	Wait        time.Duration // the wait of an HTTP receive that names no wait itself, at most 20 s; default 0
 	Retention   time.Duration // the age at which a message is deleted, 1 min to 14 days; default 4 days
 	DeadLetter  string        // the name of an existing queue for messages received MaxReceives times; "" means none
@@ -279,7 +279,7 @@ func (s *Server) Busy(ctx context.Context, queues ...string) (bool, error) {
 	return busy, nil
 }
 
-// Visibility returns the queue's visibility timeout: the time for which it hides a received message.
+// Visibility returns the queue's visibility timeout: how long it hides a received message.
 func (s *Server) Visibility(ctx context.Context, queue string) (time.Duration, error) {
 	var d time.Duration
 	err := s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {

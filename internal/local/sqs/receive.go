@@ -63,8 +63,8 @@ func (s *Server) receive(ctx context.Context, queue string, o receiveOptions, wa
 	}
 }
 
-// take receives messages that are visible now. If there are none, it returns the time at which the next
-// message becomes visible, or the zero time if the queue is empty.
+// take receives messages that are visible now. If there are none, it returns when the next message
+// becomes visible, or the zero time if the queue is empty.
 func (s *Server) take(ctx context.Context, name string, o receiveOptions) (messages []Message, next time.Time, err error) {
 	var deadLetterQueue string // the queue that got dead letters
 	err = s.transact(ctx, func(ctx context.Context, tx *sql.Tx) error {
@@ -191,8 +191,8 @@ func (s *Server) scanMessage(rows *sql.Rows, queue string) (seq int64, m Message
 	return seq, m, nil
 }
 
-// nextVisible returns the earliest time at which a message of the queue is visible, or the zero time if
-// the queue is empty.
+// nextVisible returns when the next message of the queue becomes visible, or the zero time if the queue
+// is empty.
 func (s *Server) nextVisible(ctx context.Context, tx *sql.Tx, q queue) (time.Time, error) {
 	var at sql.NullInt64
 	row := tx.QueryRowContext(ctx, `SELECT min(visible) FROM message WHERE queue = ?`, q.name)

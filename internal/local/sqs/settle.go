@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// maxVisibility is the longest time for which a message can be hidden, counted from its latest receive.
+// maxVisibility limits how long a message can be hidden, counted from its latest receive.
 const maxVisibility = 12 * time.Hour
 
 // Delete deletes received messages in one transaction. As in SQS, the receipt of an earlier receive

@@ -65,7 +65,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 	}
 }
 
-// noon returns the time from which the tests count.
+// noon returns the start time of the tests.
 func noon() time.Time { return time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC) }
 
 func doc(pk, sk, body string) store.Doc {
