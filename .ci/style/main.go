@@ -1,5 +1,5 @@
 // Command style checks the rules of the Go code that a linter does not know: plain comments, the length of lines, and
-// the sizes of functions. It reads the files that git knows, prints each line that breaks a rule, and exits with 1 if a
+// the sizes of functions. It reads the files below the current folder, prints each line that breaks a rule, and exits with 1 if a
 // rule is broken.
 //
 //	go run ./.ci/style
@@ -12,8 +12,10 @@ import (
 	"go/parser"
 	"go/scanner"
 	"go/token"
+	"io"
+	"io/fs"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -43,36 +45,35 @@ type report struct {
 }
 
 func main() {
-	r, err := readAll()
+	r, err := readAll(".")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "style:", err)
 		os.Exit(2)
 	}
-	if !r.print() {
+	if !r.print(os.Stdout) {
 		os.Exit(1)
 	}
 }
 
-func readAll() (*report, error) {
-	out, err := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "*.go").Output()
-	if err != nil {
-		return nil, fmt.Errorf("listing the Go files: %w", err)
-	}
+// readAll reads the Go files of the folder. It skips hidden folders, such as those that a build writes, except .ci.
+func readAll(root string) (*report, error) {
 	r := &report{}
-	for name := range strings.Lines(string(out)) {
-		name = strings.TrimSpace(name)
+	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && name != root && strings.HasPrefix(d.Name(), ".") && d.Name() != ".ci":
+			return filepath.SkipDir
+		case d.IsDir() || filepath.Ext(name) != ".go":
+			return nil
+		}
 		text, err := os.ReadFile(name)
-		if os.IsNotExist(err) {
-			continue // deleted, and not committed yet
-		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		if err := r.read(name, text); err != nil {
-			return nil, err
-		}
-	}
-	return r, nil
+		return r.read(name, text)
+	})
+	return r, err
 }
 
 func (r *report) read(name string, text []byte) error {
@@ -83,7 +84,7 @@ func (r *report) read(name string, text []byte) error {
 	}
 	r.readLines(name, text)
 	r.readComments(name, text)
-	if strings.HasSuffix(name, "_test.go") || strings.Contains(name, "/testdata/") {
+	if strings.HasSuffix(name, "_test.go") || strings.Contains(filepath.ToSlash(name), "/testdata/") {
 		return nil
 	}
 	for _, d := range file.Decls {
@@ -134,25 +135,25 @@ func (r *report) readComments(name string, text []byte) {
 }
 
 // print prints what breaks a rule, and reports whether every rule holds.
-func (r *report) print() bool {
+func (r *report) print(w io.Writer) bool {
 	slices.Sort(r.sizes)
 	at := func(share float64) int { return r.sizes[int(share*float64(len(r.sizes)-1))] }
 	median, tenth, length := at(0.5), at(0.9), r.sizes[len(r.sizes)-1]
-	fmt.Printf("comments: %d lines, %d unclear (at most %d in 1,000)\n", r.comments, len(r.unclear), maxUnclear)
-	fmt.Printf("functions: %d, median %d lines (at most %d), nine in ten up to %d (at most %d), longest %d (at most %d)\n",
+	fmt.Fprintf(w, "comments: %d lines, %d unclear (at most %d in 1,000)\n", r.comments, len(r.unclear), maxUnclear)
+	fmt.Fprintf(w, "functions: %d, median %d lines (at most %d), nine in ten up to %d (at most %d), longest %d (at most %d)\n",
 		len(r.sizes), median, maxMedian, tenth, maxTenth, length, maxLength)
 	ok := true
 	if 1000*len(r.unclear) > maxUnclear*r.comments {
 		ok = false
-		fmt.Println("\nUnclear comments: start with a verb, and name the subject that acts.\n" + strings.Join(r.unclear, "\n"))
+		fmt.Fprintln(w, "\nUnclear comments: start with a verb, and name the subject that acts.\n"+strings.Join(r.unclear, "\n"))
 	}
 	if len(r.long) > 0 {
 		ok = false
-		fmt.Printf("\nLines over %d characters: break them.\n%s\n", maxLine, strings.Join(r.long, "\n"))
+		fmt.Fprintf(w, "\nLines over %d characters: break them.\n%s\n", maxLine, strings.Join(r.long, "\n"))
 	}
 	if median > maxMedian || tenth > maxTenth || length > maxLength {
 		ok = false
-		fmt.Printf("\nFunctions are too long; the longest is at %s.\n", r.longest)
+		fmt.Fprintf(w, "\nFunctions are too long; the longest is at %s.\n", r.longest)
 	}
 	return ok
 }
