@@ -55,7 +55,7 @@ func main() {
 	}
 }
 
-// readAll reads the Go files of the folder. It skips hidden folders, such as those that a build writes, except .ci.
+// readAll reads the Go files of the folder. It skips hidden folders, which builds write, except .ci.
 func readAll(root string) (*report, error) {
 	r := &report{}
 	err := filepath.WalkDir(root, func(name string, d fs.DirEntry, err error) error {
