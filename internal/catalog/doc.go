@@ -35,8 +35,8 @@
 //
 // # Inside
 //
-//   - yaml.go: document parses a file. A value is a YAML value with its position, and has readers such as text, word,
-//     integer and duration.
+//   - yaml.go: document parses a file. A value is a YAML value with its position, and has readers such as text, word and
+//     integer. units.go: the readers of memory and durations.
 //   - project.go: project.build reads modeldispatch.yaml.
 //   - model.go: draft.build reads one model.yaml. The other draft methods read a part each: policies (policy.go), the
 //     task (task.go) and its definition (definition.go, members.go), triggers (trigger.go, where.go).
