@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"modeldispatch/internal/catalog"
 	"modeldispatch/internal/dispatch"
@@ -52,7 +53,16 @@ func TestControlCharacters(t *testing.T) {
 	for _, one := range rows {
 		s.send(t, `{"rows": `+one+`}`)
 	}
-	s.waitFor(t, "two runs", func() bool { return len(s.runs) == len(rows) })
+	// A run whose first check found no object is due again in ten minutes. Until then only an arrival can wake it.
+	s.waitFor(t, "two runs that wait for their object", func() bool {
+		waiting := 0
+		for _, r := range s.runs {
+			if r.WaitingFor == run.ForObjects && r.Due.After(time.Now().Add(run.ObjectPollInterval/2)) {
+				waiting++
+			}
+		}
+		return waiting == len(rows)
+	})
 	s.put(t, "s3://landing/ready\x01", "")
 	s.waitDecision(t, dispatch.Awaited, "waited for by controlled-")
 	for _, r := range s.waitEnded(t, len(rows)) {

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
-	runtime "github.com/aws/aws-lambda-go/lambda"
 
 	"modeldispatch/internal/cron"
 	"modeldispatch/internal/event"
@@ -96,7 +95,7 @@ func functions(h handler.Handlers) []lambda.Function {
 	}
 	var list []lambda.Function
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		list = append(list, lambda.Function{Name: name, Handler: runtime.NewHandler(all[name]), Timeout: functionTimeout, OnFailure: deadQueue})
+		list = append(list, lambda.Function{Name: name, Handler: all[name], Timeout: functionTimeout, OnFailure: deadQueue})
 	}
 	return list
 }

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	awslambda "github.com/aws/aws-lambda-go/lambda"
 	"github.com/rs/zerolog"
 
 	"modeldispatch/internal/local/sqs"
@@ -16,9 +15,9 @@ import (
 // Function is a Lambda function in this process.
 type Function struct {
 	Name        string
-	Handler     awslambda.Handler // made by NewHandler of aws-lambda-go/lambda
-	Timeout     time.Duration     // 0 means 3 s, Lambda's default
-	Concurrency int               // the limit on concurrent asynchronous invocations; 0 means 10
+	Handler     any           // a handler function, as lambda.Start of aws-lambda-go takes it
+	Timeout     time.Duration // 0 means 3 s, Lambda's default
+	Concurrency int           // the limit on concurrent asynchronous invocations; 0 means 10
 	// OnFailure is the name of the SQS queue for records of events that are no longer retried. The queue must exist.
 	// With "", such an event is logged and discarded. Lambda discards it too.
 	OnFailure string

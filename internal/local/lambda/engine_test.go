@@ -7,13 +7,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
-	awslambda "github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"modeldispatch/internal/local/lambda"
@@ -122,7 +122,25 @@ func (j *journal) all() []string {
 }
 
 func function(name string, handler any) lambda.Function {
-	return lambda.Function{Name: name, Handler: awslambda.NewHandler(handler), Timeout: 10 * time.Second}
+	return lambda.Function{Name: name, Handler: handler, Timeout: 10 * time.Second}
+}
+
+// TestConcurrentInvocations: each of many invocations of one function gets its own response.
+func TestConcurrentInvocations(t *testing.T) {
+	t.Parallel()
+	h := start(t, "", lambda.Options{Functions: []lambda.Function{
+		function("repeat", func(n int) (string, error) { return strings.Repeat(strconv.Itoa(n%10), 1000), nil }),
+	}})
+	var all sync.WaitGroup
+	for n := range 200 {
+		all.Go(func() {
+			response, err := h.engine.Invoke(t.Context(), "repeat", []byte(strconv.Itoa(n)))
+			if want := `"` + strings.Repeat(strconv.Itoa(n%10), 1000) + `"`; err != nil || strings.TrimSpace(string(response)) != want {
+				t.Errorf("invocation %d returned %.20s…, %v, want %.20s…", n, response, err, want)
+			}
+		})
+	}
+	all.Wait()
 }
 
 func TestInvoke(t *testing.T) {

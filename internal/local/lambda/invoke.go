@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"runtime/debug"
 
+	awslambda "github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambda/messages"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/google/uuid"
@@ -119,7 +120,9 @@ func runHandler(ctx context.Context, f *Function, payload []byte) <-chan handler
 			}
 			done <- out
 		}()
-		response, err := f.Handler.Invoke(ctx, payload)
+		// A Handler writes its responses to a pool of buffers, and returns a response that is in the pool again. In AWS an
+		// instance of a function has one invocation at a time. Here they run together, so each has a Handler of its own.
+		response, err := awslambda.NewHandler(f.Handler).Invoke(ctx, payload)
 		out = handlerResult{response, newFunctionError(err)}
 		if err == nil && len(response) > maxPayload {
 			message := fmt.Sprintf("the response has %d bytes, more than the limit of %d", len(response), maxPayload)
