@@ -238,29 +238,26 @@ func (d *draft) readExpect(m member) {
 // checkExpectPer checks that each input of expect.per has an enum, and that no two combinations of values have the same
 // text (model.Per.Value).
 func (d *draft) checkExpectPer(m member, e *model.Expect) {
-	n := 1
+	var axes []model.Axis
 	for _, name := range e.Per {
 		in, _ := d.model.Input(name)
 		if len(in.Enum) == 0 {
 			m.errorf("expect.per names input %q, which has no enum: give it one, so that the program knows which runs to expect", name)
-			e.Per = nil
 			return
 		}
-		n *= len(in.Enum)
+		axes = append(axes, model.Axis{Input: name, Values: in.Enum})
 	}
-	if n > maxCombinations {
-		m.errorf("expect.per has %d combinations; the maximum is %d", n, maxCombinations)
-		e.Per = nil
+	if tooMany(axes) {
+		m.errorf("expect.per has more than %d combinations of values: name fewer inputs", maxCombinations)
 		return
 	}
 	seen := map[string]bool{}
-	d.model.Policy.Expect = e
-	for _, c := range d.model.ExpectedCombinations() {
-		if value := e.Per.Value(c); seen[value] {
+	for _, c := range model.Combinations(axes) {
+		value := e.Per.Value(c)
+		if seen[value] {
 			m.errorf("expect.per: two combinations have the same text %s: remove \",\" and \"=\" from the enum values", value)
-		} else {
-			seen[value] = true
 		}
+		seen[value] = true
 	}
 }
 

@@ -250,27 +250,30 @@ func (t *triggerDraft) readForEach() {
 		default:
 			t.addAxis(name, in.Enum)
 		}
-		return
+	} else {
+		list, _ := m.members("for-each")
+		for _, axis := range list {
+			t.readAxis(axis)
+		}
 	}
-	list, _ := m.members("for-each")
-	for _, axis := range list {
-		t.readAxis(axis)
-	}
-	if n := t.combinations(); n > maxCombinations {
-		m.errorf("for-each would start %d runs for one event; the maximum is %d", n, maxCombinations)
+	if tooMany(t.ForEach) {
+		m.errorf("for-each would start more than %d runs for one event: use fewer values", maxCombinations)
 	}
 }
 
-// maxCombinations is the maximum number of runs of a model that one event may start.
+// maxCombinations is the maximum number of combinations of values: in for-each the runs that one event may start, in
+// expect the successes that a model may owe.
 const maxCombinations = 1000
 
-// combinations returns the number of runs that one event would start.
-func (t *triggerDraft) combinations() int {
+// tooMany reports whether the axes have more than maxCombinations combinations.
+func tooMany(axes []model.Axis) bool {
 	n := 1
-	for _, axis := range t.ForEach {
-		n *= max(len(axis.Values), 1)
+	for _, axis := range axes {
+		if n *= max(len(axis.Values), 1); n > maxCombinations {
+			return true // the product of all axes could overflow
+		}
 	}
-	return n
+	return false
 }
 
 // readAxis reads the values of one input in for-each.
