@@ -22,8 +22,6 @@
 //   - The compiled catalog is the JSON file with all models. The variable CATALOG names it. It is a Lambda layer.
 //   - [Options] holds the settings of one deployment: names, URLs and limits.
 //   - A cold start is the start of a new process for a function. Lambda allows ten seconds for it.
-//   - A metric is a number that CloudWatch collects. The functions write each one as a line of JSON to standard output
-//     (see metrics), so metrics need no calls and no permissions.
 //   - A log link is the URL of a task's log in the CloudWatch console. Announcements contain it.
 //
 // # Rules
@@ -61,6 +59,7 @@ import (
 	"modeldispatch/internal/dispatch/awsadapters"
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/handler"
+	"modeldispatch/internal/metrics"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/route"
 	"modeldispatch/internal/store"
@@ -148,6 +147,6 @@ func handlers(getenv func(string) string, log zerolog.Logger) (handler.Handlers,
 	if err != nil {
 		return handler.Handlers{}, err
 	}
-	d.Hooks = (&metrics{out: os.Stdout, deployment: o.Deployment, now: time.Now}).hooks()
+	d.Hooks = metrics.Hooks(os.Stdout, o.Deployment, time.Now)
 	return handler.Handlers{Dispatcher: d, Log: log}, nil
 }

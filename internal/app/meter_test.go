@@ -27,6 +27,7 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/handler"
 	"modeldispatch/internal/local"
+	"modeldispatch/internal/metrics"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
@@ -217,7 +218,7 @@ func (m *metered) wire(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	d.Now = func() time.Time { return m.now }
-	d.Hooks = app.MetricsTo(&m.meter, deployment, d.Now)
+	d.Hooks = metrics.Hooks(&m.meter, deployment, d.Now)
 	log := zerolog.New(&m.meter).With().Time("time", m.now.Truncate(time.Second)).Logger()
 	m.Handlers = handler.Handlers{Dispatcher: d, Log: log}
 }

@@ -110,7 +110,7 @@ func (v liveView) watch(stack *local.Stack) {
 		Decided: func(e event.Event, d dispatch.Decision) {
 			v.show(decisionLine(e, d), liveEvent{Event: e.Identity, Kind: e.Kind, Decision: d})
 		},
-		RunUpdated: func(before, after run.Run) { v.show(updateLine(before, after), liveEvent{Run: runUpdate(after)}) },
+		Transitioned: func(t run.Transition) { v.show(transitionLine(t), liveEvent{Run: runUpdate(t.Run)}) },
 		Announced: func(a dispatch.Announcement) {
 			v.show(announcementLine(a), liveEvent{Announcement: a.DetailType, Detail: a.Detail})
 		},
@@ -157,30 +157,40 @@ func decisionLine(e event.Event, d dispatch.Decision) string {
 	return fmt.Sprintf("%-11s  %s  %s", e.Kind, e.Identity, result)
 }
 
-// updateLine returns the line for a change of a run, and "" for a change that needs none.
-func updateLine(before, after run.Run) string {
-	text := ""
-	switch {
-	case before.State.Ended(): // an orphan task can still change the run
-		return ""
-	case after.State.Ended():
-		text = fmt.Sprintf("%s after %s", after.State, short(after.Ended.Sub(after.Accepted)))
-		if why := outcome(after); why != "-" {
-			text += "  " + why
-		}
-	case before.State == run.Launching && after.State == run.Running:
-		text = fmt.Sprintf("attempt %d  task %s", after.Attempt, after.Task.ARN[strings.LastIndexByte(after.Task.ARN, '/')+1:])
-	case after.State == run.Waiting && after.Attempt == 0:
-		text = waitText(before, after)
-	case after.State == run.Waiting && before.State != run.Waiting:
-		text = fmt.Sprintf("attempt %d ended  %s  next %s", after.Attempt, outcome(after), nextAttempt(before, after))
-	case after.StopRequest != nil && before.StopRequest == nil:
-		text = "stopping: " + after.StopRequest.Reason
-	}
+// transitionLine returns the line for a transition of a run, and "" for a transition that needs none.
+func transitionLine(t run.Transition) string {
+	text := transitionText(t)
 	if text == "" {
 		return ""
 	}
-	return fmt.Sprintf("%-11s  %s  %s", "run", after.ID, text)
+	return fmt.Sprintf("%-11s  %s  %s", "run", t.Run.ID, text)
+}
+
+// transitionText returns what happened to a run, and "" for a transition that needs no line.
+func transitionText(t run.Transition) string {
+	r := t.Run
+	switch {
+	case t.Ended && outcome(r) == "-":
+		return fmt.Sprintf("%s after %s", r.State, short(r.Ended.Sub(r.Accepted)))
+	case t.Ended:
+		return fmt.Sprintf("%s after %s  %s", r.State, short(r.Ended.Sub(r.Accepted)), outcome(r))
+	}
+	switch t.Kind {
+	case run.Accepted:
+		if r.WaitingFor == run.ForLaunch {
+			return "" // the usual first wait
+		}
+		return waitText(r)
+	case run.WindowClosed, run.ObjectsFound, run.SlotGranted, run.StoppedAtBreaker, run.Released:
+		return waitText(r)
+	case run.TaskStarted:
+		return fmt.Sprintf("attempt %d  task %s", r.Attempt, r.Task.ARN[strings.LastIndexByte(r.Task.ARN, '/')+1:])
+	case run.CallRefused, run.AttemptEnded:
+		return fmt.Sprintf("attempt %d ended  %s  next %s", r.Attempt, outcome(r), nextAttempt(r))
+	case run.StopRequested, run.TimedOut:
+		return "stopping: " + r.StopRequest.Reason
+	}
+	return ""
 }
 
 // waitTexts describes each wait for users.
@@ -189,34 +199,30 @@ var waitTexts = map[run.Wait]string{
 	run.ForLaunch: "its launch", run.ForCapacity: "capacity in ECS", run.ForBackoff: "its next attempt",
 }
 
-// waitText returns what a run waits for before its first attempt. It returns "" if that is unchanged, and for a run
-// whose launch is the first thing that it waits for.
-func waitText(before, after run.Run) string {
-	isUsual := after.WaitingFor == run.ForLaunch && (before.WaitingFor == "" || before.WaitingFor == run.ForBackoff)
-	if before.WaitingFor == after.WaitingFor || isUsual {
-		return ""
-	}
-	text := "waits for " + waitTexts[after.WaitingFor]
-	if after.WaitingFor == run.ForDebounce {
-		text += ", until " + clock(after.Due)
+// waitText returns what a run waits for.
+func waitText(r run.Run) string {
+	text := "waits for " + waitTexts[r.WaitingFor]
+	if r.WaitingFor == run.ForDebounce {
+		text += ", until " + clock(r.Due)
 	}
 	return text
 }
 
-// nextAttempt returns the time of a run's next attempt, with its memory and capacity type if they change.
-func nextAttempt(before, after run.Run) string {
-	next := "in " + short(max(time.Until(after.Due), 0))
-	switch after.WaitingFor {
+// nextAttempt returns the time of a run's next attempt, with its memory if it differs from the task definition's, and
+// its capacity type if the model has several.
+func nextAttempt(r run.Run) string {
+	next := "in " + short(max(time.Until(r.Due), 0))
+	switch r.WaitingFor {
 	case run.ForLaunch:
 		next = "at once"
 	case run.ForCapacity:
 		next = "when ECS has capacity"
 	}
-	if after.Size != before.Size {
-		next += fmt.Sprintf(", with %d MiB", after.Size.Memory)
+	if r.Size != (model.Size{}) {
+		next += fmt.Sprintf(", with %d MiB", r.Size.Memory)
 	}
-	if after.CapacityIndex != before.CapacityIndex {
-		next += ", on " + string(after.Capacities[after.CapacityIndex])
+	if len(r.Capacities) > 1 {
+		next += ", on " + string(r.Capacities[r.CapacityIndex])
 	}
 	return next
 }

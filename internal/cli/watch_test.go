@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"modeldispatch/internal/model"
 	"modeldispatch/internal/run"
 )
 
@@ -12,15 +13,14 @@ func TestEndOfRunIsShownOnce(t *testing.T) {
 	t.Parallel()
 	accepted := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
 	running := run.Run{ID: "sales-aaaaaaaaaaaa", State: run.Running, Attempt: 1, Accepted: accepted}
-	ended := running
-	ended.State, ended.Ended = run.Succeeded, accepted.Add(3*time.Second)
-	ended.Outcome = &run.Outcome{Class: run.ClassSucceeded}
-	if got, want := updateLine(running, ended), "run          sales-aaaaaaaaaaaa  succeeded after 3s"; got != want {
+	seen := run.TaskObservation{ARN: "arn", Outcome: &run.Outcome{Class: run.ClassSucceeded}}
+	running.Capacities = []model.Capacity{model.OnDemand}
+	ended := running.Observed(1, seen, run.RetryInputs{}, accepted.Add(3*time.Second))
+	if got, want := transitionLine(ended), "run          sales-aaaaaaaaaaaa  succeeded after 3s"; got != want {
 		t.Errorf("the line for the end is %q, want %q", got, want)
 	}
-	changed := ended
-	changed.StoppedTasks = []string{"orphan"}
-	if got := updateLine(ended, changed); got != "" {
+	orphan := ended.Run.Observed(1, run.TaskObservation{ARN: "orphan"}, run.RetryInputs{}, accepted.Add(4*time.Second))
+	if got := transitionLine(orphan); got != "" || orphan.Kind != run.OrphanFound {
 		t.Errorf("the line for a change after the end is %q, want none", got)
 	}
 }

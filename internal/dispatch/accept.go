@@ -123,7 +123,7 @@ func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Bindi
 	if err != nil {
 		return Decision{}, err
 	}
-	groupName, err := d.groupOrPaused(ctx, b.Model.Name, groupOf(b.Model, b.Inputs))
+	group, err := d.groupOrPaused(ctx, b.Model.Name, groupOf(b.Model, b.Inputs))
 	if err != nil {
 		return Decision{}, err
 	}
@@ -133,12 +133,13 @@ func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Bindi
 	}
 	writes := []store.Write{store.Create(d.recordDoc(EventKey(e.Identity, b.Model.Name, b.Combination), record, 0))}
 	if decision.Kind == Joined {
-		return decision, d.joinWindow(ctx, e, decision, w, spec, groupName, writes)
+		return decision, d.joinWindow(ctx, e, decision, w, spec, group, writes)
 	}
-	r := run.Accept(run.AcceptInput{
+	t := run.Accept(run.AcceptInput{
 		ID: decision.Run, Model: b.Model, Trigger: b.Trigger.Name, Manual: e.Kind == model.Manual,
-		StartsDownstream: e.Kind != model.Manual || b.StartsDownstream, Group: groupName,
+		StartsDownstream: e.Kind != model.Manual || b.StartsDownstream, Group: group,
 	}, d.Now())
+	r := t.Run
 	waits, err := d.groupWrites(ctx, run.Run{}, r)
 	if err != nil {
 		return Decision{}, err
@@ -152,8 +153,8 @@ func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Bindi
 		return Decision{}, fmt.Errorf("committing run %s: %w", r.ID, err)
 	}
 	d.reportDecision(ctx, e, decision)
-	d.afterUpdate(ctx, run.Run{}, r)
-	d.carryOut(ctx, RunKey(r.ID), r.Outbox.Effects)
+	d.afterUpdate(ctx, t)
+	d.carryOut(ctx, RunKey(r.ID), t.Effects)
 	return decision, nil
 }
 
@@ -164,8 +165,8 @@ type invalidInputsError struct{ error }
 // the state bucket. It returns an invalidInputsError if a task cannot be launched with the inputs.
 func (d *Dispatcher) newSpec(ctx context.Context, e event.Event, b route.Binding, id string) (run.Spec, error) {
 	files := InputFileURIs(d.Bucket, RunID(b.Model.Name, e.Identity, b.Combination), b)
-	for name, uri := range files {
-		if err := d.Objects.Put(ctx, uri, []byte(b.Inputs[name])); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		if err := d.Objects.Put(ctx, files[name], []byte(b.Inputs[name])); err != nil {
 			return run.Spec{}, err
 		}
 	}
@@ -192,13 +193,13 @@ func (d *Dispatcher) newSpec(ctx context.Context, e event.Event, b route.Binding
 
 // groupOrPaused returns the group in which a run must wait. A run of a model without a concurrency limit waits in none
 // ("") as long as its model is not paused, and in the group of paused runs while it is.
-func (d *Dispatcher) groupOrPaused(ctx context.Context, name, groupName string) (string, error) {
-	if groupName != "" {
-		return groupName, nil
+func (d *Dispatcher) groupOrPaused(ctx context.Context, name string, g run.Group) (run.Group, error) {
+	if g != (run.Group{}) {
+		return g, nil
 	}
 	c, _, err := d.Control(ctx, name)
 	if err != nil || !c.Paused {
-		return "", err
+		return run.Group{}, err
 	}
 	return pausedGroup(name), nil
 }
@@ -251,7 +252,7 @@ func (d *Dispatcher) Reject(ctx context.Context, e event.Event, decision Decisio
 		return decision, err
 	}
 	record.Sequence = 1
-	record.Outbox = record.Outbox.Add(run.Effect{Kind: run.Announce, DetailType: AnnounceRejected, Sequence: 1}, record.Received)
+	record.Outbox = record.Outbox.Add(run.AnnounceRejection{Sequence: 1}, record.Received)
 	key := EventKey(e.Identity, decision.Model, decision.Combination)
 	err = d.Store.Commit(ctx, store.Create(d.recordDoc(key, record, 0)))
 	if errors.Is(err, store.ErrConflict) {

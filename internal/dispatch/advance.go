@@ -67,21 +67,21 @@ func (d *Dispatcher) advanceOne(ctx context.Context, r run.Run, found taskLookup
 	if r.WaitingFor == run.ForObjects {
 		return d.checkObjects(ctx, r.ID)
 	}
-	var groupName string
+	var paused run.Group
 	if r.WaitingFor == run.ForDebounce {
 		var err error
-		if groupName, err = d.groupOrPaused(ctx, r.Model, r.Group); err != nil {
+		if paused, err = d.groupOrPaused(ctx, r.Model, r.Group); err != nil {
 			return err
 		}
 	}
-	return d.update(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.AssignGroup(groupName).Advance(d.Now()) })
+	return d.update(ctx, r.ID, func(r run.Run) run.Transition { return r.Advance(paused, d.Now()) })
 }
 
 // Cancel cancels a run, with a reason and the name of the user. A waiting run ends at once; a run with a task ends when
 // its task has stopped, which the sweep asks ECS for. Cancel does nothing to a run that has ended, and returns
 // store.ErrNotFound for an unknown run.
 func (d *Dispatcher) Cancel(ctx context.Context, id, reason, by string) error {
-	return d.update(ctx, id, func(r run.Run) (run.Run, bool) {
+	return d.update(ctx, id, func(r run.Run) run.Transition {
 		return r.Stop(run.StopRequest{Class: run.ClassCancelled, Reason: reason, By: by, At: d.Now()})
 	})
 }
@@ -163,17 +163,17 @@ func (d *Dispatcher) sweepOne(ctx context.Context, key store.Key) error {
 
 // update applies an input to a run, stores the result and carries out its effects. After a conflict it reads the run
 // again and repeats the input. It stores nothing if the run ignores the input.
-func (d *Dispatcher) update(ctx context.Context, id string, input func(run.Run) (run.Run, bool)) error {
+func (d *Dispatcher) update(ctx context.Context, id string, input func(run.Run) run.Transition) error {
 	for {
 		before, version, err := Read[run.Run](ctx, d.Store, RunKey(id))
 		if err != nil {
 			return err
 		}
-		after, changed := input(before)
-		if !changed {
+		t := input(before)
+		if t.Kind == run.Ignored {
 			return nil
 		}
-		if err := d.commit(ctx, before, after, version); !errors.Is(err, store.ErrConflict) {
+		if err := d.commit(ctx, before, t, version); !errors.Is(err, store.ErrConflict) {
 			return err
 		}
 	}
@@ -181,34 +181,35 @@ func (d *Dispatcher) update(ctx context.Context, id string, input func(run.Run) 
 
 // commit stores a changed run together with the other documents that change with it, and carries out the run's new
 // effects. The version is the one at which the run was read.
-func (d *Dispatcher) commit(ctx context.Context, before, after run.Run, version int64, more ...store.Write) error {
-	writes, err := d.writes(ctx, before, after, version)
+func (d *Dispatcher) commit(ctx context.Context, before run.Run, t run.Transition, version int64, more ...store.Write) error {
+	writes, err := d.writes(ctx, before, t, version)
 	if err != nil {
 		return err
 	}
 	if err := d.Store.Commit(ctx, append(writes, more...)...); err != nil {
-		return fmt.Errorf("updating run %s: %w", after.ID, err)
+		return fmt.Errorf("updating run %s: %w", t.Run.ID, err)
 	}
-	d.afterUpdate(ctx, before, after)
-	d.carryOut(ctx, RunKey(after.ID), after.Outbox.Since(before.Outbox.Last))
+	d.afterUpdate(ctx, t)
+	d.carryOut(ctx, RunKey(t.Run.ID), t.Effects)
 	return nil
 }
 
 // writes returns the writes of a changed run: the run itself, its waiter or its slot in a group, the objects that
 // it waits for, the expectation of its model, the attempt that was closed, and at the end of the run the expiry of its
 // spec.
-func (d *Dispatcher) writes(ctx context.Context, before, after run.Run, version int64) ([]store.Write, error) {
+func (d *Dispatcher) writes(ctx context.Context, before run.Run, t run.Transition, version int64) ([]store.Write, error) {
+	after := t.Run
 	writes := []store.Write{store.Update(d.runDoc(after, version))}
 	waits, err := d.waitWrites(ctx, before, after)
 	if err != nil {
 		return nil, err
 	}
-	expected, err := d.expectationWrites(ctx, before, after)
+	expected, err := d.expectationWrites(ctx, t)
 	if err != nil {
 		return nil, err
 	}
 	writes = append(append(writes, waits...), expected...)
-	if after.State.Ended() && !before.State.Ended() {
+	if t.Ended {
 		spec, err := d.Store.Get(ctx, SpecKey(after.ID))
 		if err != nil {
 			return nil, err
@@ -229,17 +230,15 @@ func (d *Dispatcher) writes(ctx context.Context, before, after run.Run, version 
 	})), nil
 }
 
-// afterUpdate calls the hook for a changed run, and logs the change of its state.
-func (d *Dispatcher) afterUpdate(ctx context.Context, before, after run.Run) {
-	if d.Hooks.RunUpdated != nil {
-		d.Hooks.RunUpdated(before, after)
+// afterUpdate calls the hook for a transition, and logs a change of the run's state.
+func (d *Dispatcher) afterUpdate(ctx context.Context, t run.Transition) {
+	if d.Hooks.Transitioned != nil {
+		d.Hooks.Transitioned(t)
 	}
-	if before.State == after.State {
-		return
+	entry := log(ctx).Info().Str("run", t.Run.ID).Str("model", t.Run.Model).Int("attempt", t.Run.Attempt).
+		Str("transition", string(t.Kind)).Str("state", string(t.Run.State))
+	if t.Class != "" {
+		entry = entry.Str("class", string(t.Class)).Str("detail", t.Run.Outcome.Detail)
 	}
-	entry := log(ctx).Info().Str("run", after.ID).Str("model", after.Model).Int("attempt", after.Attempt).Str("state", string(after.State))
-	if after.Closed && after.Outcome != nil {
-		entry = entry.Str("class", string(after.Outcome.Class)).Str("detail", after.Outcome.Detail)
-	}
-	entry.Msg("run changed state")
+	entry.Msg("run changed")
 }

@@ -51,46 +51,55 @@ type EventDetail struct {
 	Received   time.Time  `json:"received"`
 }
 
-// announcement returns the announcement that an Announce effect of a document asks for. It describes the document as it
-// is stored now. It returns the zero Announcement if there is nothing to announce any more: the run does not wait for
-// what the effect says.
-func (d *Dispatcher) announcement(ctx context.Context, key store.Key, e run.Effect) (Announcement, error) {
-	id := announcementID(d.Deployment, key, e)
-	with := func(detail any) Announcement { return Announcement{e.DetailType, encode(detail)} }
-	switch kindOf(key) {
-	case "event":
-		r, _, err := Read[EventRecord](ctx, d.Store, key)
-		return with(EventDetail{
-			ID: id, Sequence: e.Sequence, Deployment: d.Deployment,
-			Event: r.Identity, Kind: r.EventKind, Model: r.Model, Reason: r.Reason, Received: r.Received,
-		}), err
-	case "control":
-		c, _, err := Read[Control](ctx, d.Store, key)
-		return with(ControlDetail{
-			ID: id, Sequence: e.Sequence, Deployment: d.Deployment,
-			Model: c.Model, Paused: e.DetailType == AnnouncePaused, Reason: c.Reason, By: c.By, At: c.At,
-		}), err
-	case "expect":
-		x, _, err := Read[Expectation](ctx, d.Store, key)
-		return with(OverdueDetail{
-			ID: id, Sequence: e.Sequence, Deployment: d.Deployment,
-			Model: x.Model, Value: x.Value, By: e.ExpectedBy, LastSuccess: x.Success,
-		}), err
-	}
+// runAnnouncement returns the announcement that an AnnounceRun effect of a run asks for. It describes the run as it is
+// stored now. It returns the zero Announcement if there is nothing to announce any more: the run does not wait for what
+// the effect says.
+func (d *Dispatcher) runAnnouncement(ctx context.Context, key store.Key, e run.AnnounceRun) (Announcement, error) {
 	r, _, err := Read[run.Run](ctx, d.Store, key)
 	if err != nil || e.DetailType == run.AnnounceWaiting && (r.State != run.Waiting || r.WaitingFor != e.WaitingFor) {
 		return Announcement{}, err
 	}
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(r.ID))
 	detail := RunDetail{
-		ID: id, Sequence: e.Sequence, Deployment: d.Deployment, Model: r.Model, Run: r.ID,
+		ID: announcementID(d.Deployment, key, e), Sequence: e.Sequence, Deployment: d.Deployment, Model: r.Model, Run: r.ID,
 		State: r.State, WaitingFor: r.WaitingFor, Trigger: r.Trigger, Event: spec.Event, Attempt: e.Attempt, Outcome: r.Outcome,
 		Inputs: spec.Inputs, Outputs: spec.Task.Outputs, Task: r.Task.ARN, Accepted: r.Accepted, Ended: r.Ended,
 	}
 	if r.Task.ARN != "" && d.LogLink != nil {
 		detail.Log = d.LogLink(r, spec.Task.Container)
 	}
-	return with(detail), err
+	return Announcement{e.DetailType, encode(detail)}, err
+}
+
+// rejection returns the announcement that an event was rejected.
+func (d *Dispatcher) rejection(ctx context.Context, key store.Key, e run.AnnounceRejection) (Announcement, error) {
+	r, _, err := Read[EventRecord](ctx, d.Store, key)
+	return Announcement{AnnounceRejected, encode(EventDetail{
+		ID: announcementID(d.Deployment, key, e), Sequence: e.Sequence, Deployment: d.Deployment,
+		Event: r.Identity, Kind: r.EventKind, Model: r.Model, Reason: r.Reason, Received: r.Received,
+	})}, err
+}
+
+// pauseAnnouncement returns the announcement that a model was paused or resumed.
+func (d *Dispatcher) pauseAnnouncement(ctx context.Context, key store.Key, e run.AnnouncePause) (Announcement, error) {
+	c, _, err := Read[Control](ctx, d.Store, key)
+	detailType := AnnounceResumed
+	if e.Paused {
+		detailType = AnnouncePaused
+	}
+	return Announcement{detailType, encode(ControlDetail{
+		ID: announcementID(d.Deployment, key, e), Sequence: e.Sequence, Deployment: d.Deployment,
+		Model: c.Model, Paused: e.Paused, Reason: c.Reason, By: c.By, At: c.At,
+	})}, err
+}
+
+// overdue returns the announcement that no run of a model has succeeded in time.
+func (d *Dispatcher) overdue(ctx context.Context, key store.Key, e run.AnnounceOverdue) (Announcement, error) {
+	x, _, err := Read[Expectation](ctx, d.Store, key)
+	return Announcement{AnnounceOverdue, encode(OverdueDetail{
+		ID: announcementID(d.Deployment, key, e), Sequence: e.Sequence, Deployment: d.Deployment,
+		Model: x.Model, Value: x.Value, By: e.ExpectedBy, LastSuccess: x.Success,
+	})}, err
 }
 
 // ControlDetail is the detail of the announcement that a model was paused or resumed.
@@ -116,12 +125,8 @@ type OverdueDetail struct {
 	LastSuccess time.Time `json:"lastSuccess,omitzero"`
 }
 
-// announcementID returns the id of an announcement: the same whenever it is repeated, and another one for each
-// different announcement.
+// announcementID returns the id of the announcement that an effect of a document asks for: the same whenever it is
+// repeated, and another one for each different announcement.
 func announcementID(deployment string, key store.Key, e run.Effect) string {
-	about := string(e.WaitingFor)
-	if !e.ExpectedBy.IsZero() {
-		about = e.ExpectedBy.Format(time.RFC3339)
-	}
-	return hash(fmt.Sprintf("%s\x00%s\x00%s\x00%s\x00%d\x00%s", deployment, key.PK, key.SK, e.DetailType, e.Attempt, about))
+	return hash(fmt.Sprintf("%s\x00%s\x00%s\x00%s\x00%s", deployment, key.PK, key.SK, e.Kind(), encode(e)))
 }

@@ -3,7 +3,8 @@ package dispatch
 import (
 	"context"
 	"errors"
-	"strings"
+	"maps"
+	"slices"
 	"time"
 
 	"modeldispatch/internal/model"
@@ -12,18 +13,15 @@ import (
 )
 
 // A capacity breaker is open while its capacity type, such as spot, is a key of limiter.Breakers. Runs then wait at the
-// breaker: their waiters are in the partition run.BreakerName. A run leaves in one of these ways:
+// breaker: their waiters are in the partition breakerPartition. A run leaves in one of these ways:
 //
 //   - as a probe: once a minute, the sweep releases the first waiter (probeBreakers). When the task of a probe runs,
-//     ECS has room again, and two more probes follow (releaseAtBreaker);
-//   - as a replacement: a task of this capacity type has ended, so ECS has room for one more (releaseAtBreaker);
+//     ECS has room again, and two more probes follow (ConfirmProbe);
+//   - as a replacement: a task of this capacity type has ended, so ECS has room for one more (ReplaceTask);
 //   - when the breaker has closed, as it does at a probe that finds no waiters (probeBreakers).
 
 // probeInterval is the time between two probes of an open breaker.
 const probeInterval = time.Minute
-
-// breakerPrefix begins the names of all breakers.
-var breakerPrefix = run.BreakerName("")
 
 // openBreaker opens the breaker of a capacity type, because ECS has refused or stopped a task for missing capacity or a
 // quota. The breaker stays open until a probe is due and no run waits. Opening an open breaker does not change the time
@@ -65,11 +63,11 @@ func (d *Dispatcher) probeBreakers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for c, probe := range l.Breakers {
-		if d.Now().Before(probe) {
+	for _, c := range slices.Sorted(maps.Keys(l.Breakers)) {
+		if d.Now().Before(l.Breakers[c]) {
 			continue
 		}
-		waiters, err := d.Store.Partition(ctx, run.BreakerName(c), waiterPrefix, 1)
+		waiters, err := d.Store.Partition(ctx, breakerPartition(c), waiterPrefix, 1)
 		if err != nil {
 			return err
 		}
@@ -84,7 +82,7 @@ func (d *Dispatcher) probeBreakers(ctx context.Context) error {
 			return l, true
 		})
 		if err == nil {
-			err = d.releaseWaiters(ctx, run.BreakerName(c), 1, run.ReleasedAsProbe)
+			err = d.releaseWaiters(ctx, c, 1, run.ReleasedAsProbe)
 		}
 		if err != nil {
 			return err
@@ -93,30 +91,19 @@ func (d *Dispatcher) probeBreakers(ctx context.Context) error {
 	return nil
 }
 
-// releaseAtBreaker carries out an Admit effect that names a breaker. The effect has an attempt if the task of a probe
-// runs: two more probes follow. It has only a task if that task has ended: one replacement follows. It has neither if
-// a run began to wait: the run continues at once if the breaker has closed meanwhile.
-func (d *Dispatcher) releaseAtBreaker(ctx context.Context, e run.Effect) error {
-	switch {
-	case e.Attempt > 0:
-		return d.releaseWaiters(ctx, e.Waiters, 2, run.ReleasedAsProbe)
-	case e.Task != "":
-		return d.releaseWaiters(ctx, e.Waiters, 1, run.ReleasedAsReplacement)
-	}
+// checkBreaker carries out a CheckBreaker effect: it releases the next waiter of a breaker that is closed.
+func (d *Dispatcher) checkBreaker(ctx context.Context, c model.Capacity) error {
 	l, _, err := d.readLimiter(ctx)
-	if err != nil {
+	if err != nil || !l.Breakers[c].IsZero() {
 		return err
 	}
-	if !l.Breakers[model.Capacity(strings.TrimPrefix(e.Waiters, breakerPrefix))].IsZero() {
-		return nil
-	}
-	return d.releaseWaiters(ctx, e.Waiters, 1, run.ReleasedAsProbe)
+	return d.releaseWaiters(ctx, c, 1, run.ReleasedAsProbe)
 }
 
 // releaseWaiters releases the first n waiters from a breaker. A run that does not wait any more, or that another
 // caller changed meanwhile, is skipped.
-func (d *Dispatcher) releaseWaiters(ctx context.Context, breaker string, n int, release run.BreakerRelease) error {
-	waiters, err := d.Store.Partition(ctx, breaker, waiterPrefix, n)
+func (d *Dispatcher) releaseWaiters(ctx context.Context, c model.Capacity, n int, release run.BreakerRelease) error {
+	waiters, err := d.Store.Partition(ctx, breakerPartition(c), waiterPrefix, n)
 	if err != nil {
 		return err
 	}
@@ -125,7 +112,7 @@ func (d *Dispatcher) releaseWaiters(ctx context.Context, breaker string, n int, 
 		if err := Decode(doc, &w); err != nil {
 			return err
 		}
-		err := d.tryUpdate(ctx, w.Run, func(r run.Run) (run.Run, bool) { return r.Release(release, d.Now()) })
+		err := d.tryUpdate(ctx, w.Run, func(r run.Run) run.Transition { return r.Release(release, d.Now()) })
 		if err != nil && !errors.Is(err, errIgnored) && !errors.Is(err, store.ErrConflict) && !errors.Is(err, store.ErrNotFound) {
 			return err
 		}

@@ -20,15 +20,15 @@ const (
 
 // Control is the document of a model that was paused, by a user or by the loop guard, or resumed.
 type Control struct {
-	Schema   int        `json:"schema"`
-	Model    string     `json:"model"`
-	Paused   bool       `json:"paused"`
-	Reason   string     `json:"reason,omitempty"`   // why the model is paused
-	By       string     `json:"by,omitempty"`       // the user of the last pause or resume, or max-launches-per-hour
-	At       time.Time  `json:"at,omitzero"`        // the time of the last pause or resume
-	Groups   []string   `json:"groups,omitempty"`   // the concurrency groups in which runs wait because of the pause
-	Sequence int        `json:"sequence,omitempty"` // the number of pauses and resumes so far
-	Outbox   run.Outbox `json:"outbox,omitzero"`
+	Schema   int         `json:"schema"`
+	Model    string      `json:"model"`
+	Paused   bool        `json:"paused"`
+	Reason   string      `json:"reason,omitempty"`   // why the model is paused
+	By       string      `json:"by,omitempty"`       // the user of the last pause or resume, or max-launches-per-hour
+	At       time.Time   `json:"at,omitzero"`        // the time of the last pause or resume
+	Groups   []run.Group `json:"groups,omitempty"`   // the concurrency groups in which runs wait because of the pause
+	Sequence int         `json:"sequence,omitempty"` // the number of pauses and resumes so far
+	Outbox   run.Outbox  `json:"outbox,omitzero"`
 }
 
 // controlKey returns the key of a model's control document.
@@ -61,7 +61,7 @@ func controlWrite(c Control, version int64) store.Write {
 func (d *Dispatcher) Pause(ctx context.Context, name, reason, by string) (bool, error) {
 	return d.updateControl(ctx, name, func(c Control) Control {
 		c.Paused, c.Reason = true, reason
-		return c.announce(AnnouncePaused, by, d.Now())
+		return c.announce(by, d.Now())
 	}, false)
 }
 
@@ -77,19 +77,19 @@ func (d *Dispatcher) Resume(ctx context.Context, name, by string) (bool, error) 
 		return false, err
 	}
 	return d.updateControl(ctx, name, func(c Control) Control {
-		for _, groupName := range c.Groups {
-			c.Outbox = c.Outbox.Add(run.Effect{Kind: run.Admit, Waiters: groupName}, d.Now())
+		for _, g := range c.Groups {
+			c.Outbox = c.Outbox.Add(run.Admit{Group: g}, d.Now())
 		}
 		c.Paused, c.Reason, c.Groups = false, "", nil
-		return c.announce(AnnounceResumed, by, d.Now())
+		return c.announce(by, d.Now())
 	}, true)
 }
 
 // announce notes who changed the control document, and adds the effect that announces the change.
-func (c Control) announce(detailType, by string, now time.Time) Control {
+func (c Control) announce(by string, now time.Time) Control {
 	c.By, c.At = by, now
 	c.Sequence++
-	c.Outbox = c.Outbox.Add(run.Effect{Kind: run.Announce, DetailType: detailType, Attempt: c.Sequence, Sequence: c.Sequence}, now)
+	c.Outbox = c.Outbox.Add(run.AnnouncePause{Paused: c.Paused, Sequence: c.Sequence}, now)
 	return c
 }
 
@@ -115,11 +115,11 @@ func (d *Dispatcher) updateControl(ctx context.Context, name string, change func
 
 // noteIfPaused reports whether a model is paused. If so, it notes the group in the control document first: a later
 // resume admits the group's waiters.
-func (d *Dispatcher) noteIfPaused(ctx context.Context, name, groupName string) (bool, error) {
+func (d *Dispatcher) noteIfPaused(ctx context.Context, name string, g run.Group) (bool, error) {
 	c, version, err := d.Control(ctx, name)
-	if err != nil || !c.Paused || slices.Contains(c.Groups, groupName) || len(c.Groups) >= maxPausedGroups {
+	if err != nil || !c.Paused || slices.Contains(c.Groups, g) || len(c.Groups) >= maxPausedGroups {
 		return c.Paused, err
 	}
-	c.Groups = append(c.Groups, groupName)
+	c.Groups = append(c.Groups, g)
 	return true, d.Store.Commit(ctx, controlWrite(c, version))
 }

@@ -89,9 +89,8 @@ type Options struct {
 // from that of their commits.
 type Hooks struct {
 	Decided func(event.Event, Decision) // an event got a decision
-	// RunUpdated receives a run before and after a change; before is zero for a new run. For an event that joins a run,
-	// only Decided is called.
-	RunUpdated    func(before, after run.Run)
+	// Transitioned receives each stored transition of a run, except that an event joined it: then only Decided is called.
+	Transitioned  func(run.Transition)
 	Announced     func(Announcement)  // an announcement was emitted
 	LaunchLag     func(time.Duration) // the time until every reservation given so far has come
 	Swept         func()              // a sweep ended without an error

@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,22 +19,22 @@ var ErrPermanent = errors.New("trying again would not help")
 // carryOut carries out effects and removes them from their document. It logs an effect that fails, and leaves it to
 // the sweep. It returns no error, because the change that asked for the effects is stored already. It removes an
 // effect that can never succeed (ErrPermanent) too, and notes its reason in the outbox.
-func (d *Dispatcher) carryOut(ctx context.Context, key store.Key, effects []run.Effect) {
+func (d *Dispatcher) carryOut(ctx context.Context, key store.Key, effects []run.Pending) {
 	var done, failed []int
 	var dropped []string
 	for _, e := range effects {
-		err := d.carryOutOne(ctx, key, e)
+		err := d.carryOutOne(ctx, key, e.Effect)
 		if err != nil && !errors.Is(err, ErrPermanent) {
-			log(ctx).Error().Err(err).Str("document", key.PK).Str("effect", string(e.Kind)).Int("tries", e.Tries+1).
+			log(ctx).Error().Err(err).Str("document", key.PK).Str("effect", string(e.Effect.Kind())).Int("tries", e.Tries+1).
 				Msg("effect postponed")
 			failed = append(failed, e.ID)
 			continue
 		}
 		if err != nil {
-			log(ctx).Error().Err(err).Str("document", key.PK).Str("effect", string(e.Kind)).Msg("effect dropped")
-			dropped = append(dropped, fmt.Sprintf("%s %s: %v", e.Kind, cmp.Or(e.DetailType, e.Waiters, e.Task), err))
+			log(ctx).Error().Err(err).Str("document", key.PK).Str("effect", string(e.Effect.Kind())).Msg("effect dropped")
+			dropped = append(dropped, fmt.Sprintf("%s: %v", e.Effect.Kind(), err))
 			if d.Hooks.EffectDropped != nil {
-				d.Hooks.EffectDropped(e)
+				d.Hooks.EffectDropped(e.Effect)
 			}
 		}
 		done = append(done, e.ID)
@@ -51,24 +50,33 @@ func (d *Dispatcher) carryOut(ctx context.Context, key store.Key, effects []run.
 // carryOutOne carries out one effect of the document with this key.
 func (d *Dispatcher) carryOutOne(ctx context.Context, key store.Key, e run.Effect) error {
 	id := strings.TrimPrefix(key.PK, "run/")
-	switch e.Kind {
+	switch e := e.(type) {
 	case run.Enqueue:
 		return d.Queue.Enqueue(ctx, id, max(e.At.Sub(d.Now()), 0))
 	case run.Wake:
 		return d.Queue.Wake(ctx, id, max(e.At.Sub(d.Now()), 0))
 	case run.StopTask:
 		return d.stopTask(ctx, id, e)
-	case run.Announce:
-		return d.announce(ctx, key, e)
 	case run.Admit:
-		if strings.HasPrefix(e.Waiters, breakerPrefix) {
-			return d.releaseAtBreaker(ctx, e)
-		}
-		return d.Admit(ctx, e.Waiters)
-	case run.Downstream:
+		return d.Admit(ctx, e.Group)
+	case run.CheckBreaker:
+		return d.checkBreaker(ctx, e.Capacity)
+	case run.ReplaceTask:
+		return d.releaseWaiters(ctx, e.Capacity, 1, run.ReleasedAsReplacement)
+	case run.ConfirmProbe:
+		return d.releaseWaiters(ctx, e.Capacity, 2, run.ReleasedAsProbe)
+	case run.StartDownstream:
 		return d.startDownstream(ctx, id)
+	case run.AnnounceRun:
+		return d.announce(ctx, func() (Announcement, error) { return d.runAnnouncement(ctx, key, e) })
+	case run.AnnounceRejection:
+		return d.announce(ctx, func() (Announcement, error) { return d.rejection(ctx, key, e) })
+	case run.AnnouncePause:
+		return d.announce(ctx, func() (Announcement, error) { return d.pauseAnnouncement(ctx, key, e) })
+	case run.AnnounceOverdue:
+		return d.announce(ctx, func() (Announcement, error) { return d.overdue(ctx, key, e) })
 	}
-	return fmt.Errorf("this code does not know the effect %q: newer code may have written it", e.Kind)
+	return fmt.Errorf("this code does not know the effect %q: newer code may have written it", e.Kind())
 }
 
 // forgottenAfter is the time after which a task that ECS does not know counts as stopped. ECS forgets a task one hour
@@ -78,7 +86,7 @@ const forgottenAfter = 2 * time.Hour
 // stopTask carries out a StopTask effect. If ECS does not know the task, stopTask returns fargate.ErrMissing, so that
 // the effect is tried again: ECS may show the task later. It gives up when the task was seen STOPPED. It also gives up
 // when the run has ended, unless the task is an orphan and the stop was asked for less than forgottenAfter ago.
-func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.Effect) error {
+func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.StopTask) error {
 	err := d.Watcher.StopTask(ctx, e.Task, e.Reason)
 	if !errors.Is(err, fargate.ErrMissing) {
 		return err
@@ -163,14 +171,14 @@ func outboxOf(doc store.Doc) (run.Outbox, error) {
 	return has.Outbox, err
 }
 
-// announce carries out an Announce effect of the document with this key.
-func (d *Dispatcher) announce(ctx context.Context, key store.Key, e run.Effect) error {
-	a, err := d.announcement(ctx, key, e)
+// announce emits an announcement, unless there is nothing to announce any more.
+func (d *Dispatcher) announce(ctx context.Context, build func() (Announcement, error)) error {
+	a, err := build()
 	if err != nil || a.DetailType == "" {
 		return err
 	}
 	if err := d.Bus.Announce(ctx, a); err != nil {
-		return err
+		return fmt.Errorf("announcing %s: %w", a.DetailType, err)
 	}
 	if d.Hooks.Announced != nil {
 		d.Hooks.Announced(a)

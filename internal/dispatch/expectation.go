@@ -107,16 +107,17 @@ func (x Expectation) advance(schedule cron.Schedule, now time.Time) Expectation 
 	}
 	x.Overdue = missed
 	x.Sequence++
-	e := run.Effect{Kind: run.Announce, DetailType: AnnounceOverdue, ExpectedBy: missed.UTC(), Sequence: x.Sequence}
+	e := run.AnnounceOverdue{ExpectedBy: missed.UTC(), Sequence: x.Sequence}
 	x.Outbox = x.Outbox.Add(e, now)
 	return x
 }
 
 // expectationWrites returns the write that notes the success of a run in its model's expectation. It returns none if
 // the run has not succeeded in this change, or if its model has no expectation.
-func (d *Dispatcher) expectationWrites(ctx context.Context, before, after run.Run) ([]store.Write, error) {
+func (d *Dispatcher) expectationWrites(ctx context.Context, t run.Transition) ([]store.Write, error) {
+	after := t.Run
 	m, known := d.Catalog.Model(after.Model)
-	if after.State != run.Succeeded || before.State.Ended() || !known || m.Policy.Expect == nil {
+	if !t.Ended || after.State != run.Succeeded || !known || m.Policy.Expect == nil {
 		return nil, nil
 	}
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(after.ID))

@@ -27,29 +27,29 @@ type waiter struct {
 	Run    string `json:"run"`
 }
 
-// pausedGroupSuffix ends the name of a pausedGroup. All other names of groups end with a hash.
-const pausedGroupSuffix = "/-"
+// pausedGroup returns the group in which the runs of a model without a concurrency limit wait while the model is paused.
+func pausedGroup(name string) run.Group { return run.Group{Model: name, Paused: true} }
 
-// pausedGroup returns the name of the group in which the runs of a model without a concurrency limit wait while the
-// model is paused.
-func pausedGroup(name string) string { return "group/" + name + pausedGroupSuffix }
-
-// groupOf returns the name of the concurrency group in which a run with these inputs needs a slot. It returns "" if the
+// groupOf returns the concurrency group in which a run with these inputs needs a slot. It returns the zero group if the
 // model has no limit.
-func groupOf(m model.Model, inputs model.Inputs) string {
+func groupOf(m model.Model, inputs model.Inputs) run.Group {
 	c := m.Policy.Concurrency
-	if c == nil {
-		return ""
+	switch {
+	case c == nil:
+		return run.Group{}
+	case c.Pool != "":
+		return run.Group{Pool: c.Pool, Value: hash(c.Per.Key(inputs))}
 	}
-	return groupPrefix(m) + hash(c.Per.Key(inputs))
+	return run.Group{Model: m.Name, Value: hash(c.Per.Key(inputs))}
 }
 
-// groupPrefix returns the beginning of the names of a model's concurrency groups: of its own groups, or of its pool's.
-func groupPrefix(m model.Model) string {
-	if c := m.Policy.Concurrency; c != nil && c.Pool != "" {
-		return "group/pool:" + c.Pool + "/"
+// uses reports whether the runs of a model wait in this group: it is one of the model's own groups, or of its pool's.
+func uses(m model.Model, g run.Group) bool {
+	c := m.Policy.Concurrency
+	if c != nil && c.Pool != "" {
+		return g.Pool == c.Pool
 	}
-	return "group/" + m.Name + "/"
+	return g.Model == m.Name
 }
 
 // hash returns 32 hexadecimal characters of the SHA-256 of a text, for keys.
@@ -58,8 +58,14 @@ func hash(text string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// groupPartition returns the partition key of a concurrency group's documents.
+func groupPartition(g run.Group) string { return "group/" + g.String() }
+
+// breakerPartition returns the partition key of the waiters at the breaker of a capacity type.
+func breakerPartition(c model.Capacity) string { return "breaker/" + string(c) }
+
 // groupKey returns the key of a concurrency group's document.
-func groupKey(name string) store.Key { return store.Key{PK: name, SK: "holders"} }
+func groupKey(g run.Group) store.Key { return store.Key{PK: groupPartition(g), SK: "holders"} }
 
 // waiterPrefix begins the sort keys of the waiters in the partition of a concurrency group or of a breaker.
 const waiterPrefix = "w/"
@@ -67,9 +73,9 @@ const waiterPrefix = "w/"
 // waiterKey returns the key of a run that waits for a slot or for capacity. The sort keys order the waiters by when
 // their runs were accepted.
 func waiterKey(r run.Run) store.Key {
-	partition := r.Group
+	partition := groupPartition(r.Group)
 	if r.WaitingFor == run.ForCapacity {
-		partition = r.Breaker
+		partition = breakerPartition(r.Breaker)
 	}
 	return store.Key{PK: partition, SK: fmt.Sprintf("%s%015d/%s", waiterPrefix, r.Accepted.UnixMilli(), r.ID)}
 }
@@ -86,13 +92,13 @@ type groupRule struct {
 // groupRule returns the rule of a group for a waiter. It reads the rule from the catalog, so that a deploy changes it
 // also for runs that wait already. If the model no longer uses this group (it moved to a pool, to another pool, or has
 // no limit now), the rule comes from the policy that the run was accepted with.
-func (d *Dispatcher) groupRule(name string, r run.Run) groupRule {
+func (d *Dispatcher) groupRule(g run.Group, r run.Run) groupRule {
 	c := r.Policy.Concurrency
-	if m, known := d.Catalog.Model(r.Model); known && strings.HasPrefix(name, groupPrefix(m)) {
+	if m, known := d.Catalog.Model(r.Model); known && uses(m, g) {
 		c = m.Policy.Concurrency
 	}
 	switch {
-	case c == nil || strings.HasSuffix(name, pausedGroupSuffix):
+	case c == nil || g.Paused:
 		return groupRule{}
 	case c.Pool != "":
 		return groupRule{d.Catalog.Pools[c.Pool], c.Overlap}
@@ -115,14 +121,14 @@ const maxConflicts = 100
 // Admit grants the free slots of a concurrency group to its waiters, in the order in which their runs were accepted.
 // It skips the runs of paused models. No other code grants slots: each run that joins a group, ends or is resumed
 // stores an Admit effect.
-func (d *Dispatcher) Admit(ctx context.Context, name string) error {
+func (d *Dispatcher) Admit(ctx context.Context, g run.Group) error {
 	for range maxConflicts {
-		first, err := d.firstWaiter(ctx, name)
+		first, err := d.firstWaiter(ctx, g)
 		if err == nil && first.ID == "" {
 			return nil
 		}
 		if err == nil {
-			err = d.grantSlot(ctx, name, first)
+			err = d.grantSlot(ctx, g, first)
 		}
 		switch {
 		case errors.Is(err, errGroupFull):
@@ -131,16 +137,16 @@ func (d *Dispatcher) Admit(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	return fmt.Errorf("admitting the waiters of %s: gave up after %d tries", name, maxConflicts)
+	return fmt.Errorf("admitting the waiters of group %s: gave up after %d tries", g, maxConflicts)
 }
 
 // firstWaiter returns the first waiter of a group whose model is not paused, and a run without an id if there is none.
 // It reads a page of waiters first. Only if the models of all of them are paused, it reads all waiters.
-func (d *Dispatcher) firstWaiter(ctx context.Context, name string) (run.Run, error) {
+func (d *Dispatcher) firstWaiter(ctx context.Context, g run.Group) (run.Run, error) {
 	const page = 20
 	paused := map[string]bool{}
 	for _, limit := range []int{page, 0} {
-		waiters, err := d.Store.Partition(ctx, name, waiterPrefix, limit)
+		waiters, err := d.Store.Partition(ctx, groupPartition(g), waiterPrefix, limit)
 		if err != nil {
 			return run.Run{}, err
 		}
@@ -151,7 +157,7 @@ func (d *Dispatcher) firstWaiter(ctx context.Context, name string) (run.Run, err
 			}
 			isPaused, known := paused[r.Model]
 			if !known {
-				if isPaused, err = d.noteIfPaused(ctx, r.Model, name); err != nil {
+				if isPaused, err = d.noteIfPaused(ctx, r.Model, g); err != nil {
 					return run.Run{}, err
 				}
 				paused[r.Model] = isPaused
@@ -178,7 +184,7 @@ func (d *Dispatcher) waitingRun(ctx context.Context, doc store.Doc) (run.Run, er
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return r, err
 	}
-	if err == nil && r.State == run.Waiting && r.WaitingFor == run.ForSlot && r.Group == doc.PK {
+	if err == nil && r.State == run.Waiting && r.WaitingFor == run.ForSlot && groupPartition(r.Group) == doc.PK {
 		return r, nil
 	}
 	if err := d.Store.Commit(ctx, store.Remove(doc)); err != nil && !errors.Is(err, store.ErrConflict) {
@@ -192,27 +198,27 @@ var errGroupFull = errors.New("the concurrency group is full")
 
 // grantSlot grants a slot to the first waiter of a group. If the group is full, it applies the overlap policy of the
 // waiter's model.
-func (d *Dispatcher) grantSlot(ctx context.Context, name string, first run.Run) error {
-	rule := d.groupRule(name, first)
+func (d *Dispatcher) grantSlot(ctx context.Context, g run.Group, first run.Run) error {
+	rule := d.groupRule(g, first)
 	if rule.limit == 0 {
-		return d.tryUpdate(ctx, first.ID, func(r run.Run) (run.Run, bool) { return r.GrantSlot(d.Now()) })
+		return d.tryUpdate(ctx, first.ID, func(r run.Run) run.Transition { return r.GrantSlot(d.Now()) })
 	}
-	g, version, err := Read[group](ctx, d.Store, groupKey(name))
+	holding, version, err := Read[group](ctx, d.Store, groupKey(g))
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
-	g.Schema = model.Schema
-	if len(g.Holders) >= rule.limit {
-		if g.Holders, err = d.liveHolders(ctx, g.Holders); err != nil {
+	holding.Schema = model.Schema
+	if len(holding.Holders) >= rule.limit {
+		if holding.Holders, err = d.liveHolders(ctx, holding.Holders); err != nil {
 			return err
 		}
 	}
-	if len(g.Holders) >= rule.limit {
-		return d.applyOverlap(ctx, rule.overlap, g, first)
+	if len(holding.Holders) >= rule.limit {
+		return d.applyOverlap(ctx, rule.overlap, holding, first)
 	}
-	g.Holders = append(g.Holders, first.ID)
-	return d.tryUpdate(ctx, first.ID, func(r run.Run) (run.Run, bool) { return r.GrantSlot(d.Now()) },
-		store.Write{Doc: store.Doc{Key: groupKey(name), Body: encode(g)}, IfVersion: version})
+	holding.Holders = append(holding.Holders, first.ID)
+	return d.tryUpdate(ctx, first.ID, func(r run.Run) run.Transition { return r.GrantSlot(d.Now()) },
+		store.Write{Doc: store.Doc{Key: groupKey(g), Body: encode(holding)}, IfVersion: version})
 }
 
 // liveHolders returns the holders whose runs have not ended. A run that has ended holds no slot, even if the document
@@ -237,7 +243,7 @@ func (d *Dispatcher) liveHolders(ctx context.Context, holders []string) ([]strin
 func (d *Dispatcher) applyOverlap(ctx context.Context, o model.Overlap, g group, first run.Run) error {
 	switch o {
 	case model.OverlapSkip:
-		return d.tryUpdate(ctx, first.ID, func(r run.Run) (run.Run, bool) {
+		return d.tryUpdate(ctx, first.ID, func(r run.Run) run.Transition {
 			return r.Skip("its concurrency group is full; its slots are held by "+strings.Join(g.Holders, ", "), d.Now())
 		})
 	case model.OverlapReplace:
@@ -249,21 +255,23 @@ func (d *Dispatcher) applyOverlap(ctx context.Context, o model.Overlap, g group,
 // replaceHolder makes the newest waiter of a group take the slot of the oldest holder. If the first waiter is not the
 // newest, it is skipped. Otherwise the oldest holder is cancelled, and frees its slot when it has ended.
 func (d *Dispatcher) replaceHolder(ctx context.Context, g group, first run.Run) error {
-	waiters, err := d.Store.Partition(ctx, first.Group, waiterPrefix, 0)
+	waiters, err := d.Store.Partition(ctx, groupPartition(first.Group), waiterPrefix, 0)
 	if err != nil {
 		return err
 	}
 	if len(waiters) == 0 {
 		return nil // another caller has admitted the waiters meanwhile
 	}
-	newest := waiters[len(waiters)-1]
-	if waiterKey(first) != newest.Key {
-		id := newest.SK[strings.LastIndexByte(newest.SK, '/')+1:]
-		return d.tryUpdate(ctx, first.ID, func(r run.Run) (run.Run, bool) {
-			return r.Skip("the newer run "+id+" replaces it (overlap: replace)", d.Now())
+	var newest waiter
+	if err := Decode(waiters[len(waiters)-1], &newest); err != nil {
+		return err
+	}
+	if newest.Run != first.ID {
+		return d.tryUpdate(ctx, first.ID, func(r run.Run) run.Transition {
+			return r.Skip("the newer run "+newest.Run+" replaces it (overlap: replace)", d.Now())
 		})
 	}
-	err = d.tryUpdate(ctx, g.Holders[0], func(r run.Run) (run.Run, bool) {
+	err = d.tryUpdate(ctx, g.Holders[0], func(r run.Run) run.Transition {
 		return r.Stop(run.StopRequest{Class: run.ClassCancelled, Reason: "replaced by run " + first.ID, By: "overlap: replace", At: d.Now()})
 	})
 	if errors.Is(err, errIgnored) { // the holder is cancelled already, and keeps its slot until it has ended
@@ -274,16 +282,16 @@ func (d *Dispatcher) replaceHolder(ctx context.Context, g group, first run.Run) 
 
 // tryUpdate applies an input to a run, and stores the result in one commit with more writes. It returns errIgnored if
 // the run ignores the input, and store.ErrConflict if another caller changed a document meanwhile.
-func (d *Dispatcher) tryUpdate(ctx context.Context, id string, input func(run.Run) (run.Run, bool), more ...store.Write) error {
+func (d *Dispatcher) tryUpdate(ctx context.Context, id string, input func(run.Run) run.Transition, more ...store.Write) error {
 	before, version, err := Read[run.Run](ctx, d.Store, RunKey(id))
 	if err != nil {
 		return err
 	}
-	after, changed := input(before)
-	if !changed {
+	t := input(before)
+	if t.Kind == run.Ignored {
 		return errIgnored
 	}
-	return d.commit(ctx, before, after, version, more...)
+	return d.commit(ctx, before, t, version, more...)
 }
 
 // groupWrites returns the extra writes for a changed run that starts or stops waiting for a slot or for capacity (its
@@ -296,7 +304,7 @@ func (d *Dispatcher) groupWrites(ctx context.Context, before, after run.Run) ([]
 	if isWaiter(after) && before.WaitingFor != after.WaitingFor {
 		writes = append(writes, store.Create(store.Doc{Key: waiterKey(after), Body: encode(waiter{model.Schema, after.ID})}))
 	}
-	if after.Group == "" || before.WaitingFor == run.ForSlot || !after.State.Ended() {
+	if after.Group == (run.Group{}) || before.WaitingFor == run.ForSlot || !after.State.Ended() {
 		return writes, nil
 	}
 	g, version, err := Read[group](ctx, d.Store, groupKey(after.Group))

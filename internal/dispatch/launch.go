@@ -20,11 +20,11 @@ import (
 func (d *Dispatcher) Launch(ctx context.Context, id string, reservation Reservation) error {
 	switch now := d.Now(); {
 	case reservation.Looping:
-		return d.update(ctx, id, func(r run.Run) (run.Run, bool) { return r.DelayByLoopGuard(now) })
+		return d.update(ctx, id, func(r run.Run) run.Transition { return r.DelayByLoopGuard(now) })
 	case reservation.WaitFor != "":
-		return d.update(ctx, id, func(r run.Run) (run.Run, bool) { return r.WaitAtBreaker(reservation.WaitFor, now) })
+		return d.update(ctx, id, func(r run.Run) run.Transition { return r.WaitAtBreaker(reservation.WaitFor, now) })
 	case now.Before(reservation.At):
-		return d.update(ctx, id, func(r run.Run) (run.Run, bool) { return r.Reserve(reservation.At, now) })
+		return d.update(ctx, id, func(r run.Run) run.Transition { return r.Reserve(reservation.At, now) })
 	}
 	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
 	if err != nil {
@@ -46,17 +46,17 @@ func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, re
 	if err != nil {
 		return err
 	}
-	claimed, step := r.Claim(d.Now())
-	if reservation.At.IsZero() && (step == run.StepNewAttempt || step == run.StepRepeatCall) {
+	claimed := r.Claim(d.Now())
+	if reservation.At.IsZero() && claimed.Kind != run.Ignored {
 		return errNoReservation
 	}
-	switch step {
-	case run.StepNewAttempt:
-		claimed.CapacityIndex = reservation.CapacityIndex
-		return d.callNewAttempt(ctx, r, claimed, spec, version)
-	case run.StepRepeatCall:
-		return d.repeatCall(ctx, r, claimed, version)
-	case run.StepListTasks:
+	switch {
+	case claimed.Kind == run.AttemptStarted:
+		claimed.Run.CapacityIndex = reservation.CapacityIndex
+		return d.callNewAttempt(ctx, claimed, spec, version)
+	case claimed.Kind == run.CallRepeated:
+		return d.repeatCall(ctx, claimed, version)
+	case r.MustList(d.Now()):
 		return d.listTasks(ctx, r)
 	}
 	return nil
@@ -67,7 +67,8 @@ func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, re
 var errNoReservation = errors.New("the run became ready after the reservations of its batch were made")
 
 // callNewAttempt builds the request of a new attempt, commits it together with the claim, and only then sends it.
-func (d *Dispatcher) callNewAttempt(ctx context.Context, before, r run.Run, spec run.Spec, version int64) error {
+func (d *Dispatcher) callNewAttempt(ctx context.Context, claimed run.Transition, spec run.Spec, version int64) error {
+	r := claimed.Run
 	if r.Definition == "" {
 		definition, err := d.Launcher.Definition(ctx, spec.Task.Family, spec.Task.Container)
 		if err != nil {
@@ -86,13 +87,15 @@ func (d *Dispatcher) callNewAttempt(ctx context.Context, before, r run.Run, spec
 	if err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
-	d.afterUpdate(ctx, before, r)
+	claimed.Run = r
+	d.afterUpdate(ctx, claimed)
 	return d.call(ctx, r, a.Request)
 }
 
 // repeatCall commits the claim and sends the stored request of the current attempt once more, byte for byte: ECS
 // answers a client token with ConflictException if the request differs from the first one.
-func (d *Dispatcher) repeatCall(ctx context.Context, before, r run.Run, version int64) error {
+func (d *Dispatcher) repeatCall(ctx context.Context, claimed run.Transition, version int64) error {
+	r := claimed.Run
 	a, _, err := Read[run.Attempt](ctx, d.Store, AttemptKey(r.ID, r.Attempt))
 	if err != nil {
 		return err
@@ -100,7 +103,7 @@ func (d *Dispatcher) repeatCall(ctx context.Context, before, r run.Run, version 
 	if err := d.Store.Commit(ctx, store.Update(d.runDoc(r, version))); err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
-	d.afterUpdate(ctx, before, r)
+	d.afterUpdate(ctx, claimed)
 	return d.call(ctx, r, a.Request)
 }
 
@@ -120,7 +123,7 @@ func (d *Dispatcher) call(ctx context.Context, r run.Run, request json.RawMessag
 	if answer.Refusal != nil {
 		log(ctx).Warn().Str("run", r.ID).Int("attempt", attempt).Str("class", string(answer.Refusal.Class)).
 			Str("detail", answer.Refusal.Detail).Msg("RunTask refused")
-		return d.update(ctx, r.ID, func(r run.Run) (run.Run, bool) {
+		return d.update(ctx, r.ID, func(r run.Run) run.Transition {
 			return r.Refused(attempt, call, *answer.Refusal, !answer.Indefinite, d.retryInputs(), d.Now())
 		})
 	}
@@ -150,7 +153,7 @@ func (d *Dispatcher) listTasks(ctx context.Context, r run.Run) error {
 	if err != nil {
 		return err
 	}
-	return d.update(ctx, r.ID, func(r run.Run) (run.Run, bool) { return r.Listed(attempt, arns, d.retryInputs(), asked) })
+	return d.update(ctx, r.ID, func(r run.Run) run.Transition { return r.Listed(attempt, arns, d.retryInputs(), asked) })
 }
 
 // stopped is the lastStatus of a task that has ended.

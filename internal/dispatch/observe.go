@@ -48,10 +48,10 @@ func (d *Dispatcher) applyObservation(ctx context.Context, id string, attempt in
 		}
 	}
 	outdated := false
-	err := d.update(ctx, id, func(r run.Run) (run.Run, bool) {
-		r, changed := r.Observed(attempt, seen, d.retryInputs(), d.Now())
-		outdated = !changed
-		return r, changed
+	err := d.update(ctx, id, func(r run.Run) run.Transition {
+		t := r.Observed(attempt, seen, d.retryInputs(), d.Now())
+		outdated = t.Kind == run.Ignored
+		return t
 	})
 	if err == nil && outdated {
 		log(ctx).Info().Str("run", id).Int("attempt", attempt).Str("task", seen.ARN).Int64("version", seen.Version).
@@ -95,7 +95,7 @@ func (d *Dispatcher) applyLookup(ctx context.Context, r run.Run, found taskLooku
 func (d *Dispatcher) applyTaskLookup(ctx context.Context, watched run.Run, arn string, found taskLookup, spec run.Spec) error {
 	task, err := found.described[arn].Task, found.described[arn].Err
 	if errors.Is(err, fargate.ErrMissing) {
-		return d.update(ctx, watched.ID, func(r run.Run) (run.Run, bool) {
+		return d.update(ctx, watched.ID, func(r run.Run) run.Transition {
 			if r.Task.ARN == arn {
 				return r.ObservedMissing(watched.Attempt, arn, d.retryInputs(), found.at)
 			}

@@ -218,14 +218,13 @@ func TestTaskWithoutCapacityOpensBreaker(t *testing.T) {
 func TestProbeDuringLeaseIsLaunchedAfterIt(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)
-	r := run.Accept(run.AcceptInput{ID: "s-1", Model: sales()}, now)
-	r, _ = r.Claim(now)
+	r := run.Accept(run.AcceptInput{ID: "s-1", Model: sales()}, now).Run.Claim(now).Run
 	noCapacity := run.TaskObservation{ARN: "arn:x", Status: "STOPPED", Outcome: &run.Outcome{Class: run.ClassCapacity}}
-	r, _ = r.Observed(1, noCapacity, run.RetryInputs{}, now)
-	r, released := r.Release(run.ReleasedAsProbe, now)
-	sent := r.Outbox.Effects[len(r.Outbox.Effects)-1]
-	if !released || r.CanLaunch(now) || sent.Kind != run.Enqueue || !r.CanLaunch(sent.At) {
-		t.Errorf("released %t, last effect %s at %s; want an enqueue at the end of the lease at %s", released, sent.Kind, sent.At, r.Lease)
+	released := r.Observed(1, noCapacity, run.RetryInputs{}, now).Run.Release(run.ReleasedAsProbe, now)
+	sent, isEnqueue := released.Effects[len(released.Effects)-1].Effect.(run.Enqueue)
+	if released.Kind != run.Released || released.Run.CanLaunch(now) || !isEnqueue || !released.Run.CanLaunch(sent.At) {
+		t.Errorf("the transition is %q with effects %+v; want an enqueue at the end of the lease at %s",
+			released.Kind, released.Effects, released.Run.Lease)
 	}
 }
 
@@ -266,9 +265,9 @@ func TestSlotIsNotGrantedByStaleGroup(t *testing.T) {
 	ahead := h.accept(t, "bbb/y.csv")
 	h.now = h.now.Add(time.Second)
 	behind := h.accept(t, "aaa/r.csv")
-	groupName := h.run(t, behind).Group
+	group := h.run(t, behind).Group
 	hooked.onGet = func(key store.Key) {
-		if key.PK != groupName || key.SK != "holders" {
+		if key.PK != "group/"+group.String() || key.SK != "holders" {
 			return
 		}
 		hooked.onGet = nil // the run that is ahead gets the slot
@@ -277,7 +276,7 @@ func TestSlotIsNotGrantedByStaleGroup(t *testing.T) {
 		}
 		h.exitTask(t, first, 0)
 	}
-	if err := h.Admit(t.Context(), groupName); err != nil {
+	if err := h.Admit(t.Context(), group); err != nil {
 		t.Fatal(err)
 	}
 	h.wantStatuses(t, []string{first, ahead, behind}, "succeeded", "launch", "slot")
@@ -376,13 +375,13 @@ func TestPermanentErrorDropsEffect(t *testing.T) {
 	h.launch(t)
 	h.observe(t, h.aws.ECS.Start(h.newestTask()))
 	r := h.run(t, id)
-	const reason = "announce Model Run Started: MalformedDetail"
+	const reason = "announcing Model Run Started: MalformedDetail"
 	if len(dropped) != 1 || len(r.Outbox.Dropped) != 1 || !strings.Contains(r.Outbox.Dropped[0], reason) {
 		t.Errorf("the hook was called for %v, and the outbox notes %q; want one effect with %q", dropped, r.Outbox.Dropped, reason)
 	}
-	for _, e := range r.Outbox.Effects {
-		if e.Kind == run.Announce {
-			t.Errorf("the effect is still in the outbox: %v", e)
+	for _, p := range r.Outbox.Effects {
+		if p.Effect.Kind() == run.KindAnnounceRun {
+			t.Errorf("the effect is still in the outbox: %v", p)
 		}
 	}
 }

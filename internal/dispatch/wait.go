@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -72,12 +73,12 @@ func (d *Dispatcher) checkObjects(ctx context.Context, id string) error {
 				uri, modified.UTC().Format(time.RFC3339), maxAge))
 		}
 	}
-	groupName, err := d.groupOrPaused(ctx, r.Model, r.Group)
+	paused, err := d.groupOrPaused(ctx, r.Model, r.Group)
 	if err != nil {
 		return err
 	}
-	return d.update(ctx, id, func(r run.Run) (run.Run, bool) {
-		return r.AssignGroup(groupName).ObjectsChecked(missing, d.Now())
+	return d.update(ctx, id, func(r run.Run) run.Transition {
+		return r.ObjectsChecked(missing, paused, d.Now())
 	})
 }
 
@@ -117,7 +118,8 @@ func (d *Dispatcher) startDownstream(ctx context.Context, id string) error {
 	}
 	up := event.Upstream{Model: r.Model, Run: id, Inputs: map[string]model.Value{}, Outputs: map[string]string{}}
 	m, known := d.Catalog.Model(r.Model)
-	for name, text := range spec.Inputs {
+	for _, name := range slices.Sorted(maps.Keys(spec.Inputs)) {
+		text := spec.Inputs[name]
 		if slices.Contains(spec.ExternalInputs, name) { // the text is a URI: downstream models get the value
 			value, err := d.Objects.Get(ctx, text)
 			if err != nil {

@@ -79,15 +79,16 @@ func (d *Dispatcher) windowWrites(w windowState, r run.Run) []store.Write {
 // joinWindow commits that an event joins the run of an open debounce window, together with the event's own writes. The
 // run's spec gets the inputs of this event, but keeps the identity and the kind of the event that opened the window.
 func (d *Dispatcher) joinWindow(
-	ctx context.Context, e event.Event, decision Decision, w windowState, spec run.Spec, groupName string, writes []store.Write,
+	ctx context.Context, e event.Event, decision Decision, w windowState, spec run.Spec, group run.Group, writes []store.Write,
 ) error {
 	before, version, err := Read[run.Spec](ctx, d.Store, SpecKey(w.run.ID))
 	if err != nil {
 		return err
 	}
 	spec.Event, spec.Combination, spec.Kind = before.Event, before.Combination, before.Kind
-	r, joined := w.run.Join(groupName, d.Now())
-	if !joined {
+	t := w.run.Join(group, d.Now())
+	r := t.Run
+	if t.Kind == run.Ignored {
 		return fmt.Errorf("joining run %s: %w", r.ID, store.ErrConflict)
 	}
 	writes = append(writes, store.Update(d.runDoc(r, w.runVersion)),
@@ -96,6 +97,6 @@ func (d *Dispatcher) joinWindow(
 		return fmt.Errorf("joining run %s: %w", r.ID, err)
 	}
 	d.reportDecision(ctx, e, decision)
-	d.carryOut(ctx, RunKey(r.ID), r.Outbox.Since(w.run.Outbox.Last))
+	d.carryOut(ctx, RunKey(r.ID), t.Effects)
 	return nil
 }

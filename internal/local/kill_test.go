@@ -39,8 +39,8 @@ func serve(ctx context.Context, dir string) int {
 		if stack, err = local.Start(ctx, o); err == nil {
 			fmt.Println(stack.URL())
 			stack.Watch(dispatch.Hooks{
-				Decided:    func(_ event.Event, d dispatch.Decision) { fmt.Println(d.Kind, d.Run) },
-				RunUpdated: func(_, after run.Run) { fmt.Println(after.State, after.ID) },
+				Decided:      func(_ event.Event, d dispatch.Decision) { fmt.Println(d.Kind, d.Run) },
+				Transitioned: func(x run.Transition) { fmt.Println(x.Run.State, x.Run.ID) },
 			})
 			select {}
 		}

@@ -216,7 +216,7 @@ func (s *Stack) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.Hooks = dispatch.Hooks{Decided: s.decided, RunUpdated: s.updated, Announced: s.announced}
+	d.Hooks = dispatch.Hooks{Decided: s.decided, Transitioned: s.transitioned, Announced: s.announced}
 	d.LogLink = func(r run.Run, container string) string { return LogFile(s.options.Data, r.ID, r.Attempt, container) }
 	if err := s.deploy(ctx, handler.Handlers{Dispatcher: d, Log: s.options.Log}); err != nil {
 		return err
@@ -300,10 +300,10 @@ func (s *Stack) decided(e event.Event, d dispatch.Decision) {
 	}
 }
 
-func (s *Stack) updated(before, after run.Run) {
+func (s *Stack) transitioned(t run.Transition) {
 	for _, h := range s.hooks() {
-		if h.RunUpdated != nil {
-			h.RunUpdated(before, after)
+		if h.Transitioned != nil {
+			h.Transitioned(t)
 		}
 	}
 }

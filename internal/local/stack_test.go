@@ -235,10 +235,10 @@ func startWith(t *testing.T, o local.Options) *testStack {
 	})
 	stack.Watch(dispatch.Hooks{
 		Decided: func(_ event.Event, d dispatch.Decision) { s.change(func() { s.decisions = append(s.decisions, d) }) },
-		RunUpdated: func(_, after run.Run) {
+		Transitioned: func(x run.Transition) {
 			s.change(func() {
-				if !s.runs[after.ID].State.Ended() {
-					s.runs[after.ID] = after
+				if !s.runs[x.Run.ID].State.Ended() {
+					s.runs[x.Run.ID] = x.Run
 				}
 			})
 		},

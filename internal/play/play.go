@@ -167,7 +167,7 @@ type Player struct {
 // file cannot be read, if the stack returns an error, or if ctx ends. A result that differs is no error.
 func (p Player) Play(ctx context.Context, steps []Step, report func(StepResult)) error {
 	w := newWatcher()
-	p.Stack.Watch(dispatch.Hooks{Decided: w.decided, RunUpdated: w.runUpdated})
+	p.Stack.Watch(dispatch.Hooks{Decided: w.decided, Transitioned: w.transitioned})
 	for _, step := range steps {
 		result, err := p.play(ctx, w, step)
 		if err != nil {
@@ -324,9 +324,9 @@ func (w *watcher) decided(e event.Event, d dispatch.Decision) {
 	w.change(func() { w.results = append(w.results, EventResult{Event: e, Decision: d}) })
 }
 
-func (w *watcher) runUpdated(_, after run.Run) {
-	if after.State.Ended() {
-		w.change(func() { w.ended[after.ID] = after })
+func (w *watcher) transitioned(t run.Transition) {
+	if t.Ended {
+		w.change(func() { w.ended[t.Run.ID] = t.Run })
 	}
 }
 

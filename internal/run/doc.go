@@ -8,8 +8,9 @@
 // Package route binds an event to the inputs of a model. Accept makes a run from that binding. From then on, package
 // dispatch reads the stored run, passes it one input, stores the run that the input returns, and carries out the
 // effects that the input added to the run's outbox. An input is a method of Run (not to be confused with model.Input, a
-// parameter of a model). It returns the next Run, and reports whether anything changed; Claim returns the step that
-// the launcher must take instead. Package fargate translates the answers of ECS into an Outcome.
+// parameter of a model). It returns a Transition: the next Run, the name of what happened (TransitionKind), and the new
+// effects. Metrics, the command line and the play switch on that name. Package fargate translates the answers of ECS into
+// an Outcome.
 //
 // The state is in three kinds of documents: one Run, which changes with every input; one Spec, which holds the
 // bound inputs and the rendered task; and one Attempt for each launch. Package dispatch owns their keys.
@@ -36,8 +37,8 @@
 //     Package dispatch opens and closes breakers; its comment has the table of their states.
 //   - A reservation is the time that the launch rate limiter gives a run for its RunTask call. If it is later than now,
 //     the run is sent to the launch queue again, with a delay until then (Reserve).
-//   - An effect (Effect) is work outside the store. It stays in the outbox of the document that asked for it until it
-//     is done.
+//   - An effect (Effect) is work outside the store, with a type for each kind of work. It stays in the outbox of the
+//     document that asked for it until it is done.
 //
 // # States
 //
@@ -57,43 +58,49 @@
 // A run skips each stage (debounce, objects, slot) that its policy does not ask for. While its model is paused, a run
 // that has not left these stages waits for a slot too.
 //
-//	from              input            to                meaning
-//	(none)            Accept           waiting           the run exists and enters its first stage
-//	waiting/debounce  Join             same              one more event joins and extends the debounce window
-//	                  Advance          next stage        the debounce window has closed
-//	waiting/objects   ObjectsChecked   next stage        every object exists
-//	                                   same              an object is missing
-//	                                   failed            an object is missing after the wait-for timeout
-//	waiting/debounce  AssignGroup      same              the model is paused: the run will wait in waiting/slot
-//	  or objects
-//	waiting/slot      GrantSlot        waiting/launch    the run holds a slot in its concurrency group
-//	                  Skip             skipped           the group is full and the policy does not queue
-//	waiting/launch    Reserve          same              the rate limiter has given a later time for the call
-//	                  DelayByLoopGuard same              the model was launched too often in this clock hour
-//	                  WaitAtBreaker    waiting/capacity  the breakers of all remaining capacities are open
-//	                  Claim            launching         a new attempt; the launcher stores it and calls RunTask
-//	waiting/capacity  Release          waiting/launch    the breaker lets the run through
-//	waiting/backoff   Advance          waiting/launch    the backoff has passed
-//	waiting           Advance          failed            not launched for model.MaxWait after it was ready
-//	                  Stop             cancelled         the run has no open attempt, so it ends at once
-//	launching         Claim            same              the lease has ended: call again, or list the tasks
-//	                  Reserve          same              the rate limiter has given a time for the repeated call
-//	                  Refused          same              throttled, 5xx or no answer: call again with the same token
-//	                                   waiting, an end   any other refusal: closeAttempt decides
-//	                  Observed         running           ECS has a task for the attempt
-//	                  Listed           running           ECS lists a task for the attempt
-//	                                   same              ECS lists none, for the first time
-//	                                   waiting, an end   ECS lists none for the second time: lost, or cancelled
-//	                  Advance          same              the lease has ended: back to the launch queue
-//	                  Advance, Stop    same              the timeout is over, or a user cancels: no more calls
-//	running           Observed         same              ECS reports a new status of the task
-//	                  ObservedMissing  same              ECS does not know the task
-//	                                   waiting, an end   the task is lost: closeAttempt decides
-//	                  Advance, Stop    same              the timeout is over, or a user cancels: StopTask
-//	launching         Observed         waiting, an end   the task is STOPPED: closeAttempt decides
-//	  or running
-//	any               Observed         same              a task of another attempt: an orphan, if it is live
-//	                  OrphanEnded      same              an orphan task has stopped, or ECS does not know it
+// # Transitions
+//
+// "=" in the column to means that the run keeps its state and its wait. "next" is another attempt (waiting/launch,
+// waiting/backoff or waiting/capacity) or an end state: closeAttempt decides. An input that does not fit the state is
+// ignored.
+//
+//	kind                   from               input (method)    to
+//	accepted               (none)             Accept            waiting, first stage
+//	joined                 waiting/debounce   Join              =, and the window is extended
+//	window-closed          waiting/debounce   Advance           waiting, next stage
+//	objects-found          waiting/objects    ObjectsChecked    waiting, next stage
+//	objects-missing        waiting/objects    ObjectsChecked    =, or failed after the wait-for timeout
+//	slot-granted           waiting/slot       GrantSlot         waiting/launch
+//	group-full             waiting/slot       Skip              skipped
+//	reserved               waiting/launch     Reserve           =, until the time of the reservation
+//	                       launching          Reserve           =, for a repeated call
+//	delayed-by-loop-guard  waiting/launch     DelayByLoopGuard  =, for ten minutes
+//	stopped-at-breaker     waiting/launch     WaitAtBreaker     waiting/capacity
+//	released               waiting/capacity   Release           waiting/launch
+//	backoff-ended          waiting/backoff    Advance           waiting/launch
+//	lease-cut              waiting/backoff    Observed          =, or waiting/launch if the backoff has passed
+//	never-launched         waiting            Advance           failed, after model.MaxWait without a launch
+//	attempt-started        waiting/launch     Claim             launching
+//	call-repeated          launching          Claim             =, once the lease has ended
+//	call-throttled         launching          Refused           =: throttled, 5xx or no answer
+//	call-refused           launching          Refused           next
+//	no-task-listed         launching          Listed            =, for the first empty list
+//	task-started           launching          Observed, Listed  running
+//	task-observed          running            Observed          =, with a new status
+//	task-missing           running            ObservedMissing   =, until the task counts as lost
+//	attempt-ended          running            Observed          next: the task is STOPPED
+//	                       running            ObservedMissing   next: the task is lost
+//	                       launching          Observed          next: the task is STOPPED already
+//	                       launching          Listed            next: the task is lost, or the run was cancelled
+//	orphan-found           any                Observed          =: a live task of another attempt
+//	orphan-gone            any                Observed          =: a task of another attempt is STOPPED
+//	                       any                OrphanEnded       =: ECS does not know the orphan any more
+//	timed-out              launching,running  Advance           =: no more calls, and StopTask for a known task
+//	stop-requested         waiting            Stop              cancelled: no attempt is open
+//	                       launching,running  Stop              =: no more calls, and StopTask for a known task
+//	repeated               waiting            Advance           =: an Enqueue, Admit or CheckBreaker once more
+//	                       launching          Advance           =: the lease has ended, so an Enqueue once more
+//	postponed              waiting            Advance           =: only the time of the next look changes
 //
 // # Decisions
 //
@@ -118,8 +125,8 @@
 //
 //   - The run and its new effects are stored in one commit, before any effect is carried out. A crash in between
 //     loses nothing, because the sweep carries out overdue effects. So every effect must be safe to repeat.
-//   - An input that comes late, twice or out of order changes nothing and returns false. After a conflict in the
-//     store, the caller reads the run again and repeats the input.
+//   - An input that comes late, twice or out of order changes nothing: its transition has the kind Ignored. After a
+//     conflict in the store, the caller reads the run again and repeats the input.
 //   - Run is passed by value, but its slices are shared with the caller's copy. An input copies a slice before it
 //     changes it.
 //   - A new attempt, and with it a new token, starts only when the old attempt is closed, the lease of its last call
@@ -127,5 +134,6 @@
 //   - After a claim, Due is the end of the lease. If the launcher crashes, the sweep calls Advance, which sends the run
 //     to the launch queue again; the next Claim repeats the call or lists the tasks.
 //   - The JSON form is stored. A change that older code cannot read needs a new model.Schema.
-//   - A new Class needs a row in budgets and a heading in docs/runbook.md.
+//   - A new Class needs a row in budgets and a heading in docs/runbook.md. A new TransitionKind needs a row in the
+//     table above. A new effect needs a kind, a decoder (decoders), and a case where package dispatch carries it out.
 package run

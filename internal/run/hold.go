@@ -19,55 +19,56 @@ const (
 	ReleasedAsProbe BreakerRelease = "probe"
 )
 
-// BreakerName returns the name of the breaker of a capacity type. Effect.Waiters and Run.Breaker hold such names.
-func BreakerName(c model.Capacity) string { return "breaker/" + string(c) }
-
 // Reserve gives the run a reservation: the earliest time for its next RunTask call. The run is sent to the launch
-// queue for that time. It returns false if the run needs no call.
-func (r Run) Reserve(at, now time.Time) (Run, bool) {
+// queue for that time. Reserve is ignored if the run needs no call.
+func (r Run) Reserve(at, now time.Time) Transition {
 	if !r.CanCall(now) {
-		return r, false
+		return r.ignored()
 	}
-	r.Reservation, r.Due = at, at.Add(-MaxQueueDelay)
-	if r.Due.After(now) {
-		return r, true // too early for a delayed message: the sweep sends it then
+	next := r
+	next.Reservation, next.Due = at, at.Add(-MaxQueueDelay)
+	if next.Due.After(now) {
+		return r.to(next, Reserved) // too early for a delayed message: the sweep sends it then
 	}
-	r.Due = at.Add(RequeueAfter)
-	return r.effect(Effect{Kind: Enqueue, At: at}, now), true
+	next.Due = at.Add(RequeueAfter)
+	return r.to(next.effect(Enqueue{At: at}, now), Reserved)
 }
 
 // DelayByLoopGuard delays the launch of a run by loopGuardDelay, because its model was launched too often in this clock
-// hour. The delay does not count toward model.MaxWait. It returns false if the run cannot start an attempt.
-func (r Run) DelayByLoopGuard(now time.Time) (Run, bool) {
+// hour. The delay does not count toward model.MaxWait. It is ignored if the run cannot start an attempt.
+func (r Run) DelayByLoopGuard(now time.Time) Transition {
 	if !r.CanLaunch(now) {
-		return r, false
+		return r.ignored()
 	}
-	r.ReadySince, r.Due = now, now.Add(loopGuardDelay)
-	return r, true
+	next := r
+	next.ReadySince, next.Due = now, now.Add(loopGuardDelay)
+	return r.to(next, DelayedByLoopGuard)
 }
 
-// WaitAtBreaker makes the run wait at the open breaker of a capacity type. It returns false if the run cannot start an
+// WaitAtBreaker makes the run wait at the open breaker of a capacity type. It is ignored if the run cannot start an
 // attempt.
-func (r Run) WaitAtBreaker(c model.Capacity, now time.Time) (Run, bool) {
+func (r Run) WaitAtBreaker(c model.Capacity, now time.Time) Transition {
 	if !r.CanLaunch(now) {
-		return r, false
+		return r.ignored()
 	}
-	return r.waitAtBreaker(c, now).announceWaiting(now), true
+	return r.to(r.waitAtBreaker(c, now).announceWaiting(now), StoppedAtBreaker)
 }
 
-// waitAtBreaker moves the run to ForCapacity. The Admit effect releases it again if the breaker has closed meanwhile.
+// waitAtBreaker moves the run to ForCapacity. The CheckBreaker effect releases it again if the breaker has closed
+// meanwhile.
 func (r Run) waitAtBreaker(c model.Capacity, now time.Time) Run {
-	r.State, r.WaitingFor, r.WaitingSince, r.Breaker, r.Reservation = Waiting, ForCapacity, now, BreakerName(c), time.Time{}
+	r.State, r.WaitingFor, r.WaitingSince, r.Breaker, r.Reservation = Waiting, ForCapacity, now, c, time.Time{}
 	r.Due = later(now.Add(RequeueAfter), r.Lease)
-	return r.effect(Effect{Kind: Admit, Waiters: r.Breaker}, now)
+	return r.effect(CheckBreaker{c}, now)
 }
 
-// Release lets the run pass the breaker at which it waits. No breaker holds it again before its next attempt. It
-// returns false if the run does not wait at a breaker.
-func (r Run) Release(as BreakerRelease, now time.Time) (Run, bool) {
+// Release lets the run pass the breaker at which it waits. No breaker stops it again before its next attempt. It is
+// ignored if the run does not wait at a breaker.
+func (r Run) Release(as BreakerRelease, now time.Time) Transition {
 	if r.State != Waiting || r.WaitingFor != ForCapacity {
-		return r, false
+		return r.ignored()
 	}
-	r.Released = as
-	return r.enqueue(now), true
+	next := r
+	next.Released = as
+	return r.to(next.enqueue(now), Released)
 }

@@ -7,44 +7,39 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// ClaimStep is the step that a launcher must take after a claim.
-type ClaimStep int
-
-const (
-	// StepNone means that there is nothing to do: the run is not ready for a call, or another launcher has claimed it.
-	// The run stays as it is.
-	StepNone ClaimStep = iota
-	// StepNewAttempt means: build the request of a new attempt, store it with the run, and send it. The run was
-	// waiting for its launch, and is now launching.
-	StepNewAttempt
-	// StepRepeatCall means: store the run, and send the stored request again, byte for byte. The run stays launching:
-	// the last call was throttled, or its lease ended without an answer.
-	StepRepeatCall
-	// StepListTasks means: ask ECS which tasks the attempt has, and report them with Listed. The run stays launching,
-	// but its token is too old to be sent, or a stop was requested.
-	StepListTasks
-)
-
-// Claim claims the run for a RunTask call. The launcher must store the returned run before it calls: from then on a
-// task may exist. The call has a lease, and Claim returns StepNone until the lease has ended.
-func (r Run) Claim(now time.Time) (Run, ClaimStep) {
+// Claim claims the run for a RunTask call. The launcher must store the run before it calls: from then on a task may
+// exist. The call has a lease, and Claim is ignored until the lease has ended. After AttemptStarted, the launcher builds
+// the request of the new attempt, stores it with the run, and sends it. After CallRepeated, the last call was throttled
+// or its lease ended without an answer: the launcher stores the run, and sends the stored request again, byte for byte.
+// If Claim is ignored, MustList may ask for another step.
+func (r Run) Claim(now time.Time) Transition {
 	switch {
-	case r.CanLaunch(now) && !now.Before(r.Reservation):
-		return r.newAttempt(now), StepNewAttempt
-	case r.State != Launching || now.Before(r.Lease) || now.Before(r.Reservation):
-		return r, StepNone
-	case r.StopRequest != nil || !now.Before(r.FirstCall.Add(MaxTokenAge)):
-		return r, StepListTasks
+	case now.Before(r.Reservation):
+	case r.CanLaunch(now):
+		return r.to(r.newAttempt(now), AttemptStarted)
+	case r.canRepeat(now):
+		next := r
+		next.Call++
+		return r.to(next.call(now), CallRepeated)
 	}
-	r.Call++
-	return r.call(now), StepRepeatCall
+	return r.ignored()
+}
+
+// MustList reports whether the launcher must ask ECS which tasks the attempt has, and report them with Listed. The run
+// makes no RunTask call any more, because its token is too old to be sent, or a stop was requested.
+func (r Run) MustList(now time.Time) bool {
+	return r.State == Launching && !now.Before(r.Lease) && !now.Before(r.Reservation) && !r.canRepeat(now)
+}
+
+// canRepeat reports whether the RunTask call of the open attempt may be repeated now, with the same token.
+func (r Run) canRepeat(now time.Time) bool {
+	return r.State == Launching && r.StopRequest == nil && !now.Before(r.Lease) && now.Before(r.FirstCall.Add(MaxTokenAge))
 }
 
 // CanCall reports whether the run needs a RunTask call now, for a new attempt or a repeated call. The rate limiter
 // gives reservations to such runs.
 func (r Run) CanCall(now time.Time) bool {
-	repeat := r.State == Launching && r.StopRequest == nil && !now.Before(r.Lease) && now.Before(r.FirstCall.Add(MaxTokenAge))
-	return repeat || r.CanLaunch(now)
+	return r.canRepeat(now) || r.CanLaunch(now)
 }
 
 // CanLaunch reports whether the run can start a new attempt now. Its reservation may still be later.
@@ -71,42 +66,44 @@ func (r Run) newAttempt(now time.Time) Run {
 // Refused records that RunTask returned no task. A refusal counts only for the current call of the current attempt,
 // because an outdated refusal may have been overtaken by a task. A refusal that is not definite (a 5xx, or no answer)
 // leaves the call its lease, because ECS may still start a task.
-func (r Run) Refused(attempt, call int, o Outcome, definite bool, retry RetryInputs, now time.Time) (Run, bool) {
+func (r Run) Refused(attempt, call int, o Outcome, definite bool, retry RetryInputs, now time.Time) Transition {
 	if r.State != Launching || r.Attempt != attempt || r.Call != call || r.Task.ARN != "" {
-		return r, false
+		return r.ignored()
 	}
+	next := r
 	if definite {
-		r.Lease = now // ECS has answered the call, and there is no other
+		next.Lease = now // ECS has answered the call, and there is no other
 	}
-	if o.Class.KeepsToken() {
-		r.RetriesUsed.Refusals++
-		r.Outcome = &o
-		r.Due = later(now.Add(retry.backoff(throttledBackoff, r.RetriesUsed.Refusals)), r.Lease)
-		return r.wake(r.Due, now), true
+	if !o.Class.KeepsToken() {
+		return r.to(next.closeAttempt(o, retry, now), CallRefused)
 	}
-	return r.closeAttempt(o, retry, now), true
+	next.RetriesUsed.Refusals++
+	next.Outcome = &o
+	next.Due = later(now.Add(retry.backoff(throttledBackoff, next.RetriesUsed.Refusals)), next.Lease)
+	return r.to(next.wake(next.Due, now), CallThrottled)
 }
 
-// Listed applies the answer of ListTasks to the run, for an attempt that makes no more RunTask calls; see
-// StepListTasks. asked is the time of the question. The list does not show stopping tasks, so an attempt without a task
-// is lost only after two empty lists that are at least LostAfter apart.
-func (r Run) Listed(attempt int, arns []string, retry RetryInputs, asked time.Time) (Run, bool) {
+// Listed applies the answer of ListTasks to the run, for an attempt that makes no more RunTask calls; see MustList.
+// asked is the time of the question. The list does not show stopping tasks, so an attempt without a task is lost only
+// after two empty lists that are at least LostAfter apart.
+func (r Run) Listed(attempt int, arns []string, retry RetryInputs, asked time.Time) Transition {
 	switch {
 	case r.State != Launching || r.Attempt != attempt:
-		return r, false
+		return r.ignored()
 	case len(arns) > 0:
 		return r.Observed(attempt, TaskObservation{ARN: arns[0]}, retry, asked)
 	case r.Task.MissingSince.IsZero():
-		r.Task.MissingSince, r.Due = asked, asked.Add(LostAfter)
-		return r, true
+		next := r
+		next.Task.MissingSince, next.Due = asked, asked.Add(LostAfter)
+		return r.to(next, NoTaskListed)
 	case asked.Before(r.Task.MissingSince.Add(LostAfter)):
-		return r, false
+		return r.ignored()
 	case r.StopRequest != nil && r.StopRequest.Class == ClassCancelled:
-		return r.closeAttempt(r.cancelled(), retry, asked), true
+		return r.to(r.closeAttempt(r.cancelled(), retry, asked), AttemptEnded)
 	}
 	// After a timeout, too, the attempt is lost and not timed out: its task may have succeeded.
 	detail := "ECS lists no task for the attempt, and its token is too old to be sent again"
-	return r.closeAttempt(Outcome{Class: ClassLost, Detail: detail}, retry, asked), true
+	return r.to(r.closeAttempt(Outcome{Class: ClassLost, Detail: detail}, retry, asked), AttemptEnded)
 }
 
 // RetryInputs holds the facts outside the run that the decision about its next attempt needs.
@@ -136,8 +133,11 @@ func (in RetryInputs) backoff(span BackoffRange, tries int) time.Duration {
 func (r Run) closeAttempt(o Outcome, retry RetryInputs, now time.Time) Run {
 	released := r.Released != ""
 	r.Closed, r.Outcome, r.Released = true, &o, ""
-	if r.Task.ARN != "" && !o.Class.OpensBreaker() { // the task ran, so ECS has room for a replacement
-		r = r.effect(Effect{Kind: Admit, Waiters: BreakerName(r.Capacities[r.CapacityIndex]), Task: r.Task.ARN}, now)
+	if o.Class == ClassSucceeded {
+		return r.replaceTask(now).end(Succeeded, o, now)
+	}
+	if !o.Class.OpensBreaker() {
+		r = r.replaceTask(now)
 	}
 	if larger, ok := r.largerSize(o, retry); ok {
 		if r.ContainerMemoryMiB > 0 {
@@ -165,6 +165,14 @@ func (r Run) closeAttempt(o Outcome, retry RetryInputs, now time.Time) Run {
 	return r.announce(AnnounceRetrying, now).retryAfter(wait, now)
 }
 
+// replaceTask asks for a replacement of the attempt's task, if it had one: the task ran, so ECS has room for another one.
+func (r Run) replaceTask(now time.Time) Run {
+	if r.Task.ARN == "" {
+		return r
+	}
+	return r.effect(ReplaceTask{r.Capacities[r.CapacityIndex], r.Task.ARN}, now)
+}
+
 // tryNextCapacity moves the run on after ECS had no capacity or quota for its task: to the next of its capacity types
 // (such as on-demand after spot), or after the last one to the breaker. A run that the breaker had released returns to
 // it without another announcement.
@@ -181,11 +189,10 @@ func (r Run) tryNextCapacity(released bool, now time.Time) Run {
 	return r.announce(AnnounceRetrying, now).waitAtBreaker(last, now).announceWaiting(now)
 }
 
-// endState returns the end state of a run that ends with this outcome. It reports false if another attempt follows.
+// endState returns the end state of a run that ends with this outcome, which is not a success. It reports false if
+// another attempt follows.
 func (r Run) endState(o Outcome, now time.Time) (State, bool) {
 	switch {
-	case o.Class == ClassSucceeded:
-		return Succeeded, true
 	case o.Class == ClassNothingToDo:
 		return Skipped, true
 	case r.StopRequest != nil && r.StopRequest.Class == ClassCancelled, o.Class == ClassCancelled:

@@ -95,6 +95,27 @@ const (
 	lostAfterMissing = 3
 )
 
+// Group identifies a concurrency group: the runs of which a limited number may hold a slot at the same time. The zero
+// Group is none.
+type Group struct {
+	Model  string `json:"model,omitempty"`  // the model that the group belongs to; empty for a pool
+	Pool   string `json:"pool,omitempty"`   // the pool that the group belongs to
+	Value  string `json:"value,omitempty"`  // hash of the run's values of `concurrency.per`
+	Paused bool   `json:"paused,omitempty"` // where runs of a paused model wait that has no concurrency limit
+}
+
+// String returns the group for logs and errors: model/value, pool:name/value, or model/- for a paused model. No two
+// groups have the same string.
+func (g Group) String() string {
+	switch {
+	case g.Paused:
+		return g.Model + "/-"
+	case g.Pool != "":
+		return "pool:" + g.Pool + "/" + g.Value
+	}
+	return g.Model + "/" + g.Value
+}
+
 // Run is the document of a run that changes with every input. Spec holds the part that does not change.
 type Run struct {
 	Schema       int          `json:"schema"`
@@ -114,9 +135,9 @@ type Run struct {
 
 	Capacities []model.Capacity `json:"capacities"` // capacity types for its tasks, in the order of preference
 
-	Group            string `json:"group,omitempty"`            // concurrency group, where it waits or holds a slot; "" is none
-	Joined           int    `json:"joined,omitempty"`           // number of events that joined its debounce window
-	StartsDownstream bool   `json:"startsDownstream,omitempty"` // its success starts the models after it
+	Group            Group `json:"group,omitzero"`             // concurrency group, where it waits or holds a slot
+	Joined           int   `json:"joined,omitempty"`           // number of events that joined its debounce window
+	StartsDownstream bool  `json:"startsDownstream,omitempty"` // its success starts the models after it
 
 	Attempt       int            `json:"attempt,omitempty"`       // number of the current or last attempt, from 1; 0 is none yet
 	Closed        bool           `json:"closed,omitempty"`        // that attempt, or the whole run, has ended
@@ -129,7 +150,7 @@ type Run struct {
 	AWSVPC        bool           `json:"awsvpc,omitempty"`        // the definition has networkMode awsvpc
 	CapacityIndex int            `json:"capacityIndex,omitempty"` // index into Capacities
 	Reservation   time.Time      `json:"reservation,omitzero"`    // time from the rate limiter for its RunTask call; zero is none
-	Breaker       string         `json:"breaker,omitempty"`       // name of the breaker where it waits, or waited last
+	Breaker       model.Capacity `json:"breaker,omitempty"`       // capacity type at whose breaker it waits, or waited last
 	Released      BreakerRelease `json:"released,omitempty"`      // kind of the breaker's release, until the attempt uses it up
 	// Size overrides the task's size after the run has run out of memory. Zero means that it has not.
 	Size model.Size `json:"size,omitzero"`
@@ -212,13 +233,14 @@ type AcceptInput struct {
 	ID               string
 	Model            model.Model
 	Trigger          string
-	Manual           bool   // a manual run, which is not debounced
-	StartsDownstream bool   // the success of the run starts the models after it
-	Group            string // concurrency group; "" is none
+	Manual           bool  // a manual run, which is not debounced
+	StartsDownstream bool  // the success of the run starts the models after it
+	Group            Group // concurrency group; zero is none
 }
 
-// Accept returns a new run in its first stage. The run keeps the model's policy of this moment.
-func Accept(a AcceptInput, now time.Time) Run {
+// Accept returns the acceptance of a new run, which is in its first stage. The run keeps the model's policy of this
+// moment.
+func Accept(a AcceptInput, now time.Time) Transition {
 	r := Run{
 		Schema: model.Schema, ID: a.ID, Model: a.Model.Name, Trigger: a.Trigger, Policy: a.Model.Policy, Accepted: now,
 		Capacities: a.Model.Capacities(), Group: a.Group, StartsDownstream: a.StartsDownstream, State: Waiting,
@@ -226,7 +248,45 @@ func Accept(a AcceptInput, now time.Time) Run {
 	if a.Manual {
 		r.Policy.Debounce = nil
 	}
-	return r.nextStage(now)
+	return Run{}.to(r.nextStage(now), Accepted)
+}
+
+// stages lists the stages before the first launch, in order. "" stands for a run that has just been accepted.
+var stages = []Wait{"", ForDebounce, ForObjects, ForSlot, ForLaunch}
+
+// nextStage moves the run to the next stage that it needs. The last stage is ForLaunch.
+func (r Run) nextStage(now time.Time) Run {
+	at := 0
+	for stages[at] != r.WaitingFor {
+		at++
+	}
+	for at++; !r.needsStage(stages[at]); at++ {
+	}
+	r.WaitingFor, r.WaitingSince = stages[at], now
+	switch r.WaitingFor {
+	case ForDebounce:
+		return r.extendWindow(now).announceWaiting(now)
+	case ForObjects:
+		r.Due = now
+		return r.wake(now, now).announceWaiting(now)
+	case ForSlot:
+		r.Due = now.Add(RequeueAfter)
+		return r.effect(Admit{r.Group}, now).announceWaiting(now)
+	}
+	return r.enqueue(now)
+}
+
+// needsStage reports whether the run has to go through a stage.
+func (r Run) needsStage(w Wait) bool {
+	switch w {
+	case ForDebounce:
+		return r.Policy.Debounce != nil
+	case ForObjects:
+		return r.Policy.WaitFor != nil
+	case ForSlot:
+		return r.Group != Group{}
+	}
+	return true
 }
 
 // enqueue moves the run to ForLaunch and sends it to the launch queue, delayed until its lease has ended.
@@ -236,37 +296,48 @@ func (r Run) enqueue(now time.Time) Run {
 	}
 	ready := later(now, r.Lease)
 	r.State, r.WaitingFor, r.Due = Waiting, ForLaunch, ready.Add(RequeueAfter)
-	return r.effect(Effect{Kind: Enqueue, At: ready}, now)
+	return r.effect(Enqueue{At: ready}, now)
 }
 
 // Advance handles the timers of a run: the debounce window, the backoff, the timeout, the lease, model.MaxWait, and
-// effects that must be asked for again. It returns false before the run's Due time, so the caller may call it at any
+// effects that must be asked for again. It ignores a call before the run's Due time, so the caller may call it at any
 // time. It does not look at tasks or objects: the caller does, and reports them with Observed, ObservedMissing,
-// OrphanEnded or ObjectsChecked.
-func (r Run) Advance(now time.Time) (Run, bool) {
+// OrphanEnded or ObjectsChecked. paused is the group in which a run without a group waits from now on, because its model
+// is paused; zero if the model is not.
+func (r Run) Advance(paused Group, now time.Time) Transition {
 	switch {
 	case r.State.Ended() || now.Before(r.Due):
-		return r, false
+		return r.ignored()
 	case r.State == Waiting && len(r.OrphanTasks) > 0:
-		r.Due = now.Add(Lease) // the caller describes the orphan tasks until they have stopped
-		return r, true
+		return r.postponed(now.Add(Lease)) // the caller describes the orphan tasks until they have stopped
 	case r.State == Waiting && r.ReadySince.IsZero():
-		return r.advanceWait(now), true
+		return r.advanceStage(paused, now)
 	case r.State == Waiting && now.Sub(r.ReadySince) > model.MaxWait:
-		return r.end(Failed, r.lastOutcome(), now), true
+		return r.to(r.end(Failed, r.lastOutcome(), now), NeverLaunched)
 	case r.WaitingFor == ForCapacity:
-		r.Due = now.Add(RequeueAfter)
-		return r.effect(Effect{Kind: Admit, Waiters: r.Breaker}, now), true
+		next := r.effect(CheckBreaker{r.Breaker}, now)
+		next.Due = now.Add(RequeueAfter)
+		return r.to(next, Repeated)
+	case r.WaitingFor == ForBackoff:
+		return r.to(r.enqueue(now), BackoffEnded)
 	case r.State == Waiting:
-		return r.enqueue(now), true
+		return r.to(r.enqueue(now), Repeated)
 	case r.timedOut(now):
 		reason := "over its timeout of " + r.Policy.Timeout.String()
-		return r.stop(StopRequest{Class: ClassTimedOut, Reason: reason, By: "timeout", At: now}, now), true
+		return r.to(r.stop(StopRequest{Class: ClassTimedOut, Reason: reason, By: "timeout", At: now}, now), TimedOut)
 	case r.State == Launching:
-		r.Due = now.Add(SilentAfter)
-		return r.effect(Effect{Kind: Enqueue}, now), true
+		next := r.effect(Enqueue{}, now)
+		next.Due = now.Add(SilentAfter)
+		return r.to(next, Repeated)
 	}
-	return r, false
+	return r.ignored()
+}
+
+// postponed returns the transition that only changes the Due time of the run.
+func (r Run) postponed(due time.Time) Transition {
+	next := r
+	next.Due = due
+	return r.to(next, Postponed)
 }
 
 // lastOutcome returns the outcome of a run that fails because it was not launched in time: the outcome of its last
@@ -285,17 +356,17 @@ func (r Run) timedOut(now time.Time) bool {
 
 // Stop cancels the run. A waiting run ends at once. A launching run makes no further RunTask call, and the task of a
 // running run is stopped; both end together with their attempt, and an attempt that succeeds in the meantime still
-// counts. Stop returns false if the run has ended or is being cancelled already.
-func (r Run) Stop(c StopRequest) (Run, bool) {
+// counts. Stop ignores the request if the run has ended or is being cancelled already.
+func (r Run) Stop(c StopRequest) Transition {
 	switch {
 	case r.State.Ended() || r.StopRequest != nil && r.StopRequest.Class == ClassCancelled:
-		return r, false
+		return r.ignored()
 	case r.State == Waiting:
-		r.StopRequest = &c
-		return r.end(Cancelled, Outcome{Class: c.Class, Detail: c.Reason}, c.At), true
-	default:
-		return r.stop(c, c.At), true
+		next := r
+		next.StopRequest = &c
+		return r.to(next.end(Cancelled, Outcome{Class: c.Class, Detail: c.Reason}, c.At), StopRequested)
 	}
+	return r.to(r.stop(c, c.At), StopRequested)
 }
 
 // stop notes the request, and stops the task if one is known.
@@ -305,19 +376,23 @@ func (r Run) stop(c StopRequest, now time.Time) Run {
 		r.Due = later(r.Lease, now) // then the launcher lists the tasks of the attempt
 		return r
 	}
+	cause := StopCancelled
+	if c.Class == ClassTimedOut {
+		cause = StopTimedOut
+	}
 	r.Due = now.Add(SilentAfter)
-	return r.stopTask(r.Task.ARN, c.Reason, now)
+	return r.stopTask(r.Task.ARN, cause, c.Reason, now)
 }
 
 // end moves the run to an end state. It admits the next run of its concurrency group, starts the downstream models
 // after a success, and announces the end.
 func (r Run) end(s State, o Outcome, now time.Time) Run {
 	r.State, r.WaitingFor, r.Due, r.Ended, r.Outcome, r.Closed = s, "", time.Time{}, now, &o, true
-	if r.Group != "" {
-		r = r.effect(Effect{Kind: Admit, Waiters: r.Group}, now)
+	if r.Group != (Group{}) {
+		r = r.effect(Admit{r.Group}, now)
 	}
 	if s == Succeeded && r.StartsDownstream {
-		r = r.effect(Effect{Kind: Downstream}, now)
+		r = r.effect(StartDownstream{}, now)
 	}
 	return r.announce(endAnnouncements[s], now)
 }

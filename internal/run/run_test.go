@@ -19,17 +19,17 @@ var retryInputs = run.RetryInputs{Jitter: 0.999999}
 func accept(p model.Policy) run.Run {
 	return run.Accept(run.AcceptInput{ID: "forecast-1", Model: model.Model{
 		Name: "forecast", Policy: p, Task: model.Task{Capacity: []model.Capacity{model.Spot, model.OnDemand}},
-	}, Trigger: "arrival"}, t0)
+	}, Trigger: "arrival"}, t0).Run
 }
 
 // launched returns a run whose first RunTask call has no answer yet.
 func launched(t *testing.T, p model.Policy) run.Run {
 	t.Helper()
-	r, step := accept(p).Claim(t0)
-	if step != run.StepNewAttempt || r.State != run.Launching {
-		t.Fatalf("the claim has step %v and state %s, want a new attempt that is launching", step, r.State)
+	claimed := accept(p).Claim(t0)
+	if claimed.Kind != run.AttemptStarted || claimed.Run.State != run.Launching {
+		t.Fatalf("the claim is %q and the run is %s, want a new attempt that is launching", claimed.Kind, claimed.Run.State)
 	}
-	return r
+	return claimed.Run
 }
 
 // running returns a run whose first task is known.
@@ -40,22 +40,22 @@ func running(t *testing.T, p model.Policy) run.Run {
 }
 
 // must returns the run that an input has changed, and fails the test if it changed nothing.
-func must(t *testing.T) func(run.Run, bool) run.Run {
-	return func(r run.Run, changed bool) run.Run {
+func must(t *testing.T) func(run.Transition) run.Run {
+	return func(x run.Transition) run.Run {
 		t.Helper()
-		if !changed {
-			t.Fatalf("the input changed nothing: the run is %s %s", r.State, r.WaitingFor)
+		if x.Kind == run.Ignored {
+			t.Fatalf("the input changed nothing: the run is %s %s", x.Run.State, x.Run.WaitingFor)
 		}
-		return r
+		return x.Run
 	}
 }
 
 // unchanged fails the test if an input has changed the run.
-func unchanged(t *testing.T) func(run.Run, bool) {
-	return func(r run.Run, changed bool) {
+func unchanged(t *testing.T) func(run.Transition) {
+	return func(x run.Transition) {
 		t.Helper()
-		if changed {
-			t.Fatalf("the input changed the run to %s %s, want no change", r.State, r.WaitingFor)
+		if x.Kind != run.Ignored {
+			t.Fatalf("the input is %q: it changed the run to %s %s, want no change", x.Kind, x.Run.State, x.Run.WaitingFor)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func stopped(o *run.Outcome) run.TaskObservation {
 func kinds(r run.Run) map[run.EffectKind]int {
 	count := map[run.EffectKind]int{}
 	for _, e := range r.Outbox.Effects {
-		count[e.Kind]++
+		count[e.Effect.Kind()]++
 	}
 	return count
 }
@@ -86,34 +86,33 @@ func kinds(r run.Run) map[run.EffectKind]int {
 func TestAnAcceptedRunIsSentToTheLaunchQueue(t *testing.T) {
 	t.Parallel()
 	r := accept(model.Policy{})
-	if r.State != run.Waiting || r.WaitingFor != run.ForLaunch || kinds(r)[run.Enqueue] != 1 {
+	if r.State != run.Waiting || r.WaitingFor != run.ForLaunch || kinds(r)[run.KindEnqueue] != 1 {
 		t.Errorf("the run is %s %s with effects %v, want it in the launch queue", r.State, r.WaitingFor, kinds(r))
 	}
-	again := must(t)(r.Advance(t0.Add(run.RequeueAfter)))
-	if kinds(again)[run.Enqueue] != 1 {
+	again := must(t)(r.Advance(run.Group{}, t0.Add(run.RequeueAfter)))
+	if kinds(again)[run.KindEnqueue] != 1 {
 		t.Errorf("after %s the outbox is %v, want one enqueue", run.RequeueAfter, kinds(again))
 	}
-	unchanged(t)(r.Advance(t0.Add(run.RequeueAfter - time.Second)))
+	unchanged(t)(r.Advance(run.Group{}, t0.Add(run.RequeueAfter-time.Second)))
 }
 
 func TestNoSecondCallIsMadeWithinTheLease(t *testing.T) {
 	t.Parallel()
 	r := launched(t, model.Policy{})
-	if _, step := r.Claim(t0.Add(run.Lease - time.Second)); step != run.StepNone {
-		t.Errorf("within the lease the step is %v, want none", step)
+	unchanged(t)(r.Claim(t0.Add(run.Lease - time.Second)))
+	again := r.Claim(t0.Add(run.Lease))
+	if again.Kind != run.CallRepeated || again.Run.Call != 2 || again.Run.Attempt != 1 {
+		t.Errorf("after the lease: %q, call %d of attempt %d, want call 2 of attempt 1", again.Kind, again.Run.Call, again.Run.Attempt)
 	}
-	again, step := r.Claim(t0.Add(run.Lease))
-	if step != run.StepRepeatCall || again.Call != 2 || again.Attempt != 1 {
-		t.Errorf("after the lease: step %v, call %d of attempt %d, want call 2 of attempt 1", step, again.Call, again.Attempt)
-	}
-	if _, step := r.Claim(t0.Add(run.MaxTokenAge)); step != run.StepListTasks {
-		t.Errorf("with an old token the step is %v, want the list of tasks", step)
+	unchanged(t)(r.Claim(t0.Add(run.MaxTokenAge)))
+	if r.MustList(t0.Add(run.MaxTokenAge-time.Second)) || !r.MustList(t0.Add(run.MaxTokenAge)) {
+		t.Errorf("want the list of tasks once the token is %s old, and not before", run.MaxTokenAge)
 	}
 }
 
 func TestARefusalCountsOnlyForTheCurrentCall(t *testing.T) {
 	t.Parallel()
-	again, _ := launched(t, model.Policy{}).Claim(t0.Add(run.Lease))
+	again := must(t)(launched(t, model.Policy{}).Claim(t0.Add(run.Lease)))
 	refusal := run.Outcome{Class: run.ClassCapacity}
 	unchanged(t)(again.Refused(1, 1, refusal, true, retryInputs, t0.Add(run.Lease)))
 	r := must(t)(again.Refused(1, 2, refusal, true, retryInputs, t0.Add(run.Lease)))
@@ -132,9 +131,9 @@ func TestThrottlingKeepsTheAttemptOpen(t *testing.T) {
 	if r.State != run.Launching || r.Attempt != 1 || r.Closed || !r.Due.After(t0) {
 		t.Errorf("the run is %s, attempt %d, closed %t, due %s; want attempt 1 open and due later", r.State, r.Attempt, r.Closed, r.Due)
 	}
-	next, step := r.Claim(r.Due)
-	if step != run.StepRepeatCall || next.RetriesUsed.Model+next.RetriesUsed.Infrastructure != 0 {
-		t.Errorf("the step is %v and the retries used are %+v, want a repeated call and none", step, next.RetriesUsed)
+	next := r.Claim(r.Due)
+	if used := next.Run.RetriesUsed; next.Kind != run.CallRepeated || used.Model+used.Infrastructure != 0 {
+		t.Errorf("the claim is %q and the retries used are %+v, want a repeated call and none", next.Kind, used)
 	}
 }
 
@@ -144,14 +143,14 @@ func TestARefusalForCapacityTriesTheNextCapacityAtOnce(t *testing.T) {
 	if r.CapacityIndex != 1 || r.WaitingFor != run.ForLaunch {
 		t.Errorf("capacity %d, waiting for %s, want capacity 1 and a launch", r.CapacityIndex, r.WaitingFor)
 	}
-	r, _ = r.Claim(t0)
+	r = must(t)(r.Claim(t0))
 	r = must(t)(r.Refused(2, 1, run.Outcome{Class: run.ClassCapacity}, true, retryInputs, t0))
-	if r.CapacityIndex != 0 || r.WaitingFor != run.ForCapacity || r.Breaker != run.BreakerName(model.OnDemand) {
+	if r.CapacityIndex != 0 || r.WaitingFor != run.ForCapacity || r.Breaker != model.OnDemand {
 		t.Errorf("capacity %d, waiting for %s at %q, want it to wait at the last breaker", r.CapacityIndex, r.WaitingFor, r.Breaker)
 	}
 	r = must(t)(r.Release(run.ReleasedAsReplacement, t0))
-	if _, step := r.Claim(t0); step != run.StepNewAttempt {
-		t.Errorf("after the release the step is %v, want a new attempt", step)
+	if claimed := r.Claim(t0); claimed.Kind != run.AttemptStarted {
+		t.Errorf("after the release the claim is %q, want a new attempt", claimed.Kind)
 	}
 }
 
@@ -163,7 +162,10 @@ var announced = map[run.State]string{
 
 // announces reports whether the outbox holds an announcement of this detail type.
 func announces(r run.Run, detailType string) bool {
-	return slices.ContainsFunc(r.Outbox.Effects, func(e run.Effect) bool { return e.DetailType == detailType })
+	return slices.ContainsFunc(r.Outbox.Effects, func(p run.Pending) bool {
+		a, isAnnouncement := p.Effect.(run.AnnounceRun)
+		return isAnnouncement && a.DetailType == detailType
+	})
 }
 
 var (
@@ -208,7 +210,7 @@ func TestOutcomes(t *testing.T) {
 			if r.State != c.want {
 				t.Errorf("the run is %s, want %s", r.State, c.want)
 			}
-			if want := announced[c.want]; kinds(r)[run.Announce] != 2 || !announces(r, want) {
+			if want := announced[c.want]; kinds(r)[run.KindAnnounceRun] != 2 || !announces(r, want) {
 				t.Errorf("want %q after the start, and the effects are %+v", want, r.Outbox.Effects)
 			}
 			unchanged(t)(r.Observed(1, stopped(c.outcome), retryInputs, t0.Add(time.Minute))) // a second delivery of the event
@@ -226,9 +228,9 @@ func TestTheInfrastructureBudgetEnds(t *testing.T) {
 			}
 			if r.WaitingFor == run.ForBackoff {
 				now = r.Due
-				r = must(t)(r.Advance(now))
+				r = must(t)(r.Advance(run.Group{}, now))
 			}
-			r, _ = r.Claim(now)
+			r = must(t)(r.Claim(now))
 			task := arn + string(rune('a'+r.Attempt))
 			failure := run.TaskObservation{ARN: task, Call: 1, Outcome: &run.Outcome{Class: class}}
 			r = must(t)(r.Observed(r.Attempt, failure, retryInputs, now))
@@ -260,8 +262,8 @@ func TestTheSecondInterruptionMovesTheRunToOnDemand(t *testing.T) {
 	if r.CapacityIndex != 0 {
 		t.Errorf("after one interruption the capacity is %d, want 0", r.CapacityIndex)
 	}
-	r = must(t)(r.Advance(r.Due))
-	r, _ = r.Claim(r.ReadySince.Add(time.Hour))
+	r = must(t)(r.Advance(run.Group{}, r.Due))
+	r = must(t)(r.Claim(r.ReadySince.Add(time.Hour)))
 	second := run.TaskObservation{ARN: arn + "2", Outcome: &run.Outcome{Class: run.ClassInterrupted}}
 	r = must(t)(r.Observed(2, second, retryInputs, t0.Add(time.Hour)))
 	if r.CapacityIndex != 1 {
@@ -272,15 +274,15 @@ func TestTheSecondInterruptionMovesTheRunToOnDemand(t *testing.T) {
 func TestATimeoutStopsTheTaskAndFailsTheRun(t *testing.T) {
 	t.Parallel()
 	r := running(t, model.Policy{Timeout: 10 * time.Minute})
-	if kinds(r)[run.Wake] != 1 {
+	if kinds(r)[run.KindWake] != 1 {
 		t.Errorf("want one wake message for the timeout, and the effects are %v", r.Outbox.Effects)
 	}
 	r = must(t)(r.Observed(1, run.TaskObservation{ARN: arn, Status: "RUNNING", Version: 3}, retryInputs, t0.Add(8*time.Minute)))
 	if want := t0.Add(10 * time.Minute); !r.Due.Equal(want) {
 		t.Errorf("due %s, want %s", r.Due, want)
 	}
-	r = must(t)(r.Advance(r.Due))
-	if kinds(r)[run.StopTask] != 1 || r.State != run.Running {
+	r = must(t)(r.Advance(run.Group{}, r.Due))
+	if kinds(r)[run.KindStopTask] != 1 || r.State != run.Running {
 		t.Errorf("at the timeout the run is %s with effects %v, want running with a StopTask", r.State, kinds(r))
 	}
 	killed := 137
@@ -298,11 +300,12 @@ func TestCancel(t *testing.T) {
 		t.Errorf("the waiting run is %s, want cancelled", waiting.State)
 	}
 	called := must(t)(launched(t, model.Policy{}).Stop(by))
-	if _, step := called.Claim(t0.Add(run.Lease)); step != run.StepListTasks {
-		t.Errorf("the cancelled launching run has step %v, want the list of tasks and no RunTask call", step)
+	unchanged(t)(called.Claim(t0.Add(run.Lease)))
+	if !called.MustList(t0.Add(run.Lease)) {
+		t.Error("the cancelled launching run does not ask for the list of its tasks")
 	}
 	found := must(t)(called.Observed(1, run.TaskObservation{ARN: arn, Version: 1}, retryInputs, t0))
-	if kinds(found)[run.StopTask] != 1 {
+	if kinds(found)[run.KindStopTask] != 1 {
 		t.Errorf("want a StopTask for the task that is found, and the effects are %v", kinds(found))
 	}
 	stopping := must(t)(running(t, model.Policy{Retry: model.Retry{Attempts: 5}}).Stop(by))
@@ -321,7 +324,7 @@ func TestALateObservationOfAStoppedTaskChangesNothing(t *testing.T) {
 	r := must(t)(running(t, twoAttempts).Observed(1, stopped(exit(1)), retryInputs, t0))
 	late := run.TaskObservation{ARN: arn, Status: "RUNNING", Version: 4}
 	unchanged(t)(r.Observed(1, late, retryInputs, t0))
-	r, _ = r.Claim(t0)
+	r = must(t)(r.Claim(t0))
 	unchanged(t)(r.Observed(1, late, retryInputs, t0))
 }
 
@@ -330,16 +333,14 @@ func TestAnOrphanTaskIsStoppedAndBlocksTheNextAttempt(t *testing.T) {
 	r := must(t)(launched(t, model.Policy{}).Refused(1, 1, run.Outcome{Class: run.ClassCapacity}, true, retryInputs, t0))
 	orphan := run.TaskObservation{ARN: "arn:orphan", Status: "RUNNING", Version: 3}
 	r = must(t)(r.Observed(1, orphan, retryInputs, t0))
-	if kinds(r)[run.StopTask] != 1 {
+	if kinds(r)[run.KindStopTask] != 1 {
 		t.Errorf("want a StopTask for the orphan task, and the effects are %v", kinds(r))
 	}
-	if _, step := r.Claim(t0); step != run.StepNone {
-		t.Errorf("beside the orphan task the step is %v, want none", step)
-	}
+	unchanged(t)(r.Claim(t0))
 	orphan.Outcome = exit(143)
 	r = must(t)(r.Observed(1, orphan, retryInputs, t0))
-	if _, step := r.Claim(t0); step != run.StepNewAttempt {
-		t.Errorf("after the orphan task has stopped the step is %v, want a new attempt", step)
+	if claimed := r.Claim(t0); claimed.Kind != run.AttemptStarted {
+		t.Errorf("after the orphan task has stopped the claim is %q, want a new attempt", claimed.Kind)
 	}
 }
 
@@ -386,7 +387,7 @@ func TestAnUnlistedTaskIsLostAfterItsTimeout(t *testing.T) {
 	t.Parallel()
 	policy := model.Policy{Timeout: time.Hour, Retry: model.Retry{Attempts: 2, TimedOut: true}}
 	at := t0.Add(2 * time.Hour)
-	r := must(t)(launched(t, policy).Advance(at))
+	r := must(t)(launched(t, policy).Advance(run.Group{}, at))
 	r = must(t)(r.Listed(1, nil, retryInputs, at))
 	r = must(t)(r.Listed(1, nil, retryInputs, at.Add(run.LostAfter)))
 	if r.State != run.Failed || r.Outcome.Class != run.ClassLost {
@@ -398,26 +399,8 @@ func TestARunFailsAfterTheLongestWaitForALaunch(t *testing.T) {
 	t.Parallel()
 	quota := run.Outcome{Class: run.ClassQuota, Detail: "vCPU limit"}
 	r := must(t)(launched(t, model.Policy{}).Refused(1, 1, quota, true, run.RetryInputs{}, t0))
-	r = must(t)(r.Advance(t0.Add(model.MaxWait + time.Second)))
+	r = must(t)(r.Advance(run.Group{}, t0.Add(model.MaxWait+time.Second)))
 	if r.State != run.Failed || r.Outcome.Class != run.ClassQuota {
 		t.Errorf("the run is %s: %v, want failed with the last refusal", r.State, r.Outcome)
-	}
-}
-
-func TestOutbox(t *testing.T) {
-	t.Parallel()
-	var o run.Outbox
-	for _, kind := range []run.EffectKind{run.Enqueue, run.Announce, run.Announce, run.Enqueue} {
-		o = o.Add(run.Effect{Kind: kind}, t0)
-	}
-	if len(o.Effects) != 3 || len(o.Since(2)) != 2 {
-		t.Fatalf("the effects are %+v, want two announcements and the newer enqueue", o.Effects)
-	}
-	if n := len(o.Due(t0)); n != 0 {
-		t.Errorf("%d effects are overdue at once, want none", n)
-	}
-	o = o.Remove([]int{2}).Postpone([]int{3}, t0.Add(time.Minute))
-	if next := o.Next(time.Time{}); !next.Equal(t0.Add(time.Minute)) || len(o.Due(next)) != 1 {
-		t.Errorf("the next time is %s, with %+v overdue then; want one effect after a minute", next, o.Due(next))
 	}
 }

@@ -15,50 +15,12 @@ const ObjectPollInterval = 10 * time.Minute
 // DefaultObjectsTimeout is the time that a run waits for objects if its wait-for has no timeout.
 const DefaultObjectsTimeout = model.MaxWait
 
-// stages lists the stages before the first launch, in order. "" stands for a run that has just been accepted.
-var stages = []Wait{"", ForDebounce, ForObjects, ForSlot, ForLaunch}
-
-// nextStage moves the run to the next stage that it needs. The last stage is ForLaunch.
-func (r Run) nextStage(now time.Time) Run {
-	at := 0
-	for stages[at] != r.WaitingFor {
-		at++
-	}
-	for at++; !r.needsStage(stages[at]); at++ {
-	}
-	r.WaitingFor, r.WaitingSince = stages[at], now
-	switch r.WaitingFor {
-	case ForDebounce:
-		return r.extendWindow(now).announceWaiting(now)
-	case ForObjects:
-		r.Due = now
-		return r.wake(now, now).announceWaiting(now)
-	case ForSlot:
-		r.Due = now.Add(RequeueAfter)
-		return r.effect(Effect{Kind: Admit, Waiters: r.Group}, now).announceWaiting(now)
-	}
-	return r.enqueue(now)
-}
-
-// needsStage reports whether the run has to go through a stage.
-func (r Run) needsStage(w Wait) bool {
-	switch w {
-	case ForDebounce:
-		return r.Policy.Debounce != nil
-	case ForObjects:
-		return r.Policy.WaitFor != nil
-	case ForSlot:
-		return r.Group != ""
-	}
-	return true
-}
-
 // announceWaiting adds the announcement that the run waits. The caller adds it last: if an earlier effect lets the run
 // continue at once, the dispatcher leaves the outdated announcement out.
 func (r Run) announceWaiting(now time.Time) Run {
 	r.Sequence++
-	return r.effect(Effect{
-		Kind: Announce, DetailType: AnnounceWaiting, Attempt: r.Attempt, WaitingFor: r.WaitingFor, Sequence: r.Sequence,
+	return r.effect(AnnounceRun{
+		DetailType: AnnounceWaiting, Attempt: r.Attempt, WaitingFor: r.WaitingFor, Sequence: r.Sequence,
 	}, now)
 }
 
@@ -73,56 +35,60 @@ func (r Run) extendWindow(now time.Time) Run {
 	return r.wake(r.Due, now)
 }
 
-// advanceWait handles the timers of a run in a stage before ForLaunch.
-func (r Run) advanceWait(now time.Time) Run {
+// advanceStage handles the timers of a run in a stage before ForLaunch.
+func (r Run) advanceStage(paused Group, now time.Time) Transition {
 	switch r.WaitingFor {
 	case ForDebounce:
-		return r.nextStage(now)
+		return r.to(r.assign(paused).nextStage(now), WindowClosed)
 	case ForSlot:
-		r.Due = now.Add(RequeueAfter)
-		return r.effect(Effect{Kind: Admit, Waiters: r.Group}, now)
+		next := r.effect(Admit{r.Group}, now)
+		next.Due = now.Add(RequeueAfter)
+		return r.to(next, Repeated)
 	}
-	r.Due = now.Add(ObjectPollInterval) // ForObjects: the caller looks for the objects and calls ObjectsChecked
+	return r.postponed(now.Add(ObjectPollInterval)) // ForObjects: the caller looks for the objects and calls ObjectsChecked
+}
+
+// assign puts a run without a concurrency group into the group of a paused model. The zero group changes nothing.
+func (r Run) assign(paused Group) Run {
+	if r.Group == (Group{}) {
+		r.Group = paused
+	}
 	return r
 }
 
 // Join adds one more event to a run in its debounce window, and extends the window. The run moves to the concurrency
-// group of the newest event. It returns false if the window has closed.
-func (r Run) Join(group string, now time.Time) (Run, bool) {
+// group of the newest event. Join ignores the event if the window has closed.
+func (r Run) Join(group Group, now time.Time) Transition {
 	if r.State != Waiting || r.WaitingFor != ForDebounce {
-		return r, false
+		return r.ignored()
 	}
-	r.Joined++
-	r.Group = group
-	return r.extendWindow(now), true
-}
-
-// AssignGroup puts a run without a concurrency group into one, if its slot stage is still to come. The runs of a
-// paused model wait in such a group.
-func (r Run) AssignGroup(group string) Run {
-	if r.Group == "" && (r.WaitingFor == ForDebounce || r.WaitingFor == ForObjects) {
-		r.Group = group
-	}
-	return r
+	next := r
+	next.Joined++
+	next.Group = group
+	return r.to(next.extendWindow(now), Joined)
 }
 
 // ObjectsChecked applies the result of a check of the objects that the run waits for. missing names the objects that do
-// not exist, as text for users. The run fails if objects are missing after the wait-for timeout.
-func (r Run) ObjectsChecked(missing []string, now time.Time) (Run, bool) {
+// not exist, as text for users. The run fails if objects are missing after the wait-for timeout. paused is the group in
+// which a run without a group waits from now on, because its model is paused; zero if the model is not.
+func (r Run) ObjectsChecked(missing []string, paused Group, now time.Time) Transition {
+	if r.State != Waiting || r.WaitingFor != ForObjects {
+		return r.ignored()
+	}
+	next := r.assign(paused)
+	timeout := r.WaitingSince.Add(r.objectsTimeout())
 	switch {
-	case r.State != Waiting || r.WaitingFor != ForObjects:
-		return r, false
 	case len(missing) == 0:
-		return r.nextStage(now), true
-	case !now.Before(r.WaitingSince.Add(r.objectsTimeout())):
+		return r.to(next.nextStage(now), ObjectsFound)
+	case !now.Before(timeout):
 		detail := fmt.Sprintf("missing after a wait of %s: %s", r.objectsTimeout(), strings.Join(missing, ", "))
-		return r.end(Failed, Outcome{Class: ClassInputsMissing, Detail: detail}, now), true
+		return r.to(next.end(Failed, Outcome{Class: ClassInputsMissing, Detail: detail}, now), ObjectsMissing)
 	}
-	r.Due = now.Add(ObjectPollInterval)
-	if end := r.WaitingSince.Add(r.objectsTimeout()); end.Before(r.Due) {
-		r.Due = end
+	next.Due = now.Add(ObjectPollInterval)
+	if timeout.Before(next.Due) {
+		next.Due = timeout
 	}
-	return r.wake(r.Due, now), true
+	return r.to(next.wake(next.Due, now), ObjectsMissing)
 }
 
 // objectsTimeout returns the time that the run waits for objects.
@@ -134,19 +100,19 @@ func (r Run) objectsTimeout() time.Duration {
 }
 
 // GrantSlot gives the run a slot in its concurrency group. If the group has a limit, the caller adds the run to the
-// holders of the group in the same commit. GrantSlot returns false if the run does not wait for a slot.
-func (r Run) GrantSlot(now time.Time) (Run, bool) {
+// holders of the group in the same commit. GrantSlot is ignored if the run does not wait for a slot.
+func (r Run) GrantSlot(now time.Time) Transition {
 	if r.State != Waiting || r.WaitingFor != ForSlot {
-		return r, false
+		return r.ignored()
 	}
-	return r.nextStage(now), true
+	return r.to(r.nextStage(now), SlotGranted)
 }
 
 // Skip ends a run that waits for a slot in a full concurrency group, because its policy has overlap: skip, or because
-// it has overlap: replace and a newer run waits. It returns false if the run does not wait for a slot.
-func (r Run) Skip(reason string, now time.Time) (Run, bool) {
+// it has overlap: replace and a newer run waits. It is ignored if the run does not wait for a slot.
+func (r Run) Skip(reason string, now time.Time) Transition {
 	if r.State != Waiting || r.WaitingFor != ForSlot {
-		return r, false
+		return r.ignored()
 	}
-	return r.end(Skipped, Outcome{Class: ClassOverlap, Detail: reason}, now), true
+	return r.to(r.end(Skipped, Outcome{Class: ClassOverlap, Detail: reason}, now), GroupFull)
 }

@@ -25,46 +25,47 @@ type TaskObservation struct {
 // STOPPED task counts whatever its version; other statuses are ordered by version. An unchanged status still counts
 // after a silence: it shows that the task is alive. A live task that is not the one of the current attempt is an
 // orphan: ECS is told to stop it, and no task is launched beside it.
-func (r Run) Observed(attempt int, seen TaskObservation, retry RetryInputs, now time.Time) (Run, bool) {
+func (r Run) Observed(attempt int, seen TaskObservation, retry RetryInputs, now time.Time) Transition {
 	switch current := attempt == r.Attempt && !r.Closed; {
 	case attempt > r.Attempt || r.Attempt == 0:
-		return r, false
+		return r.ignored()
 	case slices.Contains(r.StoppedTasks, seen.ARN):
 		return r.answeredLate(attempt, seen, now)
 	case !current || r.Task.ARN != "" && r.Task.ARN != seen.ARN:
 		return r.orphan(seen, now)
 	case seen.Outcome != nil:
-		r = r.recordObservation(seen, now)
-		r.StoppedTasks = appended(r.StoppedTasks, seen.ARN)
-		return r.closeAttempt(r.interpret(*seen.Outcome), retry, now), true
+		next := r.recordObservation(seen, now)
+		next.StoppedTasks = appended(next.StoppedTasks, seen.ARN)
+		return r.to(next.closeAttempt(next.interpret(*seen.Outcome), retry, now), AttemptEnded)
 	case r.State == Running && seen.Version != 0 && (seen.Version < r.Task.Version || seen.Version == r.Task.Version && now.Before(r.Due)):
-		return r, false
+		return r.ignored()
 	}
-	first := r.State == Launching
-	r = r.recordObservation(seen, now)
-	if r.Released == ReleasedAsProbe && seen.Status == "RUNNING" { // only now it is certain that ECS had capacity
-		r.Released = ""
-		r = r.effect(Effect{Kind: Admit, Waiters: r.Breaker, Attempt: r.Attempt, Task: seen.ARN}, now)
+	next := r.recordObservation(seen, now)
+	if next.Released == ReleasedAsProbe && seen.Status == "RUNNING" { // only now it is certain that ECS had capacity
+		next.Released = ""
+		next = next.effect(ConfirmProbe{next.Breaker, seen.ARN}, now)
 	}
-	r.State, r.Due = Running, r.nextCheck(now)
-	if first {
-		r.RetriesUsed.Refusals = 0
-		r = r.announce(AnnounceStarted, now)
-		if r.StopRequest != nil {
-			r = r.stop(*r.StopRequest, now)
-		}
+	next.State, next.Due = Running, next.nextCheck(now)
+	if r.State == Running {
+		return r.to(next, TaskObserved)
 	}
-	return r, true
+	next.RetriesUsed.Refusals = 0
+	next = next.announce(AnnounceStarted, now)
+	if next.StopRequest != nil {
+		next = next.stop(*next.StopRequest, now)
+	}
+	return r.to(next, TaskStarted)
 }
 
 // answeredLate applies the answer of a RunTask call whose task has stopped already. It ends the lease of the call, so
 // the next attempt need not wait for it.
-func (r Run) answeredLate(attempt int, seen TaskObservation, now time.Time) (Run, bool) {
+func (r Run) answeredLate(attempt int, seen TaskObservation, now time.Time) Transition {
 	if attempt != r.Attempt || seen.Call != r.Call || r.WaitingFor != ForBackoff || !now.Before(r.Lease) {
-		return r, false
+		return r.ignored()
 	}
-	r.Lease = now
-	return r.backOff(now), true
+	next := r
+	next.Lease = now
+	return r.to(next.backOff(now), LeaseCut)
 }
 
 // recordObservation notes the observed facts about the task of the current attempt.
@@ -87,15 +88,16 @@ func (r Run) recordObservation(seen TaskObservation, now time.Time) Run {
 }
 
 // orphan applies an observation of a task that does not belong to the current attempt.
-func (r Run) orphan(seen TaskObservation, now time.Time) (Run, bool) {
+func (r Run) orphan(seen TaskObservation, now time.Time) Transition {
 	if seen.Outcome != nil {
 		return r.OrphanEnded(seen.ARN, now)
 	}
 	if slices.Contains(r.OrphanTasks, seen.ARN) {
-		return r, false
+		return r.ignored()
 	}
-	r.OrphanTasks = appended(r.OrphanTasks, seen.ARN)
-	return r.stopTask(seen.ARN, "not a task of the current attempt", now), true
+	next := r
+	next.OrphanTasks = appended(r.OrphanTasks, seen.ARN)
+	return r.to(next.stopTask(seen.ARN, StopOrphan, "not a task of the current attempt", now), OrphanFound)
 }
 
 // interpret returns the outcome of a stopped task as it counts for this run. A task that this program stopped gets the
@@ -137,35 +139,36 @@ func (r Run) nextCheck(now time.Time) time.Time {
 // ObservedMissing applies the answer that ECS does not know the task of the given attempt to the run. The task is lost
 // after three such answers over at least LostAfter. asked is the time of the question: a delayed answer counts from
 // then, and of two sweeps that ask at the same time only one counts.
-func (r Run) ObservedMissing(attempt int, arn string, retry RetryInputs, asked time.Time) (Run, bool) {
+func (r Run) ObservedMissing(attempt int, arn string, retry RetryInputs, asked time.Time) Transition {
 	if r.State != Running || r.Attempt != attempt || r.Task.ARN != arn || asked.Before(r.Due) {
-		return r, false
+		return r.ignored()
 	}
-	if r.Task.MissingSince.IsZero() {
-		r.Task.MissingSince = asked
+	next := r
+	if next.Task.MissingSince.IsZero() {
+		next.Task.MissingSince = asked
 	}
-	r.Task.MissingCount++
-	if r.Task.MissingCount >= lostAfterMissing && !asked.Before(r.Task.MissingSince.Add(LostAfter)) {
+	next.Task.MissingCount++
+	if next.Task.MissingCount >= lostAfterMissing && !asked.Before(next.Task.MissingSince.Add(LostAfter)) {
 		detail := "ECS no longer knows the task, and no event said how it ended"
-		return r.closeAttempt(Outcome{Class: ClassLost, Detail: detail}, retry, asked), true
+		return r.to(next.closeAttempt(Outcome{Class: ClassLost, Detail: detail}, retry, asked), AttemptEnded)
 	}
-	r.Due = asked.Add(SilentAfter)
-	return r, true
+	next.Due = asked.Add(SilentAfter)
+	return r.to(next, TaskMissing)
 }
 
 // OrphanEnded notes that an orphan task has stopped, or that ECS no longer knows it. After the last orphan, a run that
 // is ready for its launch is sent to the launch queue.
-func (r Run) OrphanEnded(arn string, now time.Time) (Run, bool) {
+func (r Run) OrphanEnded(arn string, now time.Time) Transition {
 	if slices.Contains(r.StoppedTasks, arn) {
-		return r, false
+		return r.ignored()
 	}
-	blocked := len(r.OrphanTasks) > 0
-	r.OrphanTasks = slices.DeleteFunc(slices.Clone(r.OrphanTasks), func(orphan string) bool { return orphan == arn })
-	r.StoppedTasks = appended(r.StoppedTasks, arn)
-	if blocked && len(r.OrphanTasks) == 0 && r.WaitingFor == ForLaunch {
-		return r.enqueue(now), true
+	next := r
+	next.OrphanTasks = slices.DeleteFunc(slices.Clone(r.OrphanTasks), func(orphan string) bool { return orphan == arn })
+	next.StoppedTasks = appended(r.StoppedTasks, arn)
+	if len(r.OrphanTasks) > 0 && len(next.OrphanTasks) == 0 && r.WaitingFor == ForLaunch {
+		next = next.enqueue(now)
 	}
-	return r, true
+	return r.to(next, OrphanGone)
 }
 
 // appended returns a copy of the list with one more element.

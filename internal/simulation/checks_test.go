@@ -125,7 +125,7 @@ func (w *world) checkUpdate(a *actor, before, after run.Run) {
 		w.fail("the task of run %s changed back from %s to %s", after.ID, before.Task.Status, after.Task.Status)
 	case before.WaitingFor == run.ForSlot && ready:
 		w.checkSlotOrder(a, before)
-	case before.ReadySince.IsZero() && ready && after.Group == "":
+	case before.ReadySince.IsZero() && ready && after.Group == (run.Group{}):
 		w.checkPaused(a, after.Model, after.ID)
 	case before.WaitingFor == run.ForObjects && after.WaitingFor != run.ForObjects:
 		w.checkPrompt(before)
@@ -169,17 +169,17 @@ func (w *world) checkPrompt(r run.Run) {
 func (w *world) checkSlotOrder(a *actor, r run.Run) {
 	c := &w.checks
 	w.checkPaused(a, r.Model, r.ID)
-	own := waiterSortKey(r)
+	own, group := waiterSortKey(r), "group/"+r.Group.String()
 	byName := func(a, b store.Key) int { return strings.Compare(a.String(), b.String()) }
 	for _, key := range slices.SortedFunc(maps.Keys(c.joined), byName) {
-		ahead := key.PK == r.Group && key.SK < own && c.joined[key] <= a.listed[r.Group]
+		ahead := key.PK == group && key.SK < own && c.joined[key] <= a.listed[group]
 		if !ahead {
 			continue
 		}
 		other := c.runs[key.SK[strings.LastIndexByte(key.SK, '/')+1:]]
 		_, paused := c.paused[other.Model]
 		if other.WaitingFor == run.ForSlot && other.Group == r.Group && !paused && c.resumed[other.Model] <= a.began {
-			w.fail("run %s gets a slot in %s before run %s, which waits longer", r.ID, r.Group, other.ID)
+			w.fail("run %s gets a slot in %s before run %s, which waits longer", r.ID, group, other.ID)
 		}
 	}
 }
@@ -201,7 +201,7 @@ func (w *world) checkSlots(a *actor, before, after []string, name string) {
 	}
 	holding := 0
 	for _, r := range w.runs() {
-		if r.Group == name && holdsSlot(r) {
+		if "group/"+r.Group.String() == name && holdsSlot(r) {
 			holding++
 		}
 	}

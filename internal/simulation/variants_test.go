@@ -121,8 +121,25 @@ func change[T any](doc store.Doc, f func(*T)) store.Doc {
 }
 
 // dropped returns a function that drops some effects from the outbox of a run.
-func dropped(drop func(run.Effect) bool) func(*actor, *run.Run) {
+func dropped(drop func(run.Pending) bool) func(*actor, *run.Run) {
 	return func(_ *actor, r *run.Run) { r.Outbox.Effects = slices.DeleteFunc(r.Outbox.Effects, drop) }
+}
+
+// admits reports whether an effect lets waiters of a concurrency group or a breaker continue.
+func admits(p run.Pending) bool {
+	switch p.Effect.(type) {
+	case run.Admit, run.CheckBreaker, run.ReplaceTask, run.ConfirmProbe:
+		return true
+	}
+	return false
+}
+
+// stops returns a function that reports whether an effect stops a task for a cause.
+func stops(cause run.StopCause) func(run.Pending) bool {
+	return func(p run.Pending) bool {
+		stop, isStop := p.Effect.(run.StopTask)
+		return isStop && stop.Cause == cause
+	}
 }
 
 // gentle removes crashes, delays and failed calls.
@@ -275,9 +292,7 @@ var variants = []variant{
 		rule:   "an orphan task is stopped",
 		models: []string{"long"},
 		harsh:  forgetful,
-		write: dropped(func(e run.Effect) bool {
-			return e.Kind == run.StopTask && e.Reason == "not a task of the current attempt"
-		}),
+		write:  dropped(stops(run.StopOrphan)),
 	},
 	{
 		rule:   "a run with an orphan task launches nothing until that task has stopped",
@@ -339,10 +354,8 @@ var variants = []variant{
 		},
 	},
 	{
-		rule: "a task that exceeds its timeout is stopped",
-		write: dropped(func(e run.Effect) bool {
-			return e.Kind == run.StopTask && strings.HasPrefix(e.Reason, "over its timeout")
-		}),
+		rule:  "a task that exceeds its timeout is stopped",
+		write: dropped(stops(run.StopTimedOut)),
 	},
 	{
 		rule: "the sweep describes a task without observations",
@@ -362,8 +375,8 @@ var variants = []variant{
 	},
 	{
 		rule: "the outbox keeps an announcement until it has been sent",
-		write: dropped(func(e run.Effect) bool {
-			return e.Kind == run.Announce && e.Tries > 0
+		write: dropped(func(p run.Pending) bool {
+			return p.Effect.Kind() == run.KindAnnounceRun && p.Tries > 0
 		}),
 	},
 	{
@@ -420,7 +433,7 @@ var variants = []variant{
 			return one.Doc.SK == "holders" && len(decoded[holders](one.Doc).Holders) == 0
 		},
 		read: func(a *actor, r *run.Run) {
-			if a.read.SK == "holders" && a.read.PK == r.Group && r.State.Ended() { // an actor that looks for live holders
+			if a.read.SK == "holders" && a.read.PK == "group/"+r.Group.String() && r.State.Ended() { // an actor that looks for live holders
 				r.State = run.Running
 			}
 		},
@@ -428,7 +441,7 @@ var variants = []variant{
 	{
 		rule: "the sweep looks again at a waiter of a concurrency group",
 		write: func(a *actor, r *run.Run) {
-			dropped(func(e run.Effect) bool { return e.Kind == run.Admit })(a, r)
+			dropped(admits)(a, r)
 			if r.WaitingFor == run.ForSlot {
 				r.Due = time.Time{}
 			}
@@ -449,7 +462,7 @@ var variants = []variant{
 		write: func(a *actor, r *run.Run) {
 			if r.WaitingFor == run.ForObjects && r.Due.Equal(r.WaitingSince) {
 				r.Due = r.WaitingSince.Add(run.ObjectPollInterval)
-				dropped(func(e run.Effect) bool { return e.Kind == run.Wake })(a, r)
+				dropped(func(p run.Pending) bool { return p.Effect.Kind() == run.KindWake })(a, r)
 			}
 		},
 	},
@@ -473,7 +486,9 @@ var variants = []variant{
 		rule:   "the start of downstream models is repeated until it succeeds",
 		models: []string{"first"},
 		read: func(a *actor, r *run.Run) {
-			dropped(func(e run.Effect) bool { return e.Kind == run.Downstream && e.Next.Before(a.world.now) })(a, r)
+			dropped(func(p run.Pending) bool {
+				return p.Effect.Kind() == run.KindStartDownstream && p.Next.Before(a.world.now)
+			})(a, r)
 		},
 	},
 }
