@@ -9,48 +9,9 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/local"
-	"modeldispatch/internal/model"
+	"modeldispatch/internal/operate"
 	"modeldispatch/internal/run"
 )
-
-// liveEvent is one line of --json. It has one of the fields event, run, announcement and leftOut.
-type liveEvent struct {
-	Time         time.Time       `json:"time"`
-	Event        string          `json:"event,omitempty"` // identity of an event
-	Kind         model.Kind      `json:"kind,omitempty"`  // kind of the event
-	Decision     any             `json:"decided,omitempty"`
-	Run          *updatedRun     `json:"run,omitempty"`
-	Announcement string          `json:"announcement,omitempty"` // detail type of an announcement
-	Detail       json.RawMessage `json:"detail,omitempty"`       // content of the announcement
-	LeftOut      string          `json:"leftOut,omitempty"`      // name of a step that is left out of a play
-	Reason       string          `json:"reason,omitempty"`       // reason for leaving the step out
-}
-
-// updatedRun is the part of a run that a live event shows after a change.
-type updatedRun struct {
-	ID         string           `json:"id"`
-	Model      string           `json:"model"`
-	State      run.State        `json:"state"`
-	WaitingFor run.Wait         `json:"waitingFor,omitempty"`
-	Attempt    int              `json:"attempt,omitempty"`
-	Task       string           `json:"task,omitempty"`
-	Stopping   *run.StopRequest `json:"stopping,omitempty"`
-	Outcome    *run.Outcome     `json:"outcome,omitempty"`
-	Seconds    float64          `json:"seconds,omitempty"` // time from its acceptance to its end
-}
-
-// runUpdate returns the part of a run that a live event shows.
-func runUpdate(r run.Run) *updatedRun {
-	u := updatedRun{
-		ID: r.ID, Model: r.Model, State: r.State, WaitingFor: r.WaitingFor, Attempt: r.Attempt, Task: r.Task.ARN, Outcome: r.Outcome,
-	}
-	if r.State.Ended() {
-		u.Seconds = r.Ended.Sub(r.Accepted).Seconds()
-	} else {
-		u.Stopping = r.StopRequest
-	}
-	return &u
-}
 
 // liveView prints what a local stack does: lines for people, or objects with --json. The stack calls its hooks from
 // many goroutines. One goroutine prints, so the lines do not mix.
@@ -89,30 +50,38 @@ func (v liveView) flush() {
 	}
 }
 
-// show prints the line, or the event with --json. It prints neither if the line is empty.
-func (v liveView) show(line string, e liveEvent) {
-	if line == "" {
+// show prints the text, or the line with --json. It prints neither if the text is empty.
+func (v liveView) show(text string, line operate.Line) {
+	if text == "" {
 		return
 	}
-	e.Time = time.Now()
+	now := time.Now()
 	v.queue(func() {
 		if v.JSON {
-			_ = v.printLine(e)
+			_ = v.printJSONLine(line, now)
 		} else {
-			v.printf("%s  %s\n", clock(e.Time), line)
+			v.printf("%s  %s\n", clock(now), text)
 		}
 	})
+}
+
+// printJSONLine prints a line with its time.
+func (s *session) printJSONLine(line operate.Line, now time.Time) error {
+	line.Time = now.UTC()
+	return s.printLine(line)
 }
 
 // watch shows the decisions, runs and announcements of a stack from now on.
 func (v liveView) watch(stack *local.Stack) {
 	stack.Watch(dispatch.Hooks{
 		Decided: func(e event.Event, d dispatch.Decision) {
-			v.show(decisionLine(e, d), liveEvent{Event: e.Identity, Kind: e.Kind, Decision: d})
+			v.show(decisionLine(e, d), operate.Line{Decided: new(operate.NewDecision(e.Identity, e.Kind, d))})
 		},
-		RunUpdated: func(before, after run.Run) { v.show(updateLine(before, after), liveEvent{Run: runUpdate(after)}) },
+		RunUpdated: func(before, after run.Run) {
+			v.show(updateLine(before, after), operate.Line{Updated: new(operate.NewRun(after))})
+		},
 		Announced: func(a dispatch.Announcement) {
-			v.show(announcementLine(a), liveEvent{Announcement: a.DetailType, Detail: a.Detail})
+			v.show(announcementLine(a), operate.Line{Announced: &operate.Announcement{DetailType: a.DetailType, Detail: a.Detail}})
 		},
 	})
 }
@@ -165,7 +134,7 @@ func updateLine(before, after run.Run) string {
 		return ""
 	case after.State.Ended():
 		text = fmt.Sprintf("%s after %s", after.State, short(after.Ended.Sub(after.Accepted)))
-		if why := outcome(after); why != "-" {
+		if why := outcome(operate.NewRun(after)); why != "-" {
 			text += "  " + why
 		}
 	case before.State == run.Launching && after.State == run.Running:
@@ -173,7 +142,7 @@ func updateLine(before, after run.Run) string {
 	case after.State == run.Waiting && after.Attempt == 0:
 		text = waitText(before, after)
 	case after.State == run.Waiting && before.State != run.Waiting:
-		text = fmt.Sprintf("attempt %d ended  %s  next %s", after.Attempt, outcome(after), nextAttempt(before, after))
+		text = fmt.Sprintf("attempt %d ended  %s  next %s", after.Attempt, outcome(operate.NewRun(after)), nextAttempt(before, after))
 	case after.StopRequest != nil && before.StopRequest == nil:
 		text = "stopping: " + after.StopRequest.Reason
 	}
