@@ -42,6 +42,8 @@
 //   - Output passes through package safe, since object keys, inputs and logs are untrusted. The exceptions are help
 //     texts and `logs --raw`. Text enters a line through session.printf, session.warnf or session.table, which keep
 //     it on its line.
+//   - With --json, what a command prints about runs, events and pauses has a type of package operate. docs/json.md
+//     describes these types for users.
 //   - An error names the problem and the correct form.
 package cli
 

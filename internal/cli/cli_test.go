@@ -36,7 +36,7 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script", UpdateScripts: *update, RequireExplicitExec: true, RequireUniqueNames: true,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "put": put, "harmless": harmless},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"until": until, "put": put, "harmless": harmless, "valid": valid},
 	})
 }
 

@@ -25,6 +25,7 @@ import (
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/operate"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/dynamodb"
 	"modeldispatch/internal/store/sqlite"
@@ -38,8 +39,9 @@ type deployment interface {
 	models() (model.Catalog, error)
 	// dispatcher returns a dispatcher that works on the deployment with this catalog. The caller closes its store.
 	dispatcher(model.Catalog) (*dispatch.Dispatcher, error)
-	// logs returns the names of the logs of a run's attempts, oldest first: files, or streams of CloudWatch Logs.
-	logs(x runDetails) []string
+	// logName returns the name of the log of a run's attempt: a file, or a stream of CloudWatch Logs. It returns "" if
+	// the attempt has no log.
+	logName(r operate.Run, a operate.Attempt) string
 	// copyLog writes the log with one of these names.
 	copyLog(name string, to io.Writer) error
 }
@@ -149,15 +151,12 @@ func (l laptop) dispatcher(c model.Catalog) (*dispatch.Dispatcher, error) {
 	return d, nil
 }
 
-func (l laptop) logs(x runDetails) []string {
-	var all []string
-	for _, a := range x.Attempts {
-		file := local.LogFile(l.data, x.Run.ID, a.Number, x.Spec.Task.Container)
-		if _, err := os.Stat(file); err == nil {
-			all = append(all, file)
-		}
+func (l laptop) logName(r operate.Run, a operate.Attempt) string {
+	file := local.LogFile(l.data, r.Run, a.Attempt, r.Container)
+	if _, err := os.Stat(file); err != nil {
+		return ""
 	}
-	return all
+	return file
 }
 
 func (l laptop) copyLog(file string, to io.Writer) error {
@@ -289,18 +288,11 @@ func (a account) warnIfDifferent(deployed model.Catalog) {
 	}
 }
 
-func (a account) logs(x runDetails) []string {
-	var all []string
-	for _, attempt := range x.Attempts {
-		task := attempt.Task
-		if task == "" && attempt.Number == x.Run.Attempt { // the attempt has not ended
-			task = x.Run.Task.ARN
-		}
-		if task != "" {
-			all = append(all, app.LogStream(x.Run.Model, x.Spec.Task.Container, task))
-		}
+func (account) logName(r operate.Run, a operate.Attempt) string {
+	if a.Task == "" {
+		return ""
 	}
-	return all
+	return app.LogStream(r.Model, r.Container, a.Task)
 }
 
 func (a account) copyLog(stream string, to io.Writer) error {

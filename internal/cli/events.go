@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/operate"
 	"modeldispatch/internal/store"
 )
 
@@ -35,17 +36,9 @@ func (c eventsCommand) Run(s *session) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	docs, _, err := db.List(s.ctx, store.Query{Kind: dispatch.KindEvent, Model: c.Model, State: c.Decision, Limit: c.Limit})
+	all, err := operate.ListEvents(s.ctx, db, store.Query{Model: c.Model, State: c.Decision, Limit: c.Limit})
 	if err != nil {
 		return err
-	}
-	all := []dispatch.EventRecord{}
-	for _, doc := range docs {
-		var r dispatch.EventRecord
-		if err := dispatch.Decode(doc, &r); err != nil {
-			return err
-		}
-		all = append(all, r)
 	}
 	if s.JSON {
 		return s.printJSON(all)
@@ -53,7 +46,7 @@ func (c eventsCommand) Run(s *session) error {
 	rows := [][]string{{"RECEIVED", "EVENT", "MODEL", "DECISION", "RUN", "REASON"}}
 	for _, r := range all {
 		rows = append(rows, []string{
-			r.Received.Local().Format(time.DateTime), r.Identity, dash(r.Model), string(r.Kind), dash(r.Run), dash(r.Reason),
+			r.Received.Local().Format(time.DateTime), r.Event, dash(r.Model), string(r.Decision), dash(r.Run), dash(r.Reason),
 		})
 	}
 	return s.table(rows...)

@@ -15,6 +15,7 @@ import (
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/local/fault"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/operate"
 	"modeldispatch/internal/play"
 )
 
@@ -138,7 +139,7 @@ func closeStack(ctx context.Context, stack *local.Stack) error {
 // printBanner prints the URL of the stack, the triggers of the models, and what to do next.
 func (s *session) printBanner(url string, c model.Catalog) {
 	if s.JSON {
-		_ = s.printLine(map[string]string{"url": url})
+		_ = s.printJSONLine(operate.Line{URL: url}, time.Now())
 		return
 	}
 	s.printf("modeldispatch local  %s  (S3, SQS, ECS, EventBridge)\n\n", url)
@@ -204,7 +205,8 @@ func (s *session) playSteps(stack *local.Stack, steps []play.Step, v liveView, r
 	err := player.Play(s.ctx, steps, func(result play.StepResult) {
 		r.results = append(r.results, result)
 		if name := result.Step.Name(); result.LeftOut != "" {
-			v.show(fmt.Sprintf("left out     %s: %s", name, result.LeftOut), liveEvent{LeftOut: name, Reason: result.LeftOut})
+			line := operate.Line{LeftOut: &operate.PlayStep{Step: name, Reason: result.LeftOut}}
+			v.show(fmt.Sprintf("left out     %s: %s", name, result.LeftOut), line)
 		}
 	})
 	if err != nil {

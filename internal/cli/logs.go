@@ -1,11 +1,10 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 
-	"modeldispatch/internal/dispatch"
-	"modeldispatch/internal/run"
-	"modeldispatch/internal/store"
+	"modeldispatch/internal/operate"
 )
 
 type logsCommand struct {
@@ -32,18 +31,19 @@ func (c logsCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	x, err := s.readRun(id)
+	target, r, err := s.readRun(id)
 	if err != nil {
 		return err
 	}
-	if len(x.Logs) == 0 {
+	logs := logNames(r)
+	if len(logs) == 0 {
 		return fmt.Errorf("run %s has no log: it has not been launched, or its container never started", id)
 	}
 	to := s.Out
 	if c.Raw {
 		to = s.raw
 	}
-	return x.deployment.copyLog(x.Logs[len(x.Logs)-1], to)
+	return target.copyLog(logs[len(logs)-1], to)
 }
 
 // newestRun returns the id of the newest run of a model. If no model of this name has a run, the name may be the id
@@ -54,11 +54,6 @@ func (s *session) newestRun(name string) (string, error) {
 		return "", err
 	}
 	defer func() { _ = db.Close() }()
-	docs, _, err := db.List(s.ctx, store.Query{Kind: dispatch.KindRun, Model: name, Limit: 1})
-	if err != nil || len(docs) == 0 {
-		return name, err
-	}
-	var r run.Run
-	err = dispatch.Decode(docs[0], &r)
-	return r.ID, err
+	id, err := operate.NewestRun(s.ctx, db, name)
+	return cmp.Or(id, name), err
 }

@@ -15,8 +15,8 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/operate"
 	"modeldispatch/internal/route"
-	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
 
@@ -63,7 +63,7 @@ func (c runCommand) Run(s *session) error {
 		return err
 	}
 	if s.JSON {
-		return s.printJSON(decision)
+		return s.printJSON(operate.NewDecision(e.Identity, e.Kind, decision))
 	}
 	switch decision.Kind {
 	case dispatch.Rejected:
@@ -206,8 +206,7 @@ func (s *session) control(name, done, unchanged string, apply func(*dispatch.Dis
 	}
 	if s.JSON {
 		c, _, err := d.Control(s.ctx, name)
-		c.Outbox = run.Outbox{} // internal
-		return errors.Join(err, s.printJSON(c))
+		return errors.Join(err, s.printJSON(operate.NewPause(c)))
 	}
 	if !changed {
 		done = unchanged

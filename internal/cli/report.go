@@ -12,6 +12,7 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/operate"
 	"modeldispatch/internal/play"
 	"modeldispatch/internal/route"
 	"modeldispatch/internal/run"
@@ -108,61 +109,37 @@ func (r *report) printNext(s *session) {
 	s.printf("  modeldispatch local                run the stack, and send it your own events\n")
 }
 
-// playReport is the closing object of --json.
-type playReport struct {
-	Events  int             `json:"events"`
-	Runs    int             `json:"runs"`
-	Lost    int             `json:"lost"`
-	Doubled int             `json:"doubled"`
-	Seconds float64         `json:"seconds"`
-	Results []reportedEvent `json:"results"`
-	Wrong   []stepFailure   `json:"wrong"`   // steps that differ from play.yaml
-	LeftOut []stepFailure   `json:"leftOut"` // steps that cannot be played on this machine
-}
-
-// reportedEvent is the result of an event for a model.
-type reportedEvent struct {
-	Event    string            `json:"event"`
-	Decision dispatch.Decision `json:"decided"`
-	Run      *updatedRun       `json:"run,omitempty"`
-	Trigger  string            `json:"trigger,omitempty"`
-	Inputs   model.Inputs      `json:"inputs,omitempty"`
-	Outputs  []model.Object    `json:"outputs,omitempty"`
-	Log      string            `json:"log,omitempty"`
-}
-
-// stepFailure is a step that differs from play.yaml or is left out, with the reason.
-type stepFailure struct {
-	Step   string `json:"step"`
-	Reason string `json:"reason"`
-}
-
-// printJSON prints the closing object of --json, and returns failure as print does.
+// printJSON prints the report as the last line of --json, and returns failure as print does.
 func (r *report) printJSON(s *session) error {
-	o := playReport{
-		Lost: r.lost, Doubled: r.doubled, Seconds: time.Since(r.started).Seconds(),
-		Results: []reportedEvent{}, Wrong: []stepFailure{}, LeftOut: []stepFailure{},
+	o := operate.Report{
+		Lost: r.lost, Doubled: r.doubled, DurationSeconds: time.Since(r.started).Seconds(),
+		Results: []operate.PlayResult{}, Wrong: []operate.PlayStep{}, LeftOut: []operate.PlayStep{},
 	}
 	for _, step := range r.results {
 		switch {
 		case step.LeftOut != "":
-			o.LeftOut = append(o.LeftOut, stepFailure{step.Step.Name(), step.LeftOut})
+			o.LeftOut = append(o.LeftOut, operate.PlayStep{Step: step.Step.Name(), Reason: step.LeftOut})
 			continue
 		case step.Difference != "":
-			o.Wrong = append(o.Wrong, stepFailure{step.Step.Name(), step.Difference})
+			o.Wrong = append(o.Wrong, operate.PlayStep{Step: step.Step.Name(), Reason: step.Difference})
 		}
 		o.Events++
 	}
 	for _, row := range r.rows {
-		result := reportedEvent{Event: row.result.Event.Identity, Decision: row.result.Decision}
-		if result.Decision.Kind == dispatch.Started {
+		e, d := row.result.Event, row.result.Decision
+		result := operate.PlayResult{Decided: operate.NewDecision(e.Identity, e.Kind, d)}
+		if d.Kind == dispatch.Started {
 			o.Runs++
-			result.Run, result.Trigger = runUpdate(row.result.Run), row.result.Run.Trigger
-			result.Inputs, result.Outputs, result.Log = row.spec.Inputs, row.spec.Task.Outputs, row.log
+			if ended := row.result.Run; ended.ID != "" {
+				result.Updated = new(operate.NewRun(ended).WithSpec(row.spec))
+			}
+			if row.result.Run.Attempt > 0 {
+				result.LogName = row.log
+			}
 		}
 		o.Results = append(o.Results, result)
 	}
-	err := s.printLine(map[string]any{"report": o})
+	err := s.printJSONLine(operate.Line{Report: &o}, time.Now())
 	if len(o.Wrong)+o.Lost+o.Doubled > 0 {
 		return errors.Join(err, failure{})
 	}
@@ -183,7 +160,7 @@ func (r *report) firstExplainable() string {
 
 // cells returns the cells of a row in the table.
 func (r *report) cells(row reportRow) []string {
-	d, ended := row.result.Decision, row.result.Run
+	d, ended := row.result.Decision, operate.NewRun(row.result.Run)
 	if d.Kind != dispatch.Started {
 		return []string{dash(d.Model), string(row.result.Event.Kind), "-", "-", string(d.Kind), "-", "-", cmp.Or(d.Reason, d.Run)}
 	}

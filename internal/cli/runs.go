@@ -1,14 +1,15 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/operate"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
@@ -28,12 +29,6 @@ capacity in ECS (capacity), or the time of its next attempt (backoff).
   modeldispatch runs sales --state failed`
 }
 
-// runRow is a run with its spec, for --json.
-type runRow struct {
-	run.Run
-	Spec run.Spec `json:"spec"`
-}
-
 // Run lists runs, newest first.
 func (c runsCommand) Run(s *session) error {
 	_, db, err := s.store()
@@ -41,20 +36,9 @@ func (c runsCommand) Run(s *session) error {
 		return err
 	}
 	defer func() { _ = db.Close() }()
-	docs, _, err := db.List(s.ctx, store.Query{Kind: dispatch.KindRun, Model: c.Model, State: c.State, Limit: c.Limit})
+	all, err := operate.ListRuns(s.ctx, db, store.Query{Model: c.Model, State: c.State, Limit: c.Limit})
 	if err != nil {
 		return err
-	}
-	all := []runRow{}
-	for _, doc := range docs {
-		var row runRow
-		if err := dispatch.Decode(doc, &row.Run); err != nil {
-			return err
-		}
-		if row.Spec, _, err = dispatch.Read[run.Spec](s.ctx, db, dispatch.SpecKey(row.ID)); err != nil {
-			return err
-		}
-		all = append(all, row)
 	}
 	if s.JSON {
 		return s.printJSON(all)
@@ -62,15 +46,15 @@ func (c runsCommand) Run(s *session) error {
 	rows := [][]string{{"RUN", "STATE", "ATTEMPT", "ACCEPTED", "DURATION", "INPUTS", "OUTCOME"}}
 	for _, r := range all {
 		rows = append(rows, []string{
-			r.ID, state(r.Run), fmt.Sprint(r.Attempt), r.Accepted.Local().Format(time.DateTime), duration(r.Run),
-			inputText(r.Spec.Inputs), outcome(r.Run),
+			r.Run, state(r), fmt.Sprint(r.Attempt), r.Accepted.Local().Format(time.DateTime), duration(r),
+			inputText(r.Inputs), outcome(r),
 		})
 	}
 	return s.table(rows...)
 }
 
 // state returns the state of a run. A waiting run has its reason in brackets, as in "waiting (slot)".
-func state(r run.Run) string {
+func state(r operate.Run) string {
 	if r.WaitingFor != "" {
 		return fmt.Sprintf("%s (%s)", r.State, r.WaitingFor)
 	}
@@ -78,7 +62,7 @@ func state(r run.Run) string {
 }
 
 // duration returns the time from the acceptance of a run to its end, or "-" before the end.
-func duration(r run.Run) string {
+func duration(r operate.Run) string {
 	if !r.State.Ended() {
 		return "-"
 	}
@@ -87,7 +71,7 @@ func duration(r run.Run) string {
 
 // outcome returns the outcome of a run's last attempt, or "-" if there is none or if the attempt succeeded. It leaves
 // out a class that only repeats the state, as in "cancelled".
-func outcome(r run.Run) string {
+func outcome(r operate.Run) string {
 	switch {
 	case r.Outcome == nil || r.Outcome.Class == run.ClassSucceeded:
 		return "-"
@@ -123,96 +107,81 @@ outcome, and the locations of its outputs and logs.
   modeldispatch show sales-zpebjcuyvgjr`
 }
 
-// runDetails holds the documents of a run and the names of its logs.
-type runDetails struct {
-	Run      run.Run       `json:"run"`
-	Spec     run.Spec      `json:"spec"`
-	Attempts []run.Attempt `json:"attempts"` // oldest first
-	Logs     []string      `json:"logs,omitempty"`
-
-	deployment deployment // deployment that holds the logs
-}
-
 // Run shows a run.
 func (c showCommand) Run(s *session) error {
-	x, err := s.readRun(c.ID)
+	_, r, err := s.readRun(c.ID)
 	if err != nil {
 		return err
 	}
 	if s.JSON {
-		return s.printJSON(x)
+		return s.printJSON(r)
 	}
-	return s.table(x.rows()...)
+	return s.table(runRows(r)...)
 }
 
-// rows returns the rows that show prints: a label and a value each.
-func (x runDetails) rows() [][]string {
+// runRows returns the rows that show prints: a label and a value each.
+func runRows(r operate.Run) [][]string {
 	rows := [][]string{
-		{"run", x.Run.ID}, {"state", state(x.Run)}, {"outcome", outcome(x.Run)},
-		{"event", x.Spec.Event}, {"trigger", x.Run.Trigger},
-		{"accepted", x.Run.Accepted.Local().Format(time.DateTime)}, {"duration", duration(x.Run)},
+		{"run", r.Run}, {"state", state(r)}, {"outcome", outcome(r)},
+		{"event", r.Event}, {"trigger", r.Trigger},
+		{"accepted", r.Accepted.Local().Format(time.DateTime)}, {"duration", duration(r)},
 	}
-	if c := x.Run.StopRequest; c != nil && !x.Run.State.Ended() {
+	if c := r.StopRequest; c != nil && !r.State.Ended() {
 		rows = append(rows, []string{"stopping", fmt.Sprintf("%s, by %s, since %s", c.Reason, c.By, c.At.Local().Format(time.DateTime))})
 	}
-	for _, name := range slices.Sorted(maps.Keys(x.Spec.Inputs)) {
-		rows = append(rows, []string{"input " + name, x.Spec.Inputs[name] + "  (from " + x.Spec.From[name] + ")"})
+	for _, name := range slices.Sorted(maps.Keys(r.Inputs)) {
+		rows = append(rows, []string{"input " + name, r.Inputs[name] + "  (from " + r.InputSources[name] + ")"})
 	}
-	for _, output := range x.Spec.Task.Outputs {
+	for _, output := range r.Outputs {
 		rows = append(rows, []string{"output " + output.Name, output.URI})
 	}
-	for _, a := range x.Attempts {
+	for _, a := range r.Attempts {
 		ended := "not ended"
 		if a.Outcome != nil {
 			ended = a.Outcome.String()
 		}
-		rows = append(rows, []string{fmt.Sprintf("attempt %d", a.Number), a.FirstCall.Local().Format(time.DateTime) + "  " + ended})
+		rows = append(rows, []string{fmt.Sprintf("attempt %d", a.Attempt), a.Requested.Local().Format(time.DateTime) + "  " + ended})
 	}
-	if x.Run.State == run.Succeeded && x.Run.Size.Memory > 0 {
+	if r.State == run.Succeeded && r.RaisedSize.MemoryMiB > 0 {
 		const text = "%d MiB was enough after a smaller size failed: set task.memory: %[1]d and task.cpu: %d in model.yaml"
-		rows = append(rows, []string{"memory", fmt.Sprintf(text, x.Run.Size.Memory, x.Run.Size.CPU)})
+		rows = append(rows, []string{"memory", fmt.Sprintf(text, r.RaisedSize.MemoryMiB, r.RaisedSize.CPUUnits)})
 	}
-	for _, effect := range x.Run.Outbox.Dropped {
+	for _, effect := range r.NotDone {
 		rows = append(rows, []string{"not done", effect})
 	}
-	for _, log := range x.Logs {
+	for _, log := range logNames(r) {
 		rows = append(rows, []string{"log", log})
 	}
 	return rows
 }
 
-// readRun reads the documents of a run. It returns an error if there is no such run.
-func (s *session) readRun(id string) (runDetails, error) {
+// logNames returns the names of a run's logs, oldest first.
+func logNames(r operate.Run) []string {
+	var all []string
+	for _, a := range r.Attempts {
+		if a.LogName != "" {
+			all = append(all, a.LogName)
+		}
+	}
+	return all
+}
+
+// readRun reads a run with the names of its logs, and returns the deployment that holds the logs. It returns an error
+// if there is no such run.
+func (s *session) readRun(id string) (deployment, operate.Run, error) {
 	target, db, err := s.store()
 	if err != nil {
-		return runDetails{}, err
+		return nil, operate.Run{}, err
 	}
 	defer func() { _ = db.Close() }()
-	docs, err := db.Partition(s.ctx, dispatch.RunKey(id).PK, "", 0)
-	if err != nil {
-		return runDetails{}, err
+	r, err := operate.ReadRun(s.ctx, db, id)
+	if errors.Is(err, store.ErrNotFound) {
+		err = noSuchRun(id)
 	}
-	if len(docs) == 0 {
-		return runDetails{}, noSuchRun(id)
+	for i, a := range r.Attempts {
+		r.Attempts[i].LogName = target.logName(r, a)
 	}
-	x := runDetails{deployment: target}
-	for _, doc := range docs {
-		var a run.Attempt
-		switch doc.SK {
-		case "run":
-			err = dispatch.Decode(doc, &x.Run)
-		case "spec":
-			err = dispatch.Decode(doc, &x.Spec)
-		default:
-			err = dispatch.Decode(doc, &a)
-			x.Attempts = append(x.Attempts, a)
-		}
-		if err != nil {
-			return runDetails{}, err
-		}
-	}
-	x.Logs = target.logs(x)
-	return x, nil
+	return target, r, err
 }
 
 func noSuchRun(id string) error {

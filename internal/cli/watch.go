@@ -10,47 +10,9 @@ import (
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/operate"
 	"modeldispatch/internal/run"
 )
-
-// liveEvent is one line of --json. It has one of the fields event, run, announcement and leftOut.
-type liveEvent struct {
-	Time         time.Time       `json:"time"`
-	Event        string          `json:"event,omitempty"` // identity of an event
-	Kind         model.Kind      `json:"kind,omitempty"`  // kind of the event
-	Decision     any             `json:"decided,omitempty"`
-	Run          *updatedRun     `json:"run,omitempty"`
-	Announcement string          `json:"announcement,omitempty"` // detail type of an announcement
-	Detail       json.RawMessage `json:"detail,omitempty"`       // content of the announcement
-	LeftOut      string          `json:"leftOut,omitempty"`      // name of a step that is left out of a play
-	Reason       string          `json:"reason,omitempty"`       // reason for leaving the step out
-}
-
-// updatedRun is the part of a run that a live event shows after a change.
-type updatedRun struct {
-	ID         string           `json:"id"`
-	Model      string           `json:"model"`
-	State      run.State        `json:"state"`
-	WaitingFor run.Wait         `json:"waitingFor,omitempty"`
-	Attempt    int              `json:"attempt,omitempty"`
-	Task       string           `json:"task,omitempty"`
-	Stopping   *run.StopRequest `json:"stopping,omitempty"`
-	Outcome    *run.Outcome     `json:"outcome,omitempty"`
-	Seconds    float64          `json:"seconds,omitempty"` // time from its acceptance to its end
-}
-
-// runUpdate returns the part of a run that a live event shows.
-func runUpdate(r run.Run) *updatedRun {
-	u := updatedRun{
-		ID: r.ID, Model: r.Model, State: r.State, WaitingFor: r.WaitingFor, Attempt: r.Attempt, Task: r.Task.ARN, Outcome: r.Outcome,
-	}
-	if r.State.Ended() {
-		u.Seconds = r.Ended.Sub(r.Accepted).Seconds()
-	} else {
-		u.Stopping = r.StopRequest
-	}
-	return &u
-}
 
 // liveView prints what a local stack does: lines for people, or objects with --json. The stack calls its hooks from
 // many goroutines. One goroutine prints, so the lines do not mix.
@@ -89,30 +51,38 @@ func (v liveView) flush() {
 	}
 }
 
-// show prints the line, or the event with --json. It prints neither if the line is empty.
-func (v liveView) show(line string, e liveEvent) {
-	if line == "" {
+// show prints the text, or the line with --json. It prints neither if the text is empty.
+func (v liveView) show(text string, line operate.Line) {
+	if text == "" {
 		return
 	}
-	e.Time = time.Now()
+	now := time.Now()
 	v.queue(func() {
 		if v.JSON {
-			_ = v.printLine(e)
+			_ = v.printJSONLine(line, now)
 		} else {
-			v.printf("%s  %s\n", clock(e.Time), line)
+			v.printf("%s  %s\n", clock(now), text)
 		}
 	})
+}
+
+// printJSONLine prints a line with its time.
+func (s *session) printJSONLine(line operate.Line, now time.Time) error {
+	line.Time = now.UTC()
+	return s.printLine(line)
 }
 
 // watch shows the decisions, runs and announcements of a stack from now on.
 func (v liveView) watch(stack *local.Stack) {
 	stack.Watch(dispatch.Hooks{
 		Decided: func(e event.Event, d dispatch.Decision) {
-			v.show(decisionLine(e, d), liveEvent{Event: e.Identity, Kind: e.Kind, Decision: d})
+			v.show(decisionLine(e, d), operate.Line{Decided: new(operate.NewDecision(e.Identity, e.Kind, d))})
 		},
-		Transitioned: func(t run.Transition) { v.show(transitionLine(t), liveEvent{Run: runUpdate(t.Run)}) },
+		Transitioned: func(t run.Transition) {
+			v.show(transitionLine(t), operate.Line{Updated: new(operate.NewRun(t.Run))})
+		},
 		Announced: func(a dispatch.Announcement) {
-			v.show(announcementLine(a), liveEvent{Announcement: a.DetailType, Detail: a.Detail})
+			v.show(announcementLine(a), operate.Line{Announced: &operate.Announcement{DetailType: a.DetailType, Detail: a.Detail}})
 		},
 	})
 }
@@ -169,11 +139,12 @@ func transitionLine(t run.Transition) string {
 // transitionText returns what happened to a run, and "" for a transition that needs no line.
 func transitionText(t run.Transition) string {
 	r := t.Run
+	why := outcome(operate.NewRun(r))
 	switch {
-	case t.Ended && outcome(r) == "-":
+	case t.Ended && why == "-":
 		return fmt.Sprintf("%s after %s", r.State, short(r.Ended.Sub(r.Accepted)))
 	case t.Ended:
-		return fmt.Sprintf("%s after %s  %s", r.State, short(r.Ended.Sub(r.Accepted)), outcome(r))
+		return fmt.Sprintf("%s after %s  %s", r.State, short(r.Ended.Sub(r.Accepted)), why)
 	}
 	switch t.Kind {
 	case run.Accepted:
@@ -186,7 +157,7 @@ func transitionText(t run.Transition) string {
 	case run.TaskStarted:
 		return fmt.Sprintf("attempt %d  task %s", r.Attempt, r.Task.ARN[strings.LastIndexByte(r.Task.ARN, '/')+1:])
 	case run.CallRefused, run.AttemptEnded:
-		return fmt.Sprintf("attempt %d ended  %s  next %s", r.Attempt, outcome(r), nextAttempt(r))
+		return fmt.Sprintf("attempt %d ended  %s  next %s", r.Attempt, why, nextAttempt(r))
 	case run.StopRequested, run.TimedOut:
 		return "stopping: " + r.StopRequest.Reason
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/operate"
 	"modeldispatch/internal/run"
 )
 
@@ -40,7 +41,7 @@ func TestOutcomeDoesNotRepeatState(t *testing.T) {
 		{run.Succeeded, &run.Outcome{Class: run.ClassSucceeded}, "-"},
 		{run.Waiting, nil, "-"},
 	} {
-		if got := outcome(run.Run{State: test.state, Outcome: test.outcome}); got != test.want {
+		if got := outcome(operate.NewRun(run.Run{State: test.state, Outcome: test.outcome})); got != test.want {
 			t.Errorf("outcome of a %s run with %v is %q, want %q", test.state, test.outcome, got, test.want)
 		}
 	}
