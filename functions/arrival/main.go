@@ -3,10 +3,10 @@
 package main
 
 import (
-	"modeldispatch/internal/app"
 	"modeldispatch/internal/handler"
+	"modeldispatch/internal/wiring"
 )
 
 func main() {
-	app.Start(func(h handler.Handlers) any { return h.Arrival })
+	wiring.Start(func(h handler.Handlers) any { return h.Arrival })
 }

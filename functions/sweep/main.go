@@ -4,11 +4,11 @@
 package main
 
 import (
-	"modeldispatch/internal/app"
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/handler"
+	"modeldispatch/internal/wiring"
 )
 
 func main() {
-	app.Start(func(h handler.Handlers) any { return h.Sweep }, (*dispatch.Dispatcher).Publish)
+	wiring.Start(func(h handler.Handlers) any { return h.Sweep }, (*dispatch.Dispatcher).Publish)
 }

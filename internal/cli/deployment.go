@@ -19,7 +19,6 @@ import (
 	client "github.com/aws/aws-sdk-go-v2/service/dynamodb"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
-	"modeldispatch/internal/app"
 	"modeldispatch/internal/catalog"
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/fargate"
@@ -29,6 +28,7 @@ import (
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/dynamodb"
 	"modeldispatch/internal/store/sqlite"
+	"modeldispatch/internal/wiring"
 )
 
 // deployment gives access to the runs of an environment, on this machine or in an AWS account.
@@ -37,8 +37,9 @@ type deployment interface {
 	store() (store.Store, error)
 	// models returns the catalog that the deployment runs.
 	models() (model.Catalog, error)
-	// dispatcher returns a dispatcher that works on the deployment with this catalog. The caller closes its store.
-	dispatcher(model.Catalog) (*dispatch.Dispatcher, error)
+	// dispatcher returns a dispatcher that works on the deployment with this catalog, and its store. The caller closes the
+	// store.
+	dispatcher(model.Catalog) (*dispatch.Dispatcher, store.Store, error)
 	// logName returns the name of the log of a run's attempt: a file, or a stream of CloudWatch Logs. It returns "" if
 	// the attempt has no log.
 	logName(r operate.Run, a operate.Attempt) string
@@ -109,11 +110,11 @@ func (s *session) dispatcher(check func(model.Catalog) error) (*dispatch.Dispatc
 	if err != nil {
 		return nil, nil, err
 	}
-	d, err := target.dispatcher(c)
+	d, db, err := target.dispatcher(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	return d, func() { _ = d.Store.Close() }, nil
+	return d, func() { _ = db.Close() }, nil
 }
 
 // laptop is the local stack of a project.
@@ -135,20 +136,20 @@ func (l laptop) models() (model.Catalog, error) {
 	return compiled, err
 }
 
-func (l laptop) dispatcher(c model.Catalog) (*dispatch.Dispatcher, error) {
+func (l laptop) dispatcher(c model.Catalog) (*dispatch.Dispatcher, store.Store, error) {
 	address, err := local.Endpoint(l.ctx, l.data)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	db, err := l.store()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	d, err := local.Wire(address, c, db)
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, nil, errors.Join(err, db.Close())
 	}
-	return d, nil
+	return d, db, nil
 }
 
 func (l laptop) logName(r operate.Run, a operate.Attempt) string {
@@ -173,16 +174,16 @@ func (l laptop) copyLog(file string, to io.Writer) error {
 type account struct {
 	*session
 	cfg     aws.Config
-	options app.Options // names of its resources
+	options wiring.Options // names of its resources
 }
 
 // readStack reads the names of a deployment's resources from the outputs of its stack, and the network of its tasks
 // from the parameters. It returns an error if there is no such stack, or if the stack lacks an output.
-func readStack(ctx context.Context, cfg aws.Config, environment, name string) (app.Options, error) {
+func readStack(ctx context.Context, cfg aws.Config, environment, name string) (wiring.Options, error) {
 	answer, err := cloudformation.NewFromConfig(cfg).DescribeStacks(ctx, &cloudformation.DescribeStacksInput{StackName: &name})
 	if err != nil {
 		const text = "reading the outputs of stack %q in %s, the stack of environment %q: %w; make deploy ENV=%[3]s deploys it"
-		return app.Options{}, fmt.Errorf(text, name, cfg.Region, environment, err)
+		return wiring.Options{}, fmt.Errorf(text, name, cfg.Region, environment, err)
 	}
 	stack := answer.Stacks[0]
 	values := map[string]string{}
@@ -196,7 +197,7 @@ func readStack(ctx context.Context, cfg aws.Config, environment, name string) (a
 		}
 		return values[name]
 	}
-	o := app.Options{
+	o := wiring.Options{
 		Deployment: need("Deployment"), Table: need("Table"), Bucket: need("StateBucket"), Bus: need("EventBus"),
 		LaunchURL: need("LaunchQueueUrl"), WakeURL: need("WakeQueueUrl"), Placement: fargate.Placement{Cluster: need("Cluster")},
 	}
@@ -236,12 +237,13 @@ func (a account) models() (model.Catalog, error) {
 	return c, err
 }
 
-func (a account) dispatcher(c model.Catalog) (*dispatch.Dispatcher, error) {
+func (a account) dispatcher(c model.Catalog) (*dispatch.Dispatcher, store.Store, error) {
 	db, err := a.store()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return app.Wire(a.cfg, a.options, c, db)
+	d, err := wiring.Wire(a.cfg, a.options, c, db)
+	return d, db, err
 }
 
 // catalog reads the deployed catalog. Each instance of the sweep function writes it to the state bucket when it starts.
@@ -292,11 +294,11 @@ func (account) logName(r operate.Run, a operate.Attempt) string {
 	if a.Task == "" {
 		return ""
 	}
-	return app.LogStream(r.Model, r.Container, a.Task)
+	return wiring.LogStream(r.Model, r.Container, a.Task)
 }
 
 func (a account) copyLog(stream string, to io.Writer) error {
-	group := app.LogGroup(a.options.Deployment)
+	group := wiring.LogGroup(a.options.Deployment)
 	pages := cloudwatchlogs.NewGetLogEventsPaginator(cloudwatchlogs.NewFromConfig(a.cfg), &cloudwatchlogs.GetLogEventsInput{
 		LogGroupName: &group, LogStreamName: &stream, StartFromHead: aws.Bool(true),
 	}, func(o *cloudwatchlogs.GetLogEventsPaginatorOptions) { o.StopOnDuplicateToken = true }) // CloudWatch marks the end of a stream so

@@ -28,14 +28,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"go.yaml.in/yaml/v3"
 
-	"modeldispatch/internal/app"
 	"modeldispatch/internal/catalog"
 	"modeldispatch/internal/cli"
-	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/dynamodb"
 	"modeldispatch/internal/store/dynamodb/dynamodbtest"
+	"modeldispatch/internal/wiring"
 )
 
 // shell runs commands on a deployment.
@@ -75,7 +75,7 @@ func setAWSEnvironment(t *testing.T, url string) {
 func TestCommandsOnDeployment(t *testing.T) {
 	url := dynamodbtest.Moto(t)
 	setAWSEnvironment(t, url)
-	cfg := app.Endpoint(url, "us-east-1", "test", "test")
+	cfg := wiring.Endpoint(url, "us-east-1", "test", "test")
 	s := shell{t, sample}
 
 	s.run(1, `there is no environment "pord"`, "runs", "-e", "pord")
@@ -97,7 +97,7 @@ func TestCommandsOnDeployment(t *testing.T) {
 		t.Helper()
 		c := current
 		c.Version = version
-		d, err := app.Wire(cfg, o, c, nil)
+		d, err := wiring.Wire(cfg, o, c, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -139,10 +139,10 @@ func TestCommandsOnDeployment(t *testing.T) {
 }
 
 // deploy creates a stack with the outputs of template.yaml, and the table, bucket and queues that they name.
-func deploy(t *testing.T, cfg aws.Config) app.Options {
+func deploy(t *testing.T, cfg aws.Config) wiring.Options {
 	t.Helper()
 	table := dynamodbtest.Table(t, client.NewFromConfig(cfg))
-	o := app.Options{Deployment: "models", Table: table, Bucket: "models-state", Bus: "default"}
+	o := wiring.Options{Deployment: "models", Table: table, Bucket: "models-state", Bus: "default"}
 	o.Placement.Cluster = "arn:aws:ecs:us-east-1:123456789012:cluster/models"
 	if _, err := s3.NewFromConfig(cfg, pathStyle).CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: &o.Bucket}); err != nil {
 		t.Fatal(err)
@@ -217,15 +217,11 @@ func register(t *testing.T, cfg aws.Config, family string) {
 }
 
 // addAttempt stores an attempt of a run, and the log of its task.
-func addAttempt(t *testing.T, cfg aws.Config, o app.Options, id string) {
+func addAttempt(t *testing.T, cfg aws.Config, o wiring.Options, id string) {
 	t.Helper()
 	const task = "arn:aws:ecs:us-east-1:123456789012:task/models/0123456789abcdef"
-	attempt, err := json.Marshal(run.Attempt{Number: 1, Task: task})
-	if err != nil {
-		t.Fatal(err)
-	}
 	db := dynamodb.New(client.NewFromConfig(cfg), o.Table)
-	if err := db.Commit(t.Context(), store.Create(store.Doc{Key: dispatch.AttemptKey(id, 1), Body: attempt})); err != nil {
+	if err := db.Commit(t.Context(), store.Create(records.AttemptDoc(id, run.Attempt{Number: 1, Task: task}, 0, 0))); err != nil {
 		t.Fatal(err)
 	}
 	logs, group, stream := cloudwatchlogs.NewFromConfig(cfg), aws.String("/models/models"), aws.String("first/model/0123456789abcdef")
@@ -240,7 +236,7 @@ func addAttempt(t *testing.T, cfg aws.Config, o app.Options, id string) {
 	lines := []logtypes.InputLogEvent{
 		{Timestamp: &now, Message: aws.String("first line")}, {Timestamp: &now, Message: aws.String("second line")},
 	}
-	_, err = logs.PutLogEvents(t.Context(), &cloudwatchlogs.PutLogEventsInput{LogGroupName: group, LogStreamName: stream, LogEvents: lines})
+	_, err := logs.PutLogEvents(t.Context(), &cloudwatchlogs.PutLogEventsInput{LogGroupName: group, LogStreamName: stream, LogEvents: lines})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +248,7 @@ func TestConnectKeepsOtherNotifications(t *testing.T) {
 	var written string // body of the request, since moto does not return the EventBridge setting
 	address := startProxy(t, dynamodbtest.Moto(t), &written)
 	setAWSEnvironment(t, address)
-	cfg := app.Endpoint(address, "us-east-1", "test", "test")
+	cfg := wiring.Endpoint(address, "us-east-1", "test", "test")
 	s, buckets, bucket := shell{t, sample}, s3.NewFromConfig(cfg, pathStyle), aws.String("landing")
 	s.run(1, `reading the notifications of bucket landing: .*NoSuchBucket`, "connect", "landing")
 

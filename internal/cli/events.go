@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/operate"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/store"
 )
 
@@ -54,12 +54,12 @@ func (c eventsCommand) Run(s *session) error {
 
 // checkDecision returns an error if no event with this decision is recorded. The empty decision stands for all.
 func checkDecision(decision string) error {
-	switch dispatch.DecisionKind(decision) {
-	case "", dispatch.Started, dispatch.Joined, dispatch.Rejected:
+	switch records.DecisionKind(decision) {
+	case "", records.Started, records.Joined, records.Rejected:
 		return nil
-	case dispatch.Duplicate:
+	case records.Duplicate:
 		return errors.New("--decision duplicate: a duplicate has no record of its own; `events --json` counts the duplicates of each event")
-	case dispatch.Unmatched, dispatch.Awaited:
+	case records.Unmatched, records.Awaited:
 		return fmt.Errorf("--decision %s: such events are only logged; use started, joined or rejected", decision)
 	}
 	return fmt.Errorf("--decision %q is unknown: use started, joined or rejected", decision)

@@ -14,6 +14,7 @@ import (
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/route"
 )
 
@@ -82,18 +83,18 @@ func (c explainCommand) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	b, err := s.requestBuilder(folder, compiled)
+	x, err := s.explainer(folder, compiled)
 	if err != nil {
 		return err
 	}
-	if b.note != "" {
-		notes = append(notes, b.note)
+	if x.note != "" {
+		notes = append(notes, x.note)
 	}
 	all := []explanation{}
 	for _, e := range decoded.Events {
-		x := b.explain(s, e, decoded.Function)
-		x.Notes = notes
-		all = append(all, x)
+		one := x.explain(s, e, decoded.Function)
+		one.Notes = notes
+		all = append(all, one)
 	}
 	if s.JSON {
 		return s.printJSON(all)
@@ -144,48 +145,49 @@ func (c explainCommand) read(s *session) ([]byte, error) {
 	return os.ReadFile(c.Event)
 }
 
-func (b requestBuilder) explain(s *session, e event.Event, function string) explanation {
-	result := b.Routes.Explain(e)
-	x := explanation{
+// explain returns what an event would start, and why it would not start the other models.
+func (x explainer) explain(s *session, e event.Event, function string) explanation {
+	result := x.routes.Explain(e)
+	all := explanation{
 		Event: e.Identity, Kind: e.Kind, Function: function,
 		Runs: []explainedRun{}, Rejected: []modelReason{}, NoMatch: []modelReason{},
 	}
 	for _, binding := range result.Bindings {
-		r, err := b.explainRun(s, e, binding)
+		r, err := x.explainRun(s, e, binding)
 		if err != nil {
-			x.Rejected = append(x.Rejected, modelReason{binding.Model.Name, binding.Trigger.Name, err.Error()})
+			all.Rejected = append(all.Rejected, modelReason{binding.Model.Name, binding.Trigger.Name, err.Error()})
 			continue
 		}
-		x.Runs = append(x.Runs, r)
+		all.Runs = append(all.Runs, r)
 	}
 	for _, r := range result.Rejections {
-		x.Rejected = append(x.Rejected, modelReason{r.Model, r.Trigger, r.Reason})
+		all.Rejected = append(all.Rejected, modelReason{r.Model, r.Trigger, r.Reason})
 	}
 	for _, m := range result.Misses {
-		x.NoMatch = append(x.NoMatch, modelReason{m.Model, m.Trigger, m.Reason})
+		all.NoMatch = append(all.NoMatch, modelReason{m.Model, m.Trigger, m.Reason})
 	}
-	return x
+	return all
 }
 
 // explainRun explains the run of a binding. It returns an error if the task cannot be rendered, or if ECS would
 // refuse its request.
-func (b requestBuilder) explainRun(s *session, e event.Event, binding route.Binding) (explainedRun, error) {
+func (x explainer) explainRun(s *session, e event.Event, binding route.Binding) (explainedRun, error) {
 	m := binding.Model
-	id := dispatch.RunID(m.Name, e.Identity, binding.Combination)
-	task, err := m.Render(id, binding.Inputs, dispatch.InputFileURIs(b.Bucket, id, binding))
+	id := records.RunID(m.Name, e.Identity, binding.Combination)
+	task, err := m.Render(id, binding.Inputs, dispatch.InputFileURIs(x.bucket, id, binding))
 	if err != nil {
 		return explainedRun{}, err
 	}
-	x := explainedRun{
+	r := explainedRun{
 		Model: m.Name, Trigger: binding.Trigger.Name, Combination: binding.Combination, Run: id, Outputs: task.Outputs,
 		Unused: unusedFields(e, binding),
 	}
-	x.Request, x.Note = b.newRequest(s, id, m, task)
+	r.Request, r.Note = x.newRequest(s, id, m, task)
 	for _, in := range m.Inputs {
 		value, set := binding.Inputs[in.Name]
-		x.Inputs = append(x.Inputs, explainedInput{in.Name, in.Text(value), binding.From[in.Name], !set})
+		r.Inputs = append(r.Inputs, explainedInput{in.Name, in.Text(value), binding.From[in.Name], !set})
 	}
-	return x, x.Request.Check()
+	return r, r.Request.Check()
 }
 
 // unusedFields returns the fields of an event that neither an input nor `where` reads, often because a name is

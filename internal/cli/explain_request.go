@@ -1,83 +1,96 @@
 package cli
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
-	"modeldispatch/internal/app"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+
 	"modeldispatch/internal/catalog"
-	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/route"
+	"modeldispatch/internal/wiring"
 )
 
-// requestBuilder creates the RunTask requests of the chosen environment, for explain. Its dispatcher has no store,
-// and no launcher if there is no ECS to ask. An unknown value is a placeholder in angle brackets, and the note gives
-// the reason.
-type requestBuilder struct {
-	*dispatch.Dispatcher
-	note string
+// definitions looks up task definitions.
+type definitions interface {
+	Definition(ctx context.Context, family, container string) (fargate.Definition, error)
 }
 
-// requestBuilder returns the request builder of the chosen environment. It returns an error if there is no such
-// environment, or if a trigger of the catalog is invalid. A stack that cannot be read is no error.
-func (s *session) requestBuilder(folder string, c model.Catalog) (requestBuilder, error) {
+// explainer explains what an event would start in the chosen environment. It has no store, and changes nothing. An
+// unknown value is a placeholder in angle brackets, and the note gives the reason.
+type explainer struct {
+	deployment  string
+	bucket      string // name of the state bucket
+	placement   fargate.Placement
+	routes      *route.Table
+	definitions definitions // nil if there is no ECS to ask
+	note        string
+}
+
+// explainer returns the explainer of the chosen environment. It returns an error if there is no such environment, or if
+// a trigger of the catalog is invalid. A stack that cannot be read is no error.
+func (s *session) explainer(folder string, c model.Catalog) (explainer, error) {
+	x, c, err := s.explainedEnvironment(folder, c)
+	if err != nil {
+		return x, err
+	}
+	x.routes, err = route.New(c)
+	return x, err
+}
+
+// explainedEnvironment returns the explainer of the chosen environment without its triggers, and the catalog as it is
+// deployed there.
+func (s *session) explainedEnvironment(folder string, c model.Catalog) (explainer, model.Catalog, error) {
 	if s.Environment == localEnvironment {
-		address, noStack := local.Endpoint(s.ctx, dataFolder(folder))
-		d, err := local.Wire(address, c, nil)
-		if err == nil && noStack != nil {
-			d.Launcher = nil
+		x := explainer{deployment: local.Deployment, bucket: local.Bucket, placement: local.Placement()}
+		if address, err := local.Endpoint(s.ctx, dataFolder(folder)); err == nil {
+			x.definitions = fargate.NewClient(ecs.NewFromConfig(address.Config()))
 		}
-		return requestBuilder{d, ""}, err
+		return x, c, nil
 	}
 	stack, err := catalog.DeploymentName(folder, s.Environment)
 	if err != nil {
-		return requestBuilder{}, s.printProblems(err)
+		return explainer{}, c, s.printProblems(err)
 	}
 	cfg, err := s.aws()
-	var o app.Options
+	var o wiring.Options
 	if err == nil {
 		o, err = readStack(s.ctx, cfg, s.Environment, stack)
 	}
 	if err != nil {
-		return unknownDeployment(stack, c, err)
+		c, compileErr := c.ForDeployment(stack)
+		return unknownDeployment(stack, err), c, compileErr
 	}
-	if c, err = c.ForDeployment(o.Deployment); err != nil {
-		return requestBuilder{}, err
-	}
-	d, err := app.Wire(cfg, o, c, nil)
-	return requestBuilder{d, ""}, err
+	tasks := fargate.NewClient(ecs.NewFromConfig(cfg))
+	c, err = c.ForDeployment(o.Deployment)
+	return explainer{deployment: o.Deployment, bucket: o.Bucket, placement: o.Placement, definitions: tasks}, c, err
 }
 
-// unknownDeployment returns the request builder for a stack that cannot be read. Its values are placeholders.
-func unknownDeployment(stack string, c model.Catalog, cause error) (requestBuilder, error) {
+// unknownDeployment returns the explainer for a stack that cannot be read. Its values are placeholders.
+func unknownDeployment(stack string, cause error) explainer {
 	placeholder := func(name string) string { return fmt.Sprintf("<%s of stack %s>", name, stack) }
-	c, err := c.ForDeployment(stack)
-	if err != nil {
-		return requestBuilder{}, err
-	}
-	routes, err := route.New(c)
-	d := dispatch.New(dispatch.Options{
-		Deployment: stack, Catalog: c, Routes: routes, Bucket: placeholder("StateBucket"),
-		Placement: fargate.Placement{
+	return explainer{
+		deployment: stack, bucket: placeholder("StateBucket"),
+		placement: fargate.Placement{
 			Cluster: placeholder("Cluster"), Subnets: []string{placeholder("Subnets")}, SecurityGroups: []string{placeholder("SecurityGroups")},
 		},
-	})
-	note := fmt.Sprintf("values in <…> and assignPublicIp come from the stack, which could not be read: %v", cause)
-	return requestBuilder{d, note}, err
+		note: fmt.Sprintf("values in <…> and assignPublicIp come from the stack, which could not be read: %v", cause),
+	}
 }
 
 // newRequest returns the RunTask request of a run's first attempt, and a note if its task definition revision is
 // unknown.
-func (b requestBuilder) newRequest(s *session, id string, m model.Model, task model.Rendered) (fargate.Request, string) {
+func (x explainer) newRequest(s *session, id string, m model.Model, task model.Rendered) (fargate.Request, string) {
 	launch := fargate.Launch{
-		Deployment: b.Deployment, Run: id, Attempt: 1, Capacity: m.Capacities()[0], Placement: b.Placement, AWSVPC: usesAWSVPC(m),
+		Deployment: x.deployment, Run: id, Attempt: 1, Capacity: m.Capacities()[0], Placement: x.placement, AWSVPC: usesAWSVPC(m),
 	}
 	reason := "no stack is running that could look it up now"
-	if b.Launcher != nil {
-		definition, err := b.Launcher.Definition(s.ctx, task.Family, task.Container)
+	if x.definitions != nil {
+		definition, err := x.definitions.Definition(s.ctx, task.Family, task.Container)
 		if err == nil && definition.ARN != task.Family {
 			launch.Definition, launch.AWSVPC = definition.ARN, definition.AWSVPC
 		}

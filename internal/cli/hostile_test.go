@@ -11,9 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"modeldispatch/internal/app"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/wiring"
 )
 
 // put puts an object into the local stack of a script's project. The argument is its URI as a quoted Go string.
@@ -26,7 +26,7 @@ func put(ts *testscript.TestScript, _ bool, args []string) {
 	defer cancel()
 	a, err := local.Endpoint(ctx, ts.MkAbs(".modeldispatch"))
 	ts.Check(err)
-	cfg := app.Endpoint(a.URL, local.Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey)
+	cfg := wiring.Endpoint(a.URL, local.Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey)
 	_, err = s3.NewFromConfig(cfg, pathStyle).PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("")})
 	ts.Check(err)
 }

@@ -19,9 +19,9 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"modeldispatch/internal/cli"
-	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/operate"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/sqlite"
@@ -213,29 +213,25 @@ func writeStore(t *testing.T, project string, runs []run.Run) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put := func(key store.Key, index store.Index, v any) {
+	const keep = records.Retention(1e6 * time.Hour) // the documents are from the past
+	put := func(doc store.Doc) {
 		t.Helper()
-		body, err := json.Marshal(v)
-		if err == nil {
-			err = db.Commit(t.Context(), store.Create(store.Doc{Key: key, Index: index, Body: body}))
-		}
-		if err != nil {
+		if err := db.Commit(t.Context(), store.Create(doc)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, r := range runs {
-		put(dispatch.RunKey(r.ID), store.Index{Kind: dispatch.KindRun, Model: r.Model, State: string(r.State), Time: r.Accepted}, r)
-		put(dispatch.SpecKey(r.ID), store.Index{}, fullSpec(r.ID))
-		put(dispatch.AttemptKey(r.ID, 1), store.Index{}, fullAttempt(r.Accepted))
-		put(dispatch.AttemptKey(r.ID, 2), store.Index{}, run.Attempt{Number: 2, FirstCall: r.Accepted, Request: json.RawMessage(`{}`)})
+		put(records.RunDoc(r, 0, keep))
+		put(records.SpecDoc(fullSpec(r.ID), 0))
+		put(records.AttemptDoc(r.ID, fullAttempt(r.Accepted), 0, keep))
+		put(records.AttemptDoc(r.ID, run.Attempt{Number: 2, FirstCall: r.Accepted, Request: json.RawMessage(`{}`)}, 0, keep))
 		log := filepath.Join(data, "logs", r.ID, "1-model.log")
 		if err := errors.Join(os.MkdirAll(filepath.Dir(log), 0o755), os.WriteFile(log, nil, 0o600)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, r := range fullEvents() {
-		index := store.Index{Kind: dispatch.KindEvent, Model: r.Model, State: string(r.Kind), Time: r.Received}
-		put(dispatch.EventKey(r.Identity, r.Model, r.Combination), index, r)
+		put(records.EventDoc(r, 0, keep))
 	}
 	if err := db.Close(); err != nil {
 		t.Fatal(err)
@@ -311,18 +307,18 @@ func fullAttempt(at time.Time) run.Attempt {
 	}
 }
 
-func fullEvents() []dispatch.EventRecord {
+func fullEvents() []records.EventRecord {
 	at := time.Date(2026, 1, 5, 9, 0, 0, 0, time.FixedZone("", 3600))
-	started := dispatch.EventRecord{
+	started := records.EventRecord{
 		Schema: model.Schema, Identity: "arrival/landing/x.csv/0A", EventKind: model.Arrival, Source: "landing",
 		Time: at, Received: at.Add(time.Second),
-		Decision: dispatch.Decision{Model: "forecast", Combination: "region=eu", Kind: dispatch.Started, Run: "forecast-aaaaaaaaaaaa"},
+		Decision: records.Decision{Model: "forecast", Combination: "region=eu", Kind: records.Started, Run: "forecast-aaaaaaaaaaaa"},
 		Payload:  json.RawMessage(`{"key":"x.csv"}`), Duplicates: 1, Sequence: 1, Outbox: run.Outbox{Last: 1},
 	}
 	rejected := started
 	rejected.Identity, rejected.Payload, rejected.PayloadURI = "arrival/landing/y.csv/0B", nil, "s3://state/event/y"
-	rejected.Decision = dispatch.Decision{Kind: dispatch.Rejected, Reason: `region: "xx" is not one of us, eu`}
-	return []dispatch.EventRecord{started, rejected}
+	rejected.Decision = records.Decision{Kind: records.Rejected, Reason: `region: "xx" is not one of us, eu`}
+	return []records.EventRecord{started, rejected}
 }
 
 var example = regexp.MustCompile("(?s)\n`modeldispatch (\\w+)[^`\n]*`:\n\n```json\n(.*?)```\n")

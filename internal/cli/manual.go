@@ -16,6 +16,7 @@ import (
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/operate"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/route"
 	"modeldispatch/internal/store"
 )
@@ -56,7 +57,7 @@ func (c runCommand) Run(s *session) error {
 	defer closeStore()
 	e := event.Manual(binding.Model.Name, binding.Inputs, cmp.Or(c.Key, rand.Text()), time.Now())
 	decision, err := d.AcceptBinding(s.ctx, e, binding)
-	if err == nil && decision.Kind == dispatch.Duplicate {
+	if err == nil && decision.Kind == records.Duplicate {
 		err = c.checkFirstCommand(s.ctx, d, e, decision.Run)
 	}
 	if err != nil {
@@ -66,9 +67,9 @@ func (c runCommand) Run(s *session) error {
 		return s.printJSON(operate.NewDecision(e.Identity, e.Kind, decision))
 	}
 	switch decision.Kind {
-	case dispatch.Rejected:
+	case records.Rejected:
 		return fmt.Errorf("model %q: %s", binding.Model.Name, decision.Reason)
-	case dispatch.Duplicate:
+	case records.Duplicate:
 		s.printf("%s  was started with this idempotency key before: no new run\n", decision.Run)
 	default:
 		s.printf("%s  accepted\n", decision.Run)
@@ -205,7 +206,7 @@ func (s *session) control(name, done, unchanged string, apply func(*dispatch.Dis
 		return err
 	}
 	if s.JSON {
-		c, _, err := d.Control(s.ctx, name)
+		c, err := d.Control(s.ctx, name)
 		return errors.Join(err, s.printJSON(operate.NewPause(c)))
 	}
 	if !changed {

@@ -9,11 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/operate"
 	"modeldispatch/internal/play"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/route"
 	"modeldispatch/internal/run"
 )
@@ -49,7 +49,7 @@ func (r *report) check(ctx context.Context, stack *local.Stack) error {
 	for _, step := range r.results {
 		for _, result := range step.Decisions {
 			row := reportRow{result: result}
-			if result.Decision.Kind == dispatch.Started {
+			if result.Decision.Kind == records.Started {
 				if row.spec, err = stack.Spec(ctx, result.Decision.Run); err != nil {
 					return err
 				}
@@ -67,7 +67,7 @@ func (r *report) print(s *session) error {
 	rows := [][]string{{"MODEL", "TRIGGER", "INPUTS", "ATTEMPTS", "OUTCOME", "DURATION", "OUTPUT", "LOG OR REASON"}}
 	runs := 0
 	for _, row := range r.rows {
-		if row.result.Decision.Kind == dispatch.Started {
+		if row.result.Decision.Kind == records.Started {
 			runs++
 		}
 		rows = append(rows, r.cells(row))
@@ -128,7 +128,7 @@ func (r *report) printJSON(s *session) error {
 	for _, row := range r.rows {
 		e, d := row.result.Event, row.result.Decision
 		result := operate.PlayResult{Decided: operate.NewDecision(e.Identity, e.Kind, d)}
-		if d.Kind == dispatch.Started {
+		if d.Kind == records.Started {
 			o.Runs++
 			if ended := row.result.Run; ended.ID != "" {
 				result.Updated = new(operate.NewRun(ended).WithSpec(row.spec))
@@ -161,7 +161,7 @@ func (r *report) firstExplainable() string {
 // cells returns the cells of a row in the table.
 func (r *report) cells(row reportRow) []string {
 	d, ended := row.result.Decision, operate.NewRun(row.result.Run)
-	if d.Kind != dispatch.Started {
+	if d.Kind != records.Started {
 		return []string{dash(d.Model), string(row.result.Event.Kind), "-", "-", string(d.Kind), "-", "-", cmp.Or(d.Reason, d.Run)}
 	}
 	outputs, log := "-", "-"

@@ -1,7 +1,7 @@
 package cli_test
 
 import (
-	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"modeldispatch/internal/cli"
-	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/sqlite"
@@ -34,17 +34,12 @@ func TestShowOfCancelledRun(t *testing.T) {
 	}
 	const id = "forecast-aaaaaaaaaaaa"
 	now := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
-	body, err := json.Marshal(run.Run{
+	r := run.Run{
 		ID: id, Model: "forecast", State: run.Running, Attempt: 1, Accepted: now,
 		StopRequest: &run.StopRequest{Class: run.ClassCancelled, Reason: "its data is wrong", By: "ada", At: now},
-	})
-	if err == nil {
-		err = db.Commit(t.Context(), store.Create(store.Doc{Key: dispatch.RunKey(id), Body: body}))
 	}
-	if err == nil {
-		err = db.Close()
-	}
-	if err != nil {
+	err = db.Commit(t.Context(), store.Create(records.RunDoc(r, 0, 0)))
+	if err := errors.Join(err, db.Close()); err != nil {
 		t.Fatal(err)
 	}
 	var out strings.Builder

@@ -11,6 +11,7 @@ import (
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/operate"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 )
 
@@ -75,7 +76,7 @@ func (s *session) printJSONLine(line operate.Line, now time.Time) error {
 // watch shows the decisions, runs and announcements of a stack from now on.
 func (v liveView) watch(stack *local.Stack) {
 	stack.Watch(dispatch.Hooks{
-		Decided: func(e event.Event, d dispatch.Decision) {
+		Decided: func(e event.Event, d records.Decision) {
 			v.show(decisionLine(e, d), operate.Line{Decided: new(operate.NewDecision(e.Identity, e.Kind, d))})
 		},
 		Transitioned: func(t run.Transition) {
@@ -110,16 +111,16 @@ func announcementLine(a dispatch.Announcement) string {
 }
 
 // decisionLine returns the line for a decision: the event, and its run or why it started none.
-func decisionLine(e event.Event, d dispatch.Decision) string {
+func decisionLine(e event.Event, d records.Decision) string {
 	var result string
 	switch d.Kind {
-	case dispatch.Started:
+	case records.Started:
 		result = "-> " + d.Run
-	case dispatch.Joined:
+	case records.Joined:
 		result = "-> " + d.Run + "  (joined: its debounce window is open)"
-	case dispatch.Duplicate:
+	case records.Duplicate:
 		result = "-> " + d.Run + "  (duplicate: no second run)"
-	case dispatch.Awaited:
+	case records.Awaited:
 		result = d.Reason
 	default:
 		result = strings.Join(strings.Fields(fmt.Sprintf("%s %s", d.Kind, d.Model)), " ") + ": " + d.Reason

@@ -1,10 +1,7 @@
 package dispatch
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,14 +10,26 @@ import (
 
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/groups"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/route"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
 
-// AnnounceRejected is the detail type of the announcement that an event was rejected.
-const AnnounceRejected = "Event Rejected"
+// maxConflicts is the maximum number of tries of a commit that ends in a conflict. After that the caller returns an
+// error, and SQS delivers its message again.
+const maxConflicts = 100
+
+// minExternalPayload is the smallest size, in bytes, of an event payload that is stored in the state bucket instead of
+// the event record.
+const minExternalPayload = 32 << 10
+
+// maxInlineInput is the largest size, in bytes, of a file input whose value is stored in the spec. The spec holds only
+// the file's URI for a larger one. Other inputs must fit in the overrides of a task, so that a spec stays far below the
+// 400 KB that DynamoDB allows for an item.
+const maxInlineInput = 4 << 10
 
 // Accept decides what an event does for each model that it concerns, and returns the decisions. When it returns without
 // an error, each of these models has its run, or a record that says why it has none. After an error, the caller must
@@ -28,17 +37,22 @@ const AnnounceRejected = "Event Rejected"
 //
 // An event that no model matches yields one decision: Awaited if a run waits for its object, Rejected for a message or
 // a schedule, and Unmatched otherwise.
-func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, error) {
+func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]records.Decision, error) {
 	// Paused triggers do not hold back manual runs, and they do not cut off the models downstream of a run.
-	if d.Catalog.Paused && e.Kind != model.Manual && e.Kind != model.After {
-		return d.unmatched(ctx, e, fmt.Sprintf("triggers are paused in environment %q", d.Catalog.Environment)), nil
+	if d.o.Catalog.Paused && e.Kind != model.Manual && e.Kind != model.After {
+		return d.unmatched(ctx, e, fmt.Sprintf("triggers are paused in environment %q", d.o.Catalog.Environment)), nil
 	}
-	waiting, err := d.objectArrived(ctx, e)
+	waiting, err := d.awaitingRuns(ctx, e)
 	if err != nil {
 		return nil, err
 	}
-	result := d.Routes.Route(e)
-	var decisions []Decision
+	for _, id := range waiting {
+		if err := d.checkObjects(ctx, id); err != nil && !errors.Is(err, store.ErrNotFound) {
+			return nil, err
+		}
+	}
+	result := d.o.Routes.Route(e)
+	var decisions []records.Decision
 	for _, b := range result.Bindings {
 		decision, err := d.AcceptBinding(ctx, e, b)
 		if err != nil {
@@ -47,7 +61,7 @@ func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, err
 		decisions = append(decisions, decision)
 	}
 	for _, r := range result.Rejections {
-		decision, err := d.Reject(ctx, e, Decision{Model: r.Model, Combination: r.Combination, Reason: r.Reason})
+		decision, err := d.Reject(ctx, e, records.Decision{Model: r.Model, Combination: r.Combination, Reason: r.Reason})
 		if err != nil {
 			return decisions, err
 		}
@@ -57,8 +71,8 @@ func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, err
 		return decisions, nil
 	}
 	if len(waiting) > 0 {
-		decision := Decision{Kind: Awaited, Reason: "waited for by " + strings.Join(waiting, ", ")}
-		return []Decision{d.reportDecision(ctx, e, decision)}, nil
+		decision := records.Decision{Kind: records.Awaited, Reason: "waited for by " + strings.Join(waiting, ", ")}
+		return []records.Decision{d.reportDecision(ctx, e, decision)}, nil
 	}
 	return d.acceptUnmatched(ctx, e)
 }
@@ -66,95 +80,95 @@ func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]Decision, err
 // acceptUnmatched decides what happens to an event that no model matches. It records a message or a schedule, which was
 // sent to this deployment on purpose and must not get lost. It only logs other events, since a bucket or a bus may be
 // busy.
-func (d *Dispatcher) acceptUnmatched(ctx context.Context, e event.Event) ([]Decision, error) {
+func (d *Dispatcher) acceptUnmatched(ctx context.Context, e event.Event) ([]records.Decision, error) {
 	reason := d.nearestMiss(e)
 	if e.Kind == model.Message || e.Kind == model.Schedule {
-		decision, err := d.Reject(ctx, e, Decision{Reason: reason})
-		return []Decision{decision}, err
+		decision, err := d.Reject(ctx, e, records.Decision{Reason: reason})
+		return []records.Decision{decision}, err
 	}
 	return d.unmatched(ctx, e, reason), nil
 }
 
 // nearestMiss returns why no model matches an event. It names the model whose triggers came closest.
 func (d *Dispatcher) nearestMiss(e event.Event) string {
-	misses := d.Routes.Explain(e).Misses
+	misses := d.o.Routes.Explain(e).Misses
 	if len(misses) == 0 {
 		return "no model matches it: the catalog has no models"
 	}
 	return fmt.Sprintf("no model matches it; the nearest is %s: %s", misses[0].Model, misses[0].Reason)
 }
 
-func (d *Dispatcher) unmatched(ctx context.Context, e event.Event, reason string) []Decision {
-	return []Decision{d.reportDecision(ctx, e, Decision{Kind: Unmatched, Reason: reason})}
+func (d *Dispatcher) unmatched(ctx context.Context, e event.Event, reason string) []records.Decision {
+	return []records.Decision{d.reportDecision(ctx, e, records.Decision{Kind: records.Unmatched, Reason: reason})}
 }
 
 // AcceptBinding makes the run of one binding. One commit creates the event record, the run and its spec. If the model
 // is debounced and its debounce window is open, the event joins the run of the window instead. A binding that was
 // accepted before yields a decision of kind Duplicate.
-func (d *Dispatcher) AcceptBinding(ctx context.Context, e event.Event, b route.Binding) (Decision, error) {
+func (d *Dispatcher) AcceptBinding(ctx context.Context, e event.Event, b route.Binding) (records.Decision, error) {
 	for range maxConflicts {
 		decision, err := d.tryAccept(ctx, e, b)
 		if !errors.Is(err, store.ErrConflict) {
 			return decision, err
 		}
-		_, err = d.Store.Get(ctx, EventKey(e.Identity, b.Model.Name, b.Combination))
+		_, err = d.o.Store.Get(ctx, records.EventKey(e.Identity, b.Model.Name, b.Combination))
 		if !errors.Is(err, store.ErrNotFound) {
 			return d.countDuplicate(ctx, e, b.Model.Name, b.Combination)
 		}
 	}
-	return Decision{}, fmt.Errorf("gave up after %d conflicts with other writers", maxConflicts)
+	return records.Decision{}, fmt.Errorf("gave up after %d conflicts with other writers", maxConflicts)
 }
 
 // tryAccept accepts a binding in one commit. It returns store.ErrConflict if another caller changed a document
 // meanwhile.
-func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Binding) (Decision, error) {
-	w, err := d.readWindow(ctx, e, b)
-	if err != nil {
-		return Decision{}, err
+func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Binding) (records.Decision, error) {
+	isDebounced := b.Model.Policy.Debounce != nil && e.Kind != model.Manual
+	var w windowState
+	if isDebounced {
+		var err error
+		if w, err = d.readWindow(ctx, b); err != nil {
+			return records.Decision{}, err
+		}
 	}
-	decision := Decision{Model: b.Model.Name, Combination: b.Combination, Kind: Started, Run: RunID(b.Model.Name, e.Identity, b.Combination)}
+	decision := records.Decision{Model: b.Model.Name, Combination: b.Combination, Kind: records.Started, Run: records.RunID(b.Model.Name, e.Identity, b.Combination)}
 	if w.run.ID != "" {
-		decision.Kind, decision.Run = Joined, w.run.ID
+		decision.Kind, decision.Run = records.Joined, w.run.ID
 	}
 	spec, err := d.newSpec(ctx, e, b, decision.Run)
 	if invalid := (*invalidInputsError)(nil); errors.As(err, &invalid) {
-		return d.Reject(ctx, e, Decision{Model: b.Model.Name, Combination: b.Combination, Reason: invalid.Error()})
+		return d.Reject(ctx, e, records.Decision{Model: b.Model.Name, Combination: b.Combination, Reason: invalid.Error()})
 	}
 	if err != nil {
-		return Decision{}, err
+		return records.Decision{}, err
 	}
-	group, err := d.groupOrPaused(ctx, b.Model.Name, groupOf(b.Model, b.Inputs))
+	group, err := d.groupOf(ctx, b)
 	if err != nil {
-		return Decision{}, err
+		return records.Decision{}, err
 	}
 	record, err := d.newEventRecord(ctx, e, decision)
 	if err != nil {
-		return Decision{}, err
+		return records.Decision{}, err
 	}
-	writes := []store.Write{store.Create(d.recordDoc(EventKey(e.Identity, b.Model.Name, b.Combination), record, 0))}
-	if decision.Kind == Joined {
+	writes := []store.Write{store.Create(records.EventDoc(record, 0, d.o.Retention))}
+	if decision.Kind == records.Joined {
 		return decision, d.joinWindow(ctx, e, decision, w, spec, group, writes)
 	}
 	t := run.Accept(run.AcceptInput{
 		ID: decision.Run, Model: b.Model, Trigger: b.Trigger.Name, Manual: e.Kind == model.Manual,
 		StartsDownstream: e.Kind != model.Manual || b.StartsDownstream, Group: group,
-	}, d.Now())
-	r := t.Run
-	waits, err := d.groupWrites(ctx, run.Run{}, r)
-	if err != nil {
-		return Decision{}, err
+	}, d.o.Now())
+	writes = append(writes, store.Create(records.SpecDoc(spec, 0)))
+	if t.Run.WaitingFor == run.ForObjects {
+		writes = append(writes, awaitWrites(spec, false)...)
 	}
-	if r.WaitingFor == run.ForObjects {
-		waits = append(waits, objectWrites(r.ID, spec, false)...)
+	if isDebounced {
+		writes = append(writes, w.opening(t.Run, d.o.Retention))
 	}
-	writes = append(append(append(writes, waits...), d.windowWrites(w, r)...),
-		store.Create(d.runDoc(r, 0)), store.Create(store.Doc{Key: SpecKey(r.ID), Body: encode(spec)}))
-	if err := d.Store.Commit(ctx, writes...); err != nil {
-		return Decision{}, fmt.Errorf("committing run %s: %w", r.ID, err)
+	if err := d.runs.store(ctx, run.Run{}, t, 0, writes...); err != nil {
+		return records.Decision{}, err
 	}
 	d.reportDecision(ctx, e, decision)
-	d.afterUpdate(ctx, t)
-	d.carryOut(ctx, RunKey(r.ID), t.Effects)
+	d.runs.follow(ctx, t)
 	return decision, nil
 }
 
@@ -164,18 +178,21 @@ type invalidInputsError struct{ error }
 // newSpec returns the spec of a run of a binding. Before that, it writes the inputs that the model takes as files to
 // the state bucket. It returns an invalidInputsError if a task cannot be launched with the inputs.
 func (d *Dispatcher) newSpec(ctx context.Context, e event.Event, b route.Binding, id string) (run.Spec, error) {
-	files := InputFileURIs(d.Bucket, RunID(b.Model.Name, e.Identity, b.Combination), b)
+	files := InputFileURIs(d.o.Bucket, records.RunID(b.Model.Name, e.Identity, b.Combination), b)
 	for _, name := range slices.Sorted(maps.Keys(files)) {
-		if err := d.Objects.Put(ctx, files[name], []byte(b.Inputs[name])); err != nil {
+		if err := d.o.Objects.Put(ctx, files[name], []byte(b.Inputs[name])); err != nil {
 			return run.Spec{}, err
 		}
 	}
 	task, err := b.Model.Render(id, b.Inputs, files)
 	if err == nil {
-		err = fargate.NewRequest(task, fargate.Launch{Deployment: d.Deployment, Run: id, Attempt: 1, Placement: d.Placement}).Check()
+		err = fargate.NewRequest(task, fargate.Launch{Deployment: d.o.Deployment, Run: id, Attempt: 1, Placement: d.o.Placement}).Check()
 	}
-	objects, objectsErr := waitedObjects(b.Model, b.Inputs)
-	if err := cmp.Or(err, objectsErr); err != nil {
+	var objects []string
+	if err == nil && b.Model.Policy.WaitFor != nil {
+		objects, err = awaitedObjects(b.Model, b.Inputs)
+	}
+	if err != nil {
 		return run.Spec{}, &invalidInputsError{err}
 	}
 	inputs := maps.Clone(b.Inputs)
@@ -186,22 +203,49 @@ func (d *Dispatcher) newSpec(ctx context.Context, e event.Event, b route.Binding
 		}
 	}
 	return run.Spec{
-		Schema: model.Schema, Run: id, Catalog: d.Catalog.Version, Event: e.Identity, Kind: e.Kind, Combination: b.Combination,
+		Schema: model.Schema, Run: id, Catalog: d.o.Catalog.Version, Event: e.Identity, Kind: e.Kind, Combination: b.Combination,
 		Inputs: inputs, ExternalInputs: external, From: b.From, Task: task, Objects: objects,
 	}, nil
 }
 
-// groupOrPaused returns the group in which a run must wait. A run of a model without a concurrency limit waits in none
-// ("") as long as its model is not paused, and in the group of paused runs while it is.
-func (d *Dispatcher) groupOrPaused(ctx context.Context, name string, g run.Group) (run.Group, error) {
-	if g != (run.Group{}) {
-		return g, nil
+// groupOf returns the group in which the run of a binding must wait for a slot. It returns the zero group if the model
+// has no concurrency limit and is not paused.
+func (d *Dispatcher) groupOf(ctx context.Context, b route.Binding) (run.Group, error) {
+	if b.Model.Policy.Concurrency != nil {
+		return groups.Of(b.Model, b.Inputs), nil
 	}
-	c, _, err := d.Control(ctx, name)
+	return d.pausedGroup(ctx, b.Model.Name)
+}
+
+// pausedGroup returns the group in which the runs of a model without a concurrency limit wait while it is paused. It
+// returns the zero group if the model is not paused.
+func (d *Dispatcher) pausedGroup(ctx context.Context, name string) (run.Group, error) {
+	c, _, err := records.ReadControl(ctx, d.o.Store, name)
 	if err != nil || !c.Paused {
 		return run.Group{}, err
 	}
-	return pausedGroup(name), nil
+	return groups.Paused(name), nil
+}
+
+// awaitingRuns returns the ids of the runs that wait for the object of an event, and none for an event that is not about
+// an object.
+func (d *Dispatcher) awaitingRuns(ctx context.Context, e event.Event) ([]string, error) {
+	if e.Object == nil {
+		return nil, nil
+	}
+	docs, err := d.o.Store.Partition(ctx, records.ObjectKey(e.Object.URI(), "").PK, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, doc := range docs {
+		w, err := records.Decode[records.Waiter](doc)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, w.Run)
+	}
+	return ids, nil
 }
 
 // InputFileURIs returns the URIs of the objects in the state bucket that hold a run's inputs, by name, for the inputs
@@ -217,87 +261,36 @@ func InputFileURIs(bucket, id string, b route.Binding) map[string]string {
 }
 
 // newEventRecord returns the record of an event. Before that, it writes a large payload to the state bucket.
-func (d *Dispatcher) newEventRecord(ctx context.Context, e event.Event, decision Decision) (EventRecord, error) {
-	r := d.record(e, decision)
+func (d *Dispatcher) newEventRecord(ctx context.Context, e event.Event, decision records.Decision) (records.EventRecord, error) {
+	r := records.EventRecord{
+		Schema: model.Schema, Identity: e.Identity, EventKind: e.Kind, Source: e.Source, Decision: decision,
+		Time: e.Time, Received: d.o.Now(), Payload: e.Payload,
+	}
 	if len(e.Payload) < minExternalPayload {
 		return r, nil
 	}
-	r.Payload, r.PayloadURI = nil, fmt.Sprintf("s3://%s/%s.json", d.Bucket, EventPartition(e.Identity))
-	return r, d.Objects.Put(ctx, r.PayloadURI, e.Payload)
+	r.Payload, r.PayloadURI = nil, fmt.Sprintf("s3://%s/%s.json", d.o.Bucket, records.EventPartition(e.Identity))
+	return r, d.o.Objects.Put(ctx, r.PayloadURI, e.Payload)
 }
-
-// Payload returns the payload of a recorded event as compact JSON. It returns store.ErrNotFound if no event with this
-// identity is recorded for the model; an empty model stands for an event that no model matches.
-func (d *Dispatcher) Payload(ctx context.Context, identity, model string) (json.RawMessage, error) {
-	r, _, err := Read[EventRecord](ctx, d.Store, EventKey(identity, model, ""))
-	if err != nil {
-		return nil, err
-	}
-	if r.PayloadURI != "" {
-		if r.Payload, err = d.Objects.Get(ctx, r.PayloadURI); err != nil {
-			return nil, err
-		}
-	}
-	var compact bytes.Buffer
-	err = json.Compact(&compact, r.Payload)
-	return compact.Bytes(), err
-}
-
-// Reject records that an event cannot be used, with its payload and the reason, and announces that. The given decision
-// names the model, the combination and the reason. If the event has a record already, Reject counts a duplicate.
-func (d *Dispatcher) Reject(ctx context.Context, e event.Event, decision Decision) (Decision, error) {
-	decision.Kind = Rejected
-	record, err := d.newEventRecord(ctx, e, decision)
-	if err != nil {
-		return decision, err
-	}
-	record.Sequence = 1
-	record.Outbox = record.Outbox.Add(run.AnnounceRejection{Sequence: 1}, record.Received)
-	key := EventKey(e.Identity, decision.Model, decision.Combination)
-	err = d.Store.Commit(ctx, store.Create(d.recordDoc(key, record, 0)))
-	if errors.Is(err, store.ErrConflict) {
-		return d.countDuplicate(ctx, e, decision.Model, decision.Combination)
-	}
-	if err != nil {
-		return decision, fmt.Errorf("recording the rejection of %s: %w", e.Identity, err)
-	}
-	d.reportDecision(ctx, e, decision)
-	d.carryOut(ctx, key, record.Outbox.Effects)
-	return decision, nil
-}
-
-// countDuplicate counts another delivery of an event that has a record already. It does nothing else: if an effect of
-// the first delivery is not done yet, it is in the outbox, and the sweep carries it out.
-func (d *Dispatcher) countDuplicate(ctx context.Context, e event.Event, model, combination string) (Decision, error) {
-	key := EventKey(e.Identity, model, combination)
-	for {
-		record, version, err := Read[EventRecord](ctx, d.Store, key)
-		if err != nil {
-			return Decision{}, err
-		}
-		record.Duplicates++
-		switch err := d.Store.Commit(ctx, store.Update(d.recordDoc(key, record, version))); {
-		case errors.Is(err, store.ErrConflict):
-			continue
-		case err != nil:
-			return Decision{}, fmt.Errorf("counting a duplicate of %s: %w", e.Identity, err)
-		}
-		decision := record.Decision
-		decision.Kind = Duplicate
-		decision.Reason = fmt.Sprintf("delivery %d of an event that %s", record.Duplicates+1, firstDecisionText[record.Kind])
-		return d.reportDecision(ctx, e, decision), nil
-	}
-}
-
-// firstDecisionText says what the first delivery of an event led to, for the reason of a duplicate.
-var firstDecisionText = map[DecisionKind]string{Started: "has a run already", Joined: "joined a run", Rejected: "was rejected"}
 
 // reportDecision logs a decision, calls the hook for it, and returns it.
-func (d *Dispatcher) reportDecision(ctx context.Context, e event.Event, decision Decision) Decision {
-	if d.Hooks.Decided != nil {
-		d.Hooks.Decided(e, decision)
+func (d *Dispatcher) reportDecision(ctx context.Context, e event.Event, decision records.Decision) records.Decision {
+	if d.o.Hooks.Decided != nil {
+		d.o.Hooks.Decided(e, decision)
 	}
 	log(ctx).Info().Str("event", e.Identity).Str("decision", string(decision.Kind)).Str("model", decision.Model).
 		Str("run", decision.Run).Str("reason", decision.Reason).Msg("event decided")
 	return decision
+}
+
+// CatalogURI returns the URI of the object in the state bucket that holds a copy of the deployment's catalog.
+func CatalogURI(bucket string) string { return "s3://" + bucket + "/catalog.json" }
+
+// Publish writes the deployment's catalog to CatalogURI. The command line reads it there.
+func (d *Dispatcher) Publish(ctx context.Context) error {
+	compiled, err := d.o.Catalog.Encode()
+	if err != nil {
+		return err
+	}
+	return d.o.Objects.Put(ctx, CatalogURI(d.o.Bucket), compiled)
 }

@@ -7,8 +7,17 @@ import (
 	"time"
 
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
+)
+
+// The detail types of the announcements that are not about a run. Package run has the others.
+const (
+	AnnounceRejected = "Event Rejected"    // an event was rejected
+	AnnouncePaused   = "Model Paused"      // a model was paused
+	AnnounceResumed  = "Model Resumed"     // a model was resumed
+	AnnounceOverdue  = "Model Run Overdue" // no run of a model has succeeded in time
 )
 
 // Announcement is an EventBridge event about a run, an event or a model. An announcement may be emitted more than once,
@@ -51,57 +60,6 @@ type EventDetail struct {
 	Received   time.Time  `json:"received"`
 }
 
-// runAnnouncement returns the announcement that an AnnounceRun effect of a run asks for. It describes the run as it is
-// stored now. It returns the zero Announcement if there is nothing to announce any more: the run does not wait for what
-// the effect says.
-func (d *Dispatcher) runAnnouncement(ctx context.Context, key store.Key, e run.AnnounceRun) (Announcement, error) {
-	r, _, err := Read[run.Run](ctx, d.Store, key)
-	if err != nil || e.DetailType == run.AnnounceWaiting && (r.State != run.Waiting || r.WaitingFor != e.WaitingFor) {
-		return Announcement{}, err
-	}
-	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(r.ID))
-	detail := RunDetail{
-		ID: announcementID(d.Deployment, key, e), Sequence: e.Sequence, Deployment: d.Deployment, Model: r.Model, Run: r.ID,
-		State: r.State, WaitingFor: r.WaitingFor, Trigger: r.Trigger, Event: spec.Event, Attempt: e.Attempt, Outcome: r.Outcome,
-		Inputs: spec.Inputs, Outputs: spec.Task.Outputs, Task: r.Task.ARN, Accepted: r.Accepted, Ended: r.Ended,
-	}
-	if r.Task.ARN != "" && d.LogLink != nil {
-		detail.Log = d.LogLink(r, spec.Task.Container)
-	}
-	return Announcement{e.DetailType, encode(detail)}, err
-}
-
-// rejection returns the announcement that an event was rejected.
-func (d *Dispatcher) rejection(ctx context.Context, key store.Key, e run.AnnounceRejection) (Announcement, error) {
-	r, _, err := Read[EventRecord](ctx, d.Store, key)
-	return Announcement{AnnounceRejected, encode(EventDetail{
-		ID: announcementID(d.Deployment, key, e), Sequence: e.Sequence, Deployment: d.Deployment,
-		Event: r.Identity, Kind: r.EventKind, Model: r.Model, Reason: r.Reason, Received: r.Received,
-	})}, err
-}
-
-// pauseAnnouncement returns the announcement that a model was paused or resumed.
-func (d *Dispatcher) pauseAnnouncement(ctx context.Context, key store.Key, e run.AnnouncePause) (Announcement, error) {
-	c, _, err := Read[Control](ctx, d.Store, key)
-	detailType := AnnounceResumed
-	if e.Paused {
-		detailType = AnnouncePaused
-	}
-	return Announcement{detailType, encode(ControlDetail{
-		ID: announcementID(d.Deployment, key, e), Sequence: e.Sequence, Deployment: d.Deployment,
-		Model: c.Model, Paused: e.Paused, Reason: c.Reason, By: c.By, At: c.At,
-	})}, err
-}
-
-// overdue returns the announcement that no run of a model has succeeded in time.
-func (d *Dispatcher) overdue(ctx context.Context, key store.Key, e run.AnnounceOverdue) (Announcement, error) {
-	x, _, err := Read[Expectation](ctx, d.Store, key)
-	return Announcement{AnnounceOverdue, encode(OverdueDetail{
-		ID: announcementID(d.Deployment, key, e), Sequence: e.Sequence, Deployment: d.Deployment,
-		Model: x.Model, Value: x.Value, By: e.ExpectedBy, LastSuccess: x.Success,
-	})}, err
-}
-
 // ControlDetail is the detail of the announcement that a model was paused or resumed.
 type ControlDetail struct {
 	ID         string    `json:"id"`
@@ -125,8 +83,85 @@ type OverdueDetail struct {
 	LastSuccess time.Time `json:"lastSuccess,omitzero"`
 }
 
-// announcementID returns the id of the announcement that an effect of a document asks for: the same whenever it is
-// repeated, and another one for each different announcement.
-func announcementID(deployment string, key store.Key, e run.Effect) string {
-	return hash(fmt.Sprintf("%s\x00%s\x00%s\x00%s\x00%s", deployment, key.PK, key.SK, e.Kind(), encode(e)))
+// announcer builds and emits announcements. Each describes the document of its effect as it is stored now.
+type announcer struct{ *Options }
+
+// announceRun emits an announcement about a run. It emits none if there is nothing to announce any more: the run does
+// not wait for what the effect says.
+func (a announcer) announceRun(ctx context.Context, key store.Key, e run.AnnounceRun) error {
+	r, _, err := records.Read[run.Run](ctx, a.Store, key)
+	if err != nil || e.DetailType == run.AnnounceWaiting && (r.State != run.Waiting || r.WaitingFor != e.WaitingFor) {
+		return err
+	}
+	spec, _, err := records.Read[run.Spec](ctx, a.Store, records.SpecKey(r.ID))
+	if err != nil {
+		return err
+	}
+	detail := RunDetail{
+		ID: a.id(key, e), Sequence: e.Sequence, Deployment: a.Deployment, Model: r.Model, Run: r.ID,
+		State: r.State, WaitingFor: r.WaitingFor, Trigger: r.Trigger, Event: spec.Event, Attempt: e.Attempt, Outcome: r.Outcome,
+		Inputs: spec.Inputs, Outputs: spec.Task.Outputs, Task: r.Task.ARN, Accepted: r.Accepted, Ended: r.Ended,
+	}
+	if r.Task.ARN != "" && a.LogLink != nil {
+		detail.Log = a.LogLink(r, spec.Task.Container)
+	}
+	return a.emit(ctx, e.DetailType, detail)
+}
+
+// announceRejection emits the announcement that an event was rejected.
+func (a announcer) announceRejection(ctx context.Context, key store.Key, e run.AnnounceRejection) error {
+	r, _, err := records.Read[records.EventRecord](ctx, a.Store, key)
+	if err != nil {
+		return err
+	}
+	return a.emit(ctx, AnnounceRejected, EventDetail{
+		ID: a.id(key, e), Sequence: e.Sequence, Deployment: a.Deployment,
+		Event: r.Identity, Kind: r.EventKind, Model: r.Model, Reason: r.Reason, Received: r.Received,
+	})
+}
+
+// announcePause emits the announcement that a model was paused or resumed.
+func (a announcer) announcePause(ctx context.Context, key store.Key, e run.AnnouncePause) error {
+	c, _, err := records.Read[records.Control](ctx, a.Store, key)
+	if err != nil {
+		return err
+	}
+	detailType := AnnounceResumed
+	if e.Paused {
+		detailType = AnnouncePaused
+	}
+	return a.emit(ctx, detailType, ControlDetail{
+		ID: a.id(key, e), Sequence: e.Sequence, Deployment: a.Deployment,
+		Model: c.Model, Paused: e.Paused, Reason: c.Reason, By: c.By, At: c.At,
+	})
+}
+
+// announceOverdue emits the announcement that no run of a model has succeeded in time.
+func (a announcer) announceOverdue(ctx context.Context, key store.Key, e run.AnnounceOverdue) error {
+	x, _, err := records.Read[records.Expectation](ctx, a.Store, key)
+	if err != nil {
+		return err
+	}
+	return a.emit(ctx, AnnounceOverdue, OverdueDetail{
+		ID: a.id(key, e), Sequence: e.Sequence, Deployment: a.Deployment,
+		Model: x.Model, Value: x.Value, By: e.ExpectedBy, LastSuccess: x.Success,
+	})
+}
+
+// emit emits an announcement with a detail.
+func (a announcer) emit(ctx context.Context, detailType string, detail any) error {
+	announcement := Announcement{detailType, records.Encode(detail)}
+	if err := a.Bus.Announce(ctx, announcement); err != nil {
+		return fmt.Errorf("announcing %s: %w", detailType, err)
+	}
+	if a.Hooks.Announced != nil {
+		a.Hooks.Announced(announcement)
+	}
+	return nil
+}
+
+// id returns the id of the announcement that an effect of a document asks for: the same whenever it is repeated, and
+// another one for each different announcement.
+func (a announcer) id(key store.Key, e run.Effect) string {
+	return records.Hash(fmt.Sprintf("%s\x00%s\x00%s\x00%s\x00%s", a.Deployment, key.PK, key.SK, e.Kind(), records.Encode(e)))
 }

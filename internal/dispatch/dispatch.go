@@ -10,7 +10,10 @@ import (
 
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/groups"
+	"modeldispatch/internal/limiter"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/route"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
@@ -65,9 +68,9 @@ type Options struct {
 	Catalog    model.Catalog
 	Routes     *route.Table // the triggers of the catalog
 	Placement  fargate.Placement
-	Bucket     string        // the name of the state bucket
-	Rate       float64       // RunTask calls a second, of all launchers together; 0 means DefaultRate
-	Retention  time.Duration // how long a document stays after its run has ended; 0 means DefaultRetention
+	Bucket     string            // the name of the state bucket
+	Rate       float64           // RunTask calls a second, of all launchers together; 0 means limiter.DefaultRate
+	Retention  records.Retention // how long a document stays after its run has ended; 0 means records.DefaultRetention
 	Store      store.Store
 	Queue      Queue
 	Launcher   Launcher
@@ -88,26 +91,51 @@ type Options struct {
 // logs and tests. Each function may be nil. Concurrent calls of the dispatcher may call the hooks in a different order
 // from that of their commits.
 type Hooks struct {
-	Decided func(event.Event, Decision) // an event got a decision
-	// Transitioned receives each stored transition of a run, except that an event joined it: then only Decided is called.
-	Transitioned  func(run.Transition)
-	Announced     func(Announcement)  // an announcement was emitted
-	LaunchLag     func(time.Duration) // the time until every reservation given so far has come
-	Swept         func()              // a sweep ended without an error
-	EffectDropped func(run.Effect)    // an effect was given up, because it can never succeed
+	Decided       func(event.Event, records.Decision) // an event got a decision
+	Transitioned  func(run.Transition)                // a run has changed
+	Announced     func(Announcement)                  // an announcement was emitted
+	LaunchLag     func(time.Duration)                 // the time until every reservation given so far has come
+	Swept         func()                              // a sweep ended without an error
+	EffectDropped func(run.Effect)                    // an effect was given up, because it can never succeed
 }
 
 // Dispatcher accepts events, and moves runs from one state to the next. It is safe for concurrent use, in one process
 // and in several.
-type Dispatcher struct{ Options }
+type Dispatcher struct {
+	o            Options
+	runs         *runs
+	outbox       *outbox
+	announcer    announcer
+	limiter      *limiter.Limiter
+	groups       *groups.Groups
+	pauses       pauses
+	expectations expectations
+}
 
 // New returns a dispatcher with these options.
 func New(o Options) *Dispatcher {
 	if o.ForEach == nil {
 		o.ForEach = concurrently
 	}
-	return &Dispatcher{o}
+	d := &Dispatcher{o: o}
+	d.announcer = announcer{&d.o}
+	d.outbox = &outbox{&d.o, d.perform}
+	d.pauses = pauses{&d.o, d.outbox}
+	d.expectations = expectations{&d.o, d.outbox}
+	d.runs = &runs{Options: &d.o, expectations: d.expectations, outbox: d.outbox}
+	d.groups = groups.New(groups.Options{
+		Store: o.Store, Runs: d.runs, Pauses: d.pauses, Catalog: o.Catalog, Retention: o.Retention, Now: o.Now,
+	})
+	d.runs.groups = d.groups
+	d.limiter = limiter.New(limiter.Options{Store: o.Store, Runs: d.runs, Catalog: o.Catalog, Rate: o.Rate, Now: o.Now})
+	return d
 }
+
+// Now returns the time of the dispatcher's clock.
+func (d *Dispatcher) Now() time.Time { return d.o.Now() }
+
+// ForEach calls work for 0 to n-1, as Options.ForEach says.
+func (d *Dispatcher) ForEach(n int, work func(i int)) { d.o.ForEach(n, work) }
 
 func concurrently(n int, work func(i int)) {
 	var all sync.WaitGroup
@@ -119,7 +147,7 @@ func concurrently(n int, work func(i int)) {
 
 // retryInputs returns the inputs, besides the run itself, for the decision about another attempt.
 func (d *Dispatcher) retryInputs() run.RetryInputs {
-	return run.RetryInputs{Jitter: d.Random(), NextSize: fargate.NextSize}
+	return run.RetryInputs{Jitter: d.o.Random(), NextSize: fargate.NextSize}
 }
 
 func log(ctx context.Context) *zerolog.Logger { return zerolog.Ctx(ctx) }

@@ -15,7 +15,9 @@ import (
 	"modeldispatch/internal/dispatch/dispatchtest"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/limiter"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/route"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
@@ -25,8 +27,9 @@ import (
 // harness holds a dispatcher, an in-memory AWS and store, and a clock that the test moves.
 type harness struct {
 	*dispatch.Dispatcher
-	aws *dispatchtest.AWS
-	now time.Time
+	options dispatch.Options // of the dispatcher
+	aws     *dispatchtest.AWS
+	now     time.Time
 }
 
 // newHarness returns a harness whose catalog has one model, as sales returns it and change changes it.
@@ -59,12 +62,19 @@ func newHarnessFor(t *testing.T, c model.Catalog) *harness {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Dispatcher = dispatch.New(dispatch.Options{
+	h.options = dispatch.Options{
 		Deployment: "test", Catalog: c, Routes: routes, Placement: fargate.Placement{Cluster: "c", Subnets: []string{"s"}},
 		Bucket: "state", Store: memory.New(), Queue: h.aws, Launcher: h.aws.ECS, Watcher: h.aws.ECS, Objects: h.aws, Bus: h.aws,
 		Now: func() time.Time { return h.now }, Random: func() float64 { return 0.5 },
-	})
+	}
+	h.Dispatcher = dispatch.New(h.options)
 	return h
+}
+
+// change replaces the dispatcher by one with changed options.
+func (h *harness) change(change func(*dispatch.Options)) {
+	change(&h.options)
+	h.Dispatcher = dispatch.New(h.options)
 }
 
 // accept accepts the arrival of an object, and returns the id of its run.
@@ -112,7 +122,7 @@ func (h *harness) sweepAfter(t *testing.T, d time.Duration) {
 // run reads a run.
 func (h *harness) run(t *testing.T, id string) run.Run {
 	t.Helper()
-	r, _, err := dispatch.Read[run.Run](t.Context(), h.Store, dispatch.RunKey(id))
+	r, _, err := records.Read[run.Run](t.Context(), h.options.Store, records.RunKey(id))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +177,7 @@ func TestObjectStartsRunThatSucceeds(t *testing.T) {
 	if got := fmt.Sprint(h.aws.Announced()); got != "map[Model Run Started:1 Model Run Succeeded:1]" {
 		t.Errorf("announcements: %s", got)
 	}
-	attempt, _, err := dispatch.Read[run.Attempt](t.Context(), h.Store, dispatch.AttemptKey(id, 1))
+	attempt, _, err := records.Read[run.Attempt](t.Context(), h.options.Store, records.AttemptKey(id, 1))
 	if err != nil || attempt.Task != arn || attempt.Outcome == nil || attempt.Ended.IsZero() {
 		t.Errorf("attempt = %+v, %v", attempt, err)
 	}
@@ -182,14 +192,14 @@ func TestDuplicateIsCountedAndStartsNoRun(t *testing.T) {
 	e := event.AssumedArrival("landing", "may.csv", h.now)
 	for delivery := 1; delivery <= 3; delivery++ {
 		d, err := h.Accept(t.Context(), e)
-		if err != nil || (delivery == 1) != (d[0].Kind == dispatch.Started) {
+		if err != nil || (delivery == 1) != (d[0].Kind == records.Started) {
 			t.Errorf("delivery %d = %+v, %v", delivery, d, err)
 		}
 	}
 	if len(h.aws.Queued) != 1 {
 		t.Errorf("%d runs are queued, want 1", len(h.aws.Queued))
 	}
-	record, _, err := dispatch.Read[dispatch.EventRecord](t.Context(), h.Store, dispatch.EventKey(e.Identity, "sales", ""))
+	record, _, err := records.Read[records.EventRecord](t.Context(), h.options.Store, records.EventKey(e.Identity, "sales", ""))
 	if err != nil || record.Duplicates != 2 {
 		t.Errorf("record has %d duplicates, %v; want 2", record.Duplicates, err)
 	}
@@ -246,7 +256,7 @@ func TestRepeatedCallSendsStoredRequest(t *testing.T) {
 	id := h.accept(t, "may.csv")
 	h.launch(t)
 	h.aws.ECS.Refuse = nil
-	h.Placement.Cluster = "another"
+	h.change(func(o *dispatch.Options) { o.Placement.Cluster = "another" })
 	h.sweepAfter(t, 5*time.Minute)
 	h.launch(t)
 	if task := h.aws.ECS.Task(h.onlyTask(t)); task.ClusterARN != "c" {
@@ -260,9 +270,9 @@ func TestReplayedAnswerHasNoOutcome(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	id := h.accept(t, "may.csv")
-	h.Launcher = lossyLauncher{h.aws.ECS}
+	h.change(func(o *dispatch.Options) { o.Launcher = lossyLauncher{h.aws.ECS} })
 	h.launch(t)
-	h.Launcher = h.aws.ECS
+	h.change(func(o *dispatch.Options) { o.Launcher = h.aws.ECS })
 	h.aws.ECS.Exit(h.onlyTask(t), 0)
 	h.sweepAfter(t, 2*time.Minute)
 	h.launch(t)
@@ -359,11 +369,11 @@ func TestFailedEffectsAreRepeated(t *testing.T) {
 func TestRepeatedAnnouncementKeepsItsID(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
-	h.Bus = lossyBus{h.aws}
+	h.change(func(o *dispatch.Options) { o.Bus = lossyBus{h.aws} })
 	id := h.accept(t, "may.csv")
 	h.launch(t)
 	h.observe(t, h.aws.ECS.Exit(h.onlyTask(t), 0))
-	h.Bus = h.aws
+	h.change(func(o *dispatch.Options) { o.Bus = h.aws })
 	h.sweepAfter(t, 2*time.Minute)
 	ids := map[string]int{}
 	for _, a := range h.aws.Announcements {
@@ -394,7 +404,7 @@ func TestLargePayloadIsInStateBucket(t *testing.T) {
 	if _, err := h.Accept(t.Context(), e); err != nil {
 		t.Fatal(err)
 	}
-	record, _, err := dispatch.Read[dispatch.EventRecord](t.Context(), h.Store, dispatch.EventKey(e.Identity, "sales", ""))
+	record, _, err := records.Read[records.EventRecord](t.Context(), h.options.Store, records.EventKey(e.Identity, "sales", ""))
 	object := h.aws.Objects[record.PayloadURI]
 	if err != nil || record.Payload != nil || string(object) != string(e.Payload) {
 		t.Errorf("the record has %d bytes of payload, and %q has %d bytes, %v", len(record.Payload), record.PayloadURI, len(object), err)
@@ -416,20 +426,20 @@ func TestLargeInputIsInStateBucket(t *testing.T) {
 		h := newHarness(t, func(m *model.Model) {
 			m.Inputs = append(m.Inputs, model.Input{Name: "rows", Type: model.JSON, AsFile: asFile})
 		})
-		m, _ := h.Catalog.Model("sales")
+		m, _ := h.options.Catalog.Model("sales")
 		inputs := model.Inputs{"name": "may", "rows": rows}
 		d, err := h.AcceptBinding(t.Context(), event.Manual("sales", inputs, "", h.now), manualBinding(m, inputs, false))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !asFile {
-			if d.Kind != dispatch.Rejected || !strings.Contains(d.Reason, "as: file") {
+			if d.Kind != records.Rejected || !strings.Contains(d.Reason, "as: file") {
 				t.Errorf("decision without as: file = %+v, want rejected with this remedy", d)
 			}
 			continue
 		}
 		h.launch(t)
-		spec, _, err := dispatch.Read[run.Spec](t.Context(), h.Store, dispatch.SpecKey(d.Run))
+		spec, _, err := records.Read[run.Spec](t.Context(), h.options.Store, records.SpecKey(d.Run))
 		uri := spec.Inputs["rows"]
 		if err != nil || !strings.HasPrefix(uri, "s3://state/inputs/") || string(h.aws.Objects[uri]) != rows {
 			t.Errorf("input rows of the spec has %d bytes, %v; want the URI of an object that holds the value", len(uri), err)
@@ -439,8 +449,8 @@ func TestLargeInputIsInStateBucket(t *testing.T) {
 				t.Errorf("%s has %d bytes", a.DetailType, len(a.Detail))
 			}
 		}
-		for _, key := range []store.Key{dispatch.RunKey(d.Run), dispatch.SpecKey(d.Run), dispatch.AttemptKey(d.Run, 1)} {
-			if doc, err := h.Store.Get(t.Context(), key); err != nil || len(doc.Body) > 10_000 {
+		for _, key := range []store.Key{records.RunKey(d.Run), records.SpecKey(d.Run), records.AttemptKey(d.Run, 1)} {
+			if doc, err := h.options.Store.Get(t.Context(), key); err != nil || len(doc.Body) > 10_000 {
 				t.Errorf("%s has %d bytes, %v", key, len(doc.Body), err)
 			}
 		}
@@ -464,15 +474,15 @@ func TestNewerSchemaIsAnError(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	id := h.accept(t, "may.csv")
-	doc, err := h.Store.Get(t.Context(), dispatch.SpecKey(id))
+	doc, err := h.options.Store.Get(t.Context(), records.SpecKey(id))
 	if err != nil {
 		t.Fatal(err)
 	}
 	doc.Body = []byte(`{"schema": 99}`)
-	if err := h.Store.Commit(t.Context(), store.Update(doc)); err != nil {
+	if err := h.options.Store.Commit(t.Context(), store.Update(doc)); err != nil {
 		t.Fatal(err)
 	}
-	if err := h.Launch(t.Context(), id, dispatch.Reservation{}); err == nil || !strings.Contains(err.Error(), "newer code wrote it") {
+	if err := h.Launch(t.Context(), id, limiter.Reservation{}); err == nil || !strings.Contains(err.Error(), "newer code wrote it") {
 		t.Errorf("Launch = %v, want an error that says that newer code wrote the document", err)
 	}
 }
@@ -489,7 +499,7 @@ func TestOutOfMemoryTaskIsFollowedByLargerOne(t *testing.T) {
 		limit       int
 	}{{"", "", 0}, {"2048", "", 1924}, {"3072", "512", 2948}} {
 		h.launch(t)
-		a, _, err := dispatch.Read[run.Attempt](t.Context(), h.Store, dispatch.AttemptKey(id, attempt+1))
+		a, _, err := records.Read[run.Attempt](t.Context(), h.options.Store, records.AttemptKey(id, attempt+1))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
+	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
@@ -16,106 +19,65 @@ import (
 // ErrPermanent is the error that a call of another service wraps if the same call would fail each time.
 var ErrPermanent = errors.New("trying again would not help")
 
+// owner identifies the document whose outbox holds an effect.
+type owner struct {
+	key store.Key
+	run string // the id of the run; empty for a document that is no run
+}
+
+// ofRun returns the owner of the effects of a run.
+func ofRun(id string) owner { return owner{records.RunKey(id), id} }
+
+// outbox carries out effects, and removes them from their documents.
+type outbox struct {
+	*Options
+	perform func(context.Context, owner, run.Effect) error
+}
+
 // carryOut carries out effects and removes them from their document. It logs an effect that fails, and leaves it to
 // the sweep. It returns no error, because the change that asked for the effects is stored already. It removes an
 // effect that can never succeed (ErrPermanent) too, and notes its reason in the outbox.
-func (d *Dispatcher) carryOut(ctx context.Context, key store.Key, effects []run.Pending) {
+func (x *outbox) carryOut(ctx context.Context, of owner, effects []run.Pending) {
 	var done, failed []int
 	var dropped []string
-	for _, e := range effects {
-		err := d.carryOutOne(ctx, key, e.Effect)
+	for _, p := range effects {
+		err := x.perform(ctx, of, p.Effect)
 		if err != nil && !errors.Is(err, ErrPermanent) {
-			log(ctx).Error().Err(err).Str("document", key.PK).Str("effect", string(e.Effect.Kind())).Int("tries", e.Tries+1).
+			log(ctx).Error().Err(err).Str("document", of.key.PK).Str("effect", string(p.Effect.Kind())).Int("tries", p.Tries+1).
 				Msg("effect postponed")
-			failed = append(failed, e.ID)
+			failed = append(failed, p.ID)
 			continue
 		}
 		if err != nil {
-			log(ctx).Error().Err(err).Str("document", key.PK).Str("effect", string(e.Effect.Kind())).Msg("effect dropped")
-			dropped = append(dropped, fmt.Sprintf("%s: %v", e.Effect.Kind(), err))
-			if d.Hooks.EffectDropped != nil {
-				d.Hooks.EffectDropped(e.Effect)
+			log(ctx).Error().Err(err).Str("document", of.key.PK).Str("effect", string(p.Effect.Kind())).Msg("effect dropped")
+			dropped = append(dropped, fmt.Sprintf("%s: %v", p.Effect.Kind(), err))
+			if x.Hooks.EffectDropped != nil {
+				x.Hooks.EffectDropped(p.Effect)
 			}
 		}
-		done = append(done, e.ID)
+		done = append(done, p.ID)
 	}
 	if len(effects) == 0 {
 		return
 	}
-	if err := d.removeEffects(ctx, key, done, failed, dropped); err != nil {
-		log(ctx).Error().Err(err).Str("document", key.PK).Msg("effects not removed from the outbox")
+	change := func(box run.Outbox) run.Outbox { return box.Remove(done).Postpone(failed, x.Now()).Drop(dropped...) }
+	if err := x.update(ctx, of.key, change); err != nil {
+		log(ctx).Error().Err(err).Str("document", of.key.PK).Msg("effects not removed from the outbox")
 	}
 }
 
-// carryOutOne carries out one effect of the document with this key.
-func (d *Dispatcher) carryOutOne(ctx context.Context, key store.Key, e run.Effect) error {
-	id := strings.TrimPrefix(key.PK, "run/")
-	switch e := e.(type) {
-	case run.Enqueue:
-		return d.Queue.Enqueue(ctx, id, max(e.At.Sub(d.Now()), 0))
-	case run.Wake:
-		return d.Queue.Wake(ctx, id, max(e.At.Sub(d.Now()), 0))
-	case run.StopTask:
-		return d.stopTask(ctx, id, e)
-	case run.Admit:
-		return d.Admit(ctx, e.Group)
-	case run.CheckBreaker:
-		return d.checkBreaker(ctx, e.Capacity)
-	case run.ReplaceTask:
-		return d.releaseWaiters(ctx, e.Capacity, 1, run.ReleasedAsReplacement)
-	case run.ConfirmProbe:
-		return d.releaseWaiters(ctx, e.Capacity, 2, run.ReleasedAsProbe)
-	case run.StartDownstream:
-		return d.startDownstream(ctx, id)
-	case run.AnnounceRun:
-		return d.announce(ctx, func() (Announcement, error) { return d.runAnnouncement(ctx, key, e) })
-	case run.AnnounceRejection:
-		return d.announce(ctx, func() (Announcement, error) { return d.rejection(ctx, key, e) })
-	case run.AnnouncePause:
-		return d.announce(ctx, func() (Announcement, error) { return d.pauseAnnouncement(ctx, key, e) })
-	case run.AnnounceOverdue:
-		return d.announce(ctx, func() (Announcement, error) { return d.overdue(ctx, key, e) })
-	}
-	return fmt.Errorf("this code does not know the effect %q: newer code may have written it", e.Kind())
-}
-
-// forgottenAfter is the time after which a task that ECS does not know counts as stopped. ECS forgets a task one hour
-// after it has stopped.
-const forgottenAfter = 2 * time.Hour
-
-// stopTask carries out a StopTask effect. If ECS does not know the task, stopTask returns fargate.ErrMissing, so that
-// the effect is tried again: ECS may show the task later. It gives up when the task was seen STOPPED. It also gives up
-// when the run has ended, unless the task is an orphan and the stop was asked for less than forgottenAfter ago.
-func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.StopTask) error {
-	err := d.Watcher.StopTask(ctx, e.Task, e.Reason)
-	if !errors.Is(err, fargate.ErrMissing) {
-		return err
-	}
-	r, _, readErr := Read[run.Run](ctx, d.Store, RunKey(id))
-	switch {
-	case readErr != nil:
-		return readErr
-	case slices.Contains(r.StoppedTasks, e.Task):
-		return nil
-	case r.State.Ended() && (!slices.Contains(r.OrphanTasks, e.Task) || d.Now().Sub(e.At) > forgottenAfter):
-		return nil
-	}
-	return err
-}
-
-// removeEffects updates the outbox of a document: it removes the effects that are done, postpones the failed ones, and
-// notes the reasons of the dropped ones. The effects are given by their ids.
-func (d *Dispatcher) removeEffects(ctx context.Context, key store.Key, done, failed []int, dropped []string) error {
+// update changes the outbox of a document, and repeats the change after a conflict.
+func (x *outbox) update(ctx context.Context, key store.Key, change func(run.Outbox) run.Outbox) error {
 	for {
-		doc, err := d.Store.Get(ctx, key)
+		doc, err := x.Store.Get(ctx, key)
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", key, err)
 		}
-		changed, err := d.withoutEffects(doc, done, failed, dropped)
+		changed, err := records.ChangeOutbox(doc, change)
 		if err != nil {
 			return err
 		}
-		switch err := d.Store.Commit(ctx, store.Update(changed)); {
+		switch err := x.Store.Commit(ctx, store.Update(changed)); {
 		case errors.Is(err, store.ErrConflict):
 			continue
 		case err != nil:
@@ -125,63 +87,97 @@ func (d *Dispatcher) removeEffects(ctx context.Context, key store.Key, done, fai
 	}
 }
 
-// withoutEffects returns the document with the changes that removeEffects makes to its outbox.
-func (d *Dispatcher) withoutEffects(doc store.Doc, done, failed []int, dropped []string) (store.Doc, error) {
-	outbox, err := outboxOf(doc)
-	if err != nil {
-		return doc, err
+// perform carries out one effect of a document.
+func (d *Dispatcher) perform(ctx context.Context, of owner, e run.Effect) error {
+	switch e := e.(type) {
+	case run.Enqueue:
+		return d.o.Queue.Enqueue(ctx, of.run, max(e.At.Sub(d.o.Now()), 0))
+	case run.Wake:
+		return d.o.Queue.Wake(ctx, of.run, max(e.At.Sub(d.o.Now()), 0))
+	case run.StopTask:
+		return d.stopTask(ctx, of.run, e)
+	case run.Admit:
+		return d.groups.Admit(ctx, e.Group)
+	case run.CheckBreaker:
+		return d.limiter.CheckBreaker(ctx, e.Capacity)
+	case run.ReplaceTask:
+		return d.limiter.Release(ctx, e.Capacity, 1, run.ReleasedAsReplacement)
+	case run.ConfirmProbe:
+		return d.limiter.Release(ctx, e.Capacity, 2, run.ReleasedAsProbe)
+	case run.StartDownstream:
+		return d.startDownstream(ctx, of.run)
+	case run.AnnounceRun:
+		return d.announcer.announceRun(ctx, of.key, e)
+	case run.AnnounceRejection:
+		return d.announcer.announceRejection(ctx, of.key, e)
+	case run.AnnouncePause:
+		return d.announcer.announcePause(ctx, of.key, e)
+	case run.AnnounceOverdue:
+		return d.announcer.announceOverdue(ctx, of.key, e)
 	}
-	outbox = outbox.Remove(done).Postpone(failed, d.Now()).Drop(dropped...)
-	switch kindOf(doc.Key) {
-	case "run":
-		var r run.Run
-		err = Decode(doc, &r)
-		r.Outbox = outbox
-		return d.runDoc(r, doc.Version), err
-	case "control":
-		var c Control
-		err = Decode(doc, &c)
-		c.Outbox = outbox
-		return controlWrite(c, doc.Version).Doc, err
-	case "expect":
-		var x Expectation
-		err = Decode(doc, &x)
-		x.Outbox = outbox
-		return expectationWrite(x, doc.Version).Doc, err
-	}
-	var r EventRecord
-	err = Decode(doc, &r)
-	r.Outbox = outbox
-	return d.recordDoc(doc.Key, r, doc.Version), err
+	return fmt.Errorf("%w: %q; newer code may have stored it", errUnknownEffect, e.Kind())
 }
 
-// kindOf returns the kind of the document with this key: the first part of its partition key, for example run.
-func kindOf(key store.Key) string {
-	kind, _, _ := strings.Cut(key.PK, "/")
-	return kind
-}
+// errUnknownEffect reports that this code cannot carry out an effect. The effect stays in its outbox.
+var errUnknownEffect = errors.New("this code does not know the effect")
 
-// outboxOf returns the outbox of a document of any kind.
-func outboxOf(doc store.Doc) (run.Outbox, error) {
-	var has struct {
-		Schema int
-		Outbox run.Outbox
-	}
-	err := Decode(doc, &has)
-	return has.Outbox, err
-}
+// forgottenAfter is the time after which a task that ECS does not know counts as stopped. ECS forgets a task one hour
+// after it has stopped.
+const forgottenAfter = 2 * time.Hour
 
-// announce emits an announcement, unless there is nothing to announce any more.
-func (d *Dispatcher) announce(ctx context.Context, build func() (Announcement, error)) error {
-	a, err := build()
-	if err != nil || a.DetailType == "" {
+// stopTask carries out a StopTask effect. If ECS does not know the task, stopTask returns fargate.ErrMissing, so that
+// the effect is tried again: ECS may show the task later. It gives up when the task was seen STOPPED. It also gives up
+// when the run has ended, unless the task is an orphan and the stop was asked for less than forgottenAfter ago.
+func (d *Dispatcher) stopTask(ctx context.Context, id string, e run.StopTask) error {
+	err := d.o.Watcher.StopTask(ctx, e.Task, e.Reason)
+	if !errors.Is(err, fargate.ErrMissing) {
 		return err
 	}
-	if err := d.Bus.Announce(ctx, a); err != nil {
-		return fmt.Errorf("announcing %s: %w", a.DetailType, err)
+	r, _, readErr := records.Read[run.Run](ctx, d.o.Store, records.RunKey(id))
+	switch {
+	case readErr != nil:
+		return readErr
+	case slices.Contains(r.StoppedTasks, e.Task):
+		return nil
+	case r.State.Ended() && (!slices.Contains(r.OrphanTasks, e.Task) || d.o.Now().Sub(e.At) > forgottenAfter):
+		return nil
 	}
-	if d.Hooks.Announced != nil {
-		d.Hooks.Announced(a)
+	return err
+}
+
+// startDownstream carries out a StartDownstream effect: it accepts the success of a run as an event for the models that run
+// after the run's model.
+func (d *Dispatcher) startDownstream(ctx context.Context, id string) error {
+	r, _, err := records.Read[run.Run](ctx, d.o.Store, records.RunKey(id))
+	if err != nil {
+		return err
 	}
-	return nil
+	if !d.o.Routes.HasDownstream(r.Model) {
+		return nil
+	}
+	spec, _, err := records.Read[run.Spec](ctx, d.o.Store, records.SpecKey(id))
+	if err != nil {
+		return err
+	}
+	up := event.Upstream{Model: r.Model, Run: id, Inputs: map[string]model.Value{}, Outputs: map[string]string{}}
+	m, known := d.o.Catalog.Model(r.Model)
+	for _, name := range slices.Sorted(maps.Keys(spec.Inputs)) {
+		text := spec.Inputs[name]
+		if slices.Contains(spec.ExternalInputs, name) { // the text is a URI: downstream models get the value
+			value, err := d.o.Objects.Get(ctx, text)
+			if err != nil {
+				return fmt.Errorf("reading input %q of run %s: %w", name, id, err)
+			}
+			text = string(value)
+		}
+		up.Inputs[name] = model.Text(text)
+		if in, declared := m.Input(name); known && declared {
+			up.Inputs[name] = model.Value{Type: in.Type, Text: text}
+		}
+	}
+	for _, output := range spec.Task.Outputs {
+		up.Outputs[output.Name] = output.URI
+	}
+	_, err = d.Accept(ctx, event.After(up, r.Ended))
+	return err
 }

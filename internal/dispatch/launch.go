@@ -5,28 +5,75 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/limiter"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
+
+// Reserve gives a reservation to each run of a batch that is ready to be launched, in the order of the ids. A run that is
+// not ready, or cannot be read, gets none. Reserve also pauses the models that the loop guard stops.
+func (d *Dispatcher) Reserve(ctx context.Context, ids ...string) (map[string]limiter.Reservation, error) {
+	found := make([]run.Run, len(ids))
+	d.o.ForEach(len(ids), func(i int) {
+		// Launch reports the error of a run that cannot be read.
+		if r, _, err := records.Read[run.Run](ctx, d.o.Store, records.RunKey(ids[i])); err == nil && r.CanCall(d.o.Now()) {
+			found[i] = r
+		}
+	})
+	var ready []run.Run // without duplicates, in the order of the ids
+	for _, r := range found {
+		if r.ID != "" && !slices.ContainsFunc(ready, func(other run.Run) bool { return other.ID == r.ID }) {
+			ready = append(ready, r)
+		}
+	}
+	if len(ready) == 0 {
+		return nil, nil
+	}
+	reservations, lag, err := d.limiter.Reserve(ctx, ready)
+	if err != nil {
+		return nil, err
+	}
+	if d.o.Hooks.LaunchLag != nil {
+		d.o.Hooks.LaunchLag(lag)
+	}
+	return reservations, d.pauseLooping(ctx, ready, reservations)
+}
+
+// pauseLooping pauses the models that the loop guard has stopped: most likely they start themselves.
+func (d *Dispatcher) pauseLooping(ctx context.Context, ready []run.Run, reservations map[string]limiter.Reservation) error {
+	for _, r := range ready {
+		if !reservations[r.ID].Looping {
+			continue
+		}
+		reason := fmt.Sprintf("it was launched %d times in one clock hour, which looks like a loop; "+
+			"if it is not one, raise max-launches-per-hour, and resume the model", d.limiter.MaxLaunchesPerHour(r.Model))
+		if _, err := d.Pause(ctx, r.Model, reason, "max-launches-per-hour"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Launch does what a reservation says for a run: it launches the run, makes it wait until its time has come, or holds
 // it at an open breaker or by the loop guard. The reservation comes from Reserve, and is zero if Reserve gave none.
 // Launch may be called for any run at any time, and by several callers at once: only the caller that claims the run
 // calls RunTask. It returns store.ErrNotFound for an unknown run.
-func (d *Dispatcher) Launch(ctx context.Context, id string, reservation Reservation) error {
-	switch now := d.Now(); {
+func (d *Dispatcher) Launch(ctx context.Context, id string, reservation limiter.Reservation) error {
+	switch now := d.o.Now(); {
 	case reservation.Looping:
-		return d.update(ctx, id, func(r run.Run) run.Transition { return r.DelayByLoopGuard(now) })
+		return d.runs.update(ctx, id, func(r run.Run) run.Transition { return r.DelayByLoopGuard(now) })
 	case reservation.WaitFor != "":
-		return d.update(ctx, id, func(r run.Run) run.Transition { return r.WaitAtBreaker(reservation.WaitFor, now) })
+		return d.runs.update(ctx, id, func(r run.Run) run.Transition { return r.WaitAtBreaker(reservation.WaitFor, now) })
 	case now.Before(reservation.At):
-		return d.update(ctx, id, func(r run.Run) run.Transition { return r.Reserve(reservation.At, now) })
+		return d.runs.update(ctx, id, func(r run.Run) run.Transition { return r.Reserve(reservation.At, now) })
 	}
-	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
+	spec, _, err := records.Read[run.Spec](ctx, d.o.Store, records.SpecKey(id))
 	if err != nil {
 		return err
 	}
@@ -41,12 +88,12 @@ func (d *Dispatcher) Launch(ctx context.Context, id string, reservation Reservat
 
 // tryLaunch claims a run and does the step that the claim asks for. It returns store.ErrConflict if another caller
 // changed the run meanwhile.
-func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, reservation Reservation) error {
-	r, version, err := Read[run.Run](ctx, d.Store, RunKey(id))
+func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, reservation limiter.Reservation) error {
+	r, version, err := records.Read[run.Run](ctx, d.o.Store, records.RunKey(id))
 	if err != nil {
 		return err
 	}
-	claimed := r.Claim(d.Now())
+	claimed := r.Claim(d.o.Now())
 	if reservation.At.IsZero() && claimed.Kind != run.Ignored {
 		return errNoReservation
 	}
@@ -56,7 +103,7 @@ func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, re
 		return d.callNewAttempt(ctx, claimed, spec, version)
 	case claimed.Kind == run.CallRepeated:
 		return d.repeatCall(ctx, claimed, version)
-	case r.MustList(d.Now()):
+	case r.MustList(d.o.Now()):
 		return d.listTasks(ctx, r)
 	}
 	return nil
@@ -70,25 +117,25 @@ var errNoReservation = errors.New("the run became ready after the reservations o
 func (d *Dispatcher) callNewAttempt(ctx context.Context, claimed run.Transition, spec run.Spec, version int64) error {
 	r := claimed.Run
 	if r.Definition == "" {
-		definition, err := d.Launcher.Definition(ctx, spec.Task.Family, spec.Task.Container)
+		definition, err := d.o.Launcher.Definition(ctx, spec.Task.Family, spec.Task.Container)
 		if err != nil {
 			return err
 		}
 		r.Definition, r.ContainerMemoryMiB, r.AWSVPC = definition.ARN, definition.ContainerMemoryMiB, definition.AWSVPC
 	}
 	request := fargate.NewRequest(spec.Task, fargate.Launch{
-		Deployment: d.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition, AWSVPC: r.AWSVPC,
-		Capacity: r.Capacities[r.CapacityIndex], Placement: d.Placement, Size: r.Size, ContainerMemoryMiB: r.ContainerMemoryMiB,
+		Deployment: d.o.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition, AWSVPC: r.AWSVPC,
+		Capacity: r.Capacities[r.CapacityIndex], Placement: d.o.Placement, Size: r.Size, ContainerMemoryMiB: r.ContainerMemoryMiB,
 	})
-	a := run.Attempt{Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: encode(request), FirstCall: r.FirstCall}
-	err := d.Store.Commit(ctx,
-		store.Update(d.runDoc(r, version)),
-		store.Create(store.Doc{Key: AttemptKey(r.ID, a.Number), Body: encode(a)}))
+	a := run.Attempt{Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: records.Encode(request), FirstCall: r.FirstCall}
+	err := d.o.Store.Commit(ctx,
+		store.Update(records.RunDoc(r, version, d.o.Retention)),
+		store.Create(records.AttemptDoc(r.ID, a, 0, d.o.Retention)))
 	if err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
 	claimed.Run = r
-	d.afterUpdate(ctx, claimed)
+	d.runs.tell(ctx, claimed)
 	return d.call(ctx, r, a.Request)
 }
 
@@ -96,35 +143,35 @@ func (d *Dispatcher) callNewAttempt(ctx context.Context, claimed run.Transition,
 // answers a client token with ConflictException if the request differs from the first one.
 func (d *Dispatcher) repeatCall(ctx context.Context, claimed run.Transition, version int64) error {
 	r := claimed.Run
-	a, _, err := Read[run.Attempt](ctx, d.Store, AttemptKey(r.ID, r.Attempt))
+	a, _, err := records.Read[run.Attempt](ctx, d.o.Store, records.AttemptKey(r.ID, r.Attempt))
 	if err != nil {
 		return err
 	}
-	if err := d.Store.Commit(ctx, store.Update(d.runDoc(r, version))); err != nil {
+	if err := d.o.Store.Commit(ctx, store.Update(records.RunDoc(r, version, d.o.Retention))); err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
-	d.afterUpdate(ctx, claimed)
+	d.runs.tell(ctx, claimed)
 	return d.call(ctx, r, a.Request)
 }
 
 // call sends a request to RunTask, and applies the answer to the run. A refusal for missing capacity or a quota first
 // opens the breaker of the capacity type.
 func (d *Dispatcher) call(ctx context.Context, r run.Run, request json.RawMessage) error {
-	answer, err := d.Launcher.RunTask(ctx, request, r.LastCall.Add(run.CallTimeout))
+	answer, err := d.o.Launcher.RunTask(ctx, request, r.LastCall.Add(run.CallTimeout))
 	if err != nil {
 		return fmt.Errorf("launching run %s: %w", r.ID, err)
 	}
 	attempt, call := r.Attempt, r.Call
 	if answer.Refusal != nil && answer.Refusal.Class.OpensBreaker() {
-		if err := d.openBreaker(ctx, r.Capacities[r.CapacityIndex]); err != nil {
+		if err := d.limiter.OpenBreaker(ctx, r.Capacities[r.CapacityIndex]); err != nil {
 			return err
 		}
 	}
 	if answer.Refusal != nil {
 		log(ctx).Warn().Str("run", r.ID).Int("attempt", attempt).Str("class", string(answer.Refusal.Class)).
 			Str("detail", answer.Refusal.Detail).Msg("RunTask refused")
-		return d.update(ctx, r.ID, func(r run.Run) run.Transition {
-			return r.Refused(attempt, call, *answer.Refusal, !answer.Indefinite, d.retryInputs(), d.Now())
+		return d.runs.update(ctx, r.ID, func(r run.Run) run.Transition {
+			return r.Refused(attempt, call, *answer.Refusal, !answer.Indefinite, d.retryInputs(), d.o.Now())
 		})
 	}
 	log(ctx).Info().Str("run", r.ID).Int("attempt", attempt).Str("task", answer.Task.ARN).Msg("task launched")
@@ -140,7 +187,7 @@ func (d *Dispatcher) call(ctx context.Context, r run.Run, request json.RawMessag
 // listTasks asks ECS which tasks an attempt has. It takes the place of a repeated call where that could start a task
 // that is not wanted: the run was cancelled, or its client token is too old.
 func (d *Dispatcher) listTasks(ctx context.Context, r run.Run) error {
-	a, _, err := Read[run.Attempt](ctx, d.Store, AttemptKey(r.ID, r.Attempt))
+	a, _, err := records.Read[run.Attempt](ctx, d.o.Store, records.AttemptKey(r.ID, r.Attempt))
 	if err != nil {
 		return err
 	}
@@ -148,12 +195,12 @@ func (d *Dispatcher) listTasks(ctx context.Context, r run.Run) error {
 	if err := json.Unmarshal(a.Request, &request); err != nil {
 		return fmt.Errorf("reading the request of run %s: %w", r.ID, err)
 	}
-	attempt, asked := r.Attempt, d.Now()
-	arns, err := d.Watcher.ListTasks(ctx, request.Cluster, request.StartedBy)
+	attempt, asked := r.Attempt, d.o.Now()
+	arns, err := d.o.Watcher.ListTasks(ctx, request.Cluster, request.StartedBy)
 	if err != nil {
 		return err
 	}
-	return d.update(ctx, r.ID, func(r run.Run) run.Transition { return r.Listed(attempt, arns, d.retryInputs(), asked) })
+	return d.runs.update(ctx, r.ID, func(r run.Run) run.Transition { return r.Listed(attempt, arns, d.retryInputs(), asked) })
 }
 
 // stopped is the lastStatus of a task that has ended.
@@ -184,7 +231,7 @@ func (d *Dispatcher) observationOf(ctx context.Context, t event.Task, spec run.S
 // missingOutput returns the first declared output that does not exist, and nil if all exist.
 func (d *Dispatcher) missingOutput(ctx context.Context, spec run.Spec) (*model.Object, error) {
 	for _, output := range spec.Task.Outputs {
-		_, exists, err := d.Objects.Stat(ctx, output.URI)
+		_, exists, err := d.o.Objects.Stat(ctx, output.URI)
 		if err != nil {
 			return nil, fmt.Errorf("looking for output %q: %w", output.Name, err)
 		}

@@ -72,7 +72,7 @@ func (h *harness) countStatuses(t *testing.T, ids []string) string {
 func TestLaunchRateIsLimited(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
-	h.Rate = 10
+	h.change(func(o *dispatch.Options) { o.Rate = 10 })
 	ids := h.acceptAtOnce(t, 30)
 	begin := h.now
 	h.launch(t)
@@ -98,7 +98,7 @@ func TestLaunchRateIsLimited(t *testing.T) {
 func TestSweepQueuesRunForDistantReservation(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
-	h.Rate = 0.0001
+	h.change(func(o *dispatch.Options) { o.Rate = 0.0001 })
 	ids := h.acceptAtOnce(t, 2)
 	h.launch(t)
 	h.sweepAfter(t, 2*time.Hour)
@@ -117,7 +117,7 @@ func TestSweepQueuesRunForDistantReservation(t *testing.T) {
 func TestLateRunGetsNewReservation(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
-	h.Rate = 10
+	h.change(func(o *dispatch.Options) { o.Rate = 10 })
 	ids := h.acceptAtOnce(t, 40)
 	h.launch(t)
 	h.now = h.now.Add(time.Hour) // without a launch
@@ -130,7 +130,7 @@ func TestLateRunGetsNewReservation(t *testing.T) {
 func TestThrottledCallGetsNewReservation(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
-	h.Rate = 10
+	h.change(func(o *dispatch.Options) { o.Rate = 10 })
 	ids := h.acceptAtOnce(t, 40)
 	throttled := true
 	h.aws.ECS.Refuse = func(fargate.Request) *run.Outcome {

@@ -7,6 +7,7 @@ import (
 
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
@@ -15,12 +16,12 @@ import (
 // deployment did not start, and a task of an unknown run. An observation that is older than what the run knows, or that
 // repeats it, changes nothing.
 func (d *Dispatcher) Observe(ctx context.Context, t event.Task) error {
-	id, attempt, ours := fargate.ParseStartedBy(d.Deployment, t.StartedBy)
+	id, attempt, ours := fargate.ParseStartedBy(d.o.Deployment, t.StartedBy)
 	if !ours {
 		log(ctx).Info().Str("startedBy", t.StartedBy).Str("task", t.ARN).Msg("task of another deployment or program")
 		return nil
 	}
-	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(id))
+	spec, _, err := records.Read[run.Spec](ctx, d.o.Store, records.SpecKey(id))
 	if errors.Is(err, store.ErrNotFound) {
 		log(ctx).Warn().Str("run", id).Str("task", t.ARN).Msg("task of an unknown run")
 		return nil
@@ -39,17 +40,17 @@ func (d *Dispatcher) Observe(ctx context.Context, t event.Task) error {
 // first, so that other runs do not try in vain.
 func (d *Dispatcher) applyObservation(ctx context.Context, id string, attempt int, seen run.TaskObservation) error {
 	if seen.Outcome != nil && seen.Outcome.Class.OpensBreaker() {
-		r, _, err := Read[run.Run](ctx, d.Store, RunKey(id))
+		r, _, err := records.Read[run.Run](ctx, d.o.Store, records.RunKey(id))
 		if err == nil && r.Attempt == attempt && !r.Closed {
-			err = d.openBreaker(ctx, r.Capacities[r.CapacityIndex])
+			err = d.limiter.OpenBreaker(ctx, r.Capacities[r.CapacityIndex])
 		}
 		if err != nil {
 			return err
 		}
 	}
 	outdated := false
-	err := d.update(ctx, id, func(r run.Run) run.Transition {
-		t := r.Observed(attempt, seen, d.retryInputs(), d.Now())
+	err := d.runs.update(ctx, id, func(r run.Run) run.Transition {
+		t := r.Observed(attempt, seen, d.retryInputs(), d.o.Now())
 		outdated = t.Kind == run.Ignored
 		return t
 	})
@@ -81,7 +82,7 @@ func (d *Dispatcher) applyLookup(ctx context.Context, r run.Run, found taskLooku
 	if len(arns) == 0 {
 		return nil
 	}
-	spec, _, err := Read[run.Spec](ctx, d.Store, SpecKey(r.ID))
+	spec, _, err := records.Read[run.Spec](ctx, d.o.Store, records.SpecKey(r.ID))
 	for _, arn := range arns {
 		if err == nil {
 			err = d.applyTaskLookup(ctx, r, arn, found, spec)
@@ -95,11 +96,11 @@ func (d *Dispatcher) applyLookup(ctx context.Context, r run.Run, found taskLooku
 func (d *Dispatcher) applyTaskLookup(ctx context.Context, watched run.Run, arn string, found taskLookup, spec run.Spec) error {
 	task, err := found.described[arn].Task, found.described[arn].Err
 	if errors.Is(err, fargate.ErrMissing) {
-		return d.update(ctx, watched.ID, func(r run.Run) run.Transition {
+		return d.runs.update(ctx, watched.ID, func(r run.Run) run.Transition {
 			if r.Task.ARN == arn {
 				return r.ObservedMissing(watched.Attempt, arn, d.retryInputs(), found.at)
 			}
-			return r.OrphanEnded(arn, d.Now())
+			return r.OrphanEnded(arn, d.o.Now())
 		})
 	}
 	if err != nil {

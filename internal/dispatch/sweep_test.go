@@ -15,6 +15,7 @@ import (
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
@@ -55,7 +56,7 @@ func newHarnessWithTask(t *testing.T) (*harness, *faultyWatcher, string) {
 	t.Helper()
 	h := newHarness(t, func(m *model.Model) { m.Policy.Timeout = 0 })
 	watcher := &faultyWatcher{Watcher: h.aws.ECS}
-	h.Watcher = watcher
+	h.change(func(o *dispatch.Options) { o.Watcher = watcher })
 	id := h.accept(t, "a.csv")
 	h.launch(t)
 	h.observe(t, h.aws.ECS.Start(h.newestTask()))
@@ -145,7 +146,7 @@ func TestStopTaskIsRepeatedUntilItSucceeds(t *testing.T) {
 func TestSilentTasksDoNotDelayTheSweep(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, func(m *model.Model) { m.Policy.Timeout = 0 })
-	h.Rate = 1e6
+	h.change(func(o *dispatch.Options) { o.Rate = 1e6 })
 	h.acceptAtOnce(t, 600)
 	h.launch(t)
 	for _, arn := range h.aws.ECS.Tasks() {
@@ -254,8 +255,8 @@ func TestSlotIsNotGrantedByStaleGroup(t *testing.T) {
 		models = append(models, m)
 	}
 	h := newHarnessFor(t, model.Catalog{Models: models, Pools: map[string]int{"p": 1}})
-	hooked := &hookedStore{Store: h.Store}
-	h.Store = hooked
+	hooked := &hookedStore{Store: h.options.Store}
+	h.change(func(o *dispatch.Options) { o.Store = hooked })
 	first := h.accept(t, "aaa/x.csv")
 	h.launch(t)
 	h.now = h.now.Add(time.Second)
@@ -276,9 +277,7 @@ func TestSlotIsNotGrantedByStaleGroup(t *testing.T) {
 		}
 		h.exitTask(t, first, 0)
 	}
-	if err := h.Admit(t.Context(), group); err != nil {
-		t.Fatal(err)
-	}
+	h.sweepAfter(t, run.RequeueAfter)
 	h.wantStatuses(t, []string{first, ahead, behind}, "succeeded", "launch", "slot")
 }
 
@@ -291,10 +290,8 @@ func TestGroupKeepsItsLimitAfterModelLeftPool(t *testing.T) {
 	h := newHarnessFor(t, model.Catalog{Models: []model.Model{m}, Pools: map[string]int{"p": 1}})
 	ids := h.acceptEach(t, "a.csv", "b.csv")
 	m.Policy.Concurrency = &model.Concurrency{Limit: 5}
-	h.Catalog.Models = []model.Model{m}
-	if err := h.Admit(t.Context(), h.run(t, ids[1]).Group); err != nil {
-		t.Fatal(err)
-	}
+	h.change(func(o *dispatch.Options) { o.Catalog.Models = []model.Model{m} })
+	h.sweepAfter(t, run.RequeueAfter)
 	h.wantStatuses(t, ids, "launch", "slot")
 }
 
@@ -360,7 +357,7 @@ func TestPermanentErrorDropsEffect(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	var dropped []run.Effect
-	h.Hooks.EffectDropped = func(e run.Effect) { dropped = append(dropped, e) }
+	h.change(func(o *dispatch.Options) { o.Hooks.EffectDropped = func(e run.Effect) { dropped = append(dropped, e) } })
 	fault := fmt.Errorf("MalformedDetail; %w", dispatch.ErrPermanent)
 	h.aws.Fail = func(call string) error {
 		switch call {
@@ -417,12 +414,12 @@ func TestIgnoredObservationIsLogged(t *testing.T) {
 func TestDocumentsOfEndedRunExpire(t *testing.T) {
 	t.Parallel()
 	h, _, id := newHarnessWithTask(t)
-	h.Retention = 40 * 24 * time.Hour
-	keys := []store.Key{dispatch.RunKey(id), dispatch.SpecKey(id), dispatch.AttemptKey(id, 1)}
+	h.change(func(o *dispatch.Options) { o.Retention = records.Retention(40 * 24 * time.Hour) })
+	keys := []store.Key{records.RunKey(id), records.SpecKey(id), records.AttemptKey(id, 1)}
 	wantExpires := func(want time.Time) {
 		t.Helper()
 		for _, key := range keys {
-			if doc, err := h.Store.Get(t.Context(), key); err != nil || !doc.Expires.Equal(want) {
+			if doc, err := h.options.Store.Get(t.Context(), key); err != nil || !doc.Expires.Equal(want) {
 				t.Errorf("%s expires %s, %v, want %s", key, doc.Expires, err, want)
 			}
 		}
@@ -430,5 +427,5 @@ func TestDocumentsOfEndedRunExpire(t *testing.T) {
 	wantExpires(time.Time{})
 	h.now = h.now.Add(time.Hour)
 	h.exitTask(t, id, 0)
-	wantExpires(h.now.Add(h.Retention))
+	wantExpires(h.options.Retention.Since(h.now))
 }

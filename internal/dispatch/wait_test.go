@@ -11,6 +11,7 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 )
 
@@ -213,7 +214,7 @@ func TestDebouncedEventsStartOneRunWithInputsOfLast(t *testing.T) {
 	for n := 2; n <= 10; n++ {
 		h.sweepAfter(t, 20*time.Second)
 		joining := event.AssumedArrival("landing", fmt.Sprintf("monday/%d.csv", n), h.now)
-		for _, want := range []dispatch.DecisionKind{dispatch.Joined, dispatch.Duplicate} {
+		for _, want := range []records.DecisionKind{records.Joined, records.Duplicate} {
 			if got, err := h.Accept(t.Context(), joining); err != nil || got[0].Run != first || got[0].Kind != want {
 				t.Errorf("decision about event %d = %+v, %v, want %s with run %s", n, got, err, want, first)
 			}
@@ -227,7 +228,7 @@ func TestDebouncedEventsStartOneRunWithInputsOfLast(t *testing.T) {
 	h.wantStatuses(t, []string{first}, "debounce")
 	h.sweepAfter(t, time.Minute) // 5 minutes after the first, and 2 after the last
 	h.wantStatuses(t, []string{first}, "launch")
-	spec, _, err := dispatch.Read[run.Spec](t.Context(), h.Store, dispatch.SpecKey(first))
+	spec, _, err := records.Read[run.Spec](t.Context(), h.options.Store, records.SpecKey(first))
 	if err != nil || spec.Inputs["name"] != "10" {
 		t.Errorf("the inputs are %v (%v), want the inputs of the last event", spec.Inputs, err)
 	}
@@ -291,16 +292,16 @@ func TestSuccessStartsDownstreamModel(t *testing.T) {
 	}
 	h.launch(t)
 	h.exitTask(t, id, 0)
-	next := dispatch.RunID("report", "after/"+id, "")
+	next := records.RunID("report", "after/"+id, "")
 	h.wantStatuses(t, []string{id, next}, "succeeded", "launch")
-	spec, _, err := dispatch.Read[run.Spec](t.Context(), h.Store, dispatch.SpecKey(next))
+	spec, _, err := records.Read[run.Spec](t.Context(), h.options.Store, records.SpecKey(next))
 	if err != nil || spec.Inputs["name"] != "a" || spec.Inputs["cleaned"] != "s3://results/a.csv" {
 		t.Errorf("the inputs of the downstream run are %v (%v)", spec.Inputs, err)
 	}
 	failed := h.accept(t, "b.csv")
 	h.launch(t)
 	h.exitTask(t, failed, 1)
-	if _, err := h.Store.Get(t.Context(), dispatch.RunKey(dispatch.RunID("report", "after/"+failed, ""))); err == nil {
+	if _, err := h.options.Store.Get(t.Context(), records.RunKey(records.RunID("report", "after/"+failed, ""))); err == nil {
 		t.Error("a failed run started a downstream run")
 	}
 }

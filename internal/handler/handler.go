@@ -64,6 +64,7 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/dispatch/awsadapters"
 	"modeldispatch/internal/event"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/store"
 )
 
@@ -184,7 +185,7 @@ func (h Handlers) undecoded(ctx context.Context, payload json.RawMessage, cause 
 
 // reject records an event as rejected, with the cause as its reason.
 func (h Handlers) reject(ctx context.Context, e event.Event, cause error) error {
-	_, err := h.Dispatcher.Reject(h.context(ctx), e, dispatch.Decision{Reason: cause.Error()})
+	_, err := h.Dispatcher.Reject(h.context(ctx), e, records.Decision{Reason: cause.Error()})
 	return err
 }
 

@@ -19,6 +19,7 @@ import (
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/handler"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/route"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/memory"
@@ -30,11 +31,11 @@ var noon = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 type world struct {
 	handler.Handlers
 	aws       *dispatchtest.AWS
-	decisions []dispatch.Decision
+	decisions []records.Decision
 }
 
 // newWorld returns a world whose catalog has one model, with an arrival trigger and a message trigger.
-func newWorld(t *testing.T) *world {
+func newWorld(t *testing.T, change ...func(*dispatch.Options)) *world {
 	t.Helper()
 	w := &world{aws: dispatchtest.New(func() time.Time { return noon })}
 	c := model.Catalog{Schema: model.Schema, Models: []model.Model{{
@@ -49,7 +50,7 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := dispatch.New(dispatch.Options{
+	options := dispatch.Options{
 		Deployment: "test", Catalog: c, Routes: routes, Bucket: "state", Store: memory.New(),
 		Placement: fargate.Placement{Cluster: "c", Subnets: []string{"s"}},
 		Queue:     w.aws, Launcher: w.aws.ECS, Watcher: w.aws.ECS, Objects: w.aws, Bus: w.aws,
@@ -58,9 +59,12 @@ func newWorld(t *testing.T) *world {
 				work(i)
 			}
 		},
-	})
-	d.Hooks.Decided = func(_ event.Event, decision dispatch.Decision) { w.decisions = append(w.decisions, decision) }
-	w.Handlers = handler.Handlers{Dispatcher: d, Log: zerolog.Nop()}
+	}
+	options.Hooks.Decided = func(_ event.Event, decision records.Decision) { w.decisions = append(w.decisions, decision) }
+	for _, f := range change {
+		f(&options)
+	}
+	w.Handlers = handler.Handlers{Dispatcher: dispatch.New(options), Log: zerolog.Nop()}
 	return w
 }
 
@@ -124,8 +128,7 @@ started`
 // An error of the store is not an error of the message, so SQS must deliver the message again.
 func TestFailedMessageIsReported(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.Dispatcher.Store = failing{w.Dispatcher.Store, "2025"}
+	w := newWorld(t, func(o *dispatch.Options) { o.Store = failing{o.Store, "2025"} })
 	out, err := invoke(t, w.Message, events.SQSEvent{Records: []events.SQSMessage{
 		message("1", `{"year": 2024}`), message("2", `{"year": 2025}`), message("3", `{"year": 2026}`),
 	}})
@@ -152,12 +155,13 @@ func (f failing) Commit(ctx context.Context, writes ...store.Write) error {
 // A message that causes a panic is reported as failed. SQS moves it to a dead-letter queue if it causes panics again.
 func TestPanicFailsOneMessage(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.Dispatcher.Hooks.Decided = func(e event.Event, _ dispatch.Decision) {
-		if strings.Contains(string(e.Payload), "2025") {
-			panic("a bug")
+	w := newWorld(t, func(o *dispatch.Options) {
+		o.Hooks.Decided = func(e event.Event, _ records.Decision) {
+			if strings.Contains(string(e.Payload), "2025") {
+				panic("a bug")
+			}
 		}
-	}
+	})
 	out, err := invoke(t, w.Message, events.SQSEvent{Records: []events.SQSMessage{
 		message("1", `{"year": 2025}`), message("2", `{"year": 2026}`),
 	}})
@@ -193,7 +197,7 @@ func TestUndecodedPayloadsAreRecorded(t *testing.T) {
 			if _, err := invoke(t, pick(w.Handlers), `{"nothing": "of ours"}`); err != nil {
 				t.Errorf("%s = %v, want no error: the payload is recorded", name, err)
 			}
-			if len(w.decisions) != 1 || w.decisions[0].Kind != dispatch.Rejected || w.decisions[0].Reason == "" {
+			if len(w.decisions) != 1 || w.decisions[0].Kind != records.Rejected || w.decisions[0].Reason == "" {
 				t.Errorf("the decisions are %q, want rejected with a reason", w.outcomes())
 			}
 		})

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"modeldispatch/internal/catalog"
-	"modeldispatch/internal/dispatch"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 )
 
@@ -48,7 +48,7 @@ func TestControlCharacters(t *testing.T) {
 	s := start(t, dir)
 
 	s.put(t, "s3://landing/in/a\x01.csv", "")
-	s.waitDecision(t, dispatch.Rejected, `name: "a\x01.csv" has the control character '\x01' at character 2`)
+	s.waitDecision(t, records.Rejected, `name: "a\x01.csv" has the control character '\x01' at character 2`)
 	rows := []string{`{"a":"\u0001"}`, "[\"\u007f\u009b\"]"}
 	for _, one := range rows {
 		s.send(t, `{"rows": `+one+`}`)
@@ -64,7 +64,7 @@ func TestControlCharacters(t *testing.T) {
 		return waiting == len(rows)
 	})
 	s.put(t, "s3://landing/ready\x01", "")
-	s.waitDecision(t, dispatch.Awaited, "waited for by controlled-")
+	s.waitDecision(t, records.Awaited, "waited for by controlled-")
 	for _, r := range s.waitEnded(t, len(rows)) {
 		if r.State != run.Succeeded {
 			t.Errorf("run %s ended as %s: %v", r.ID, r.State, r.Outcome)
@@ -76,7 +76,7 @@ func TestControlCharacters(t *testing.T) {
 }
 
 // waitDecision waits for a decision with a kind and a reason.
-func (s *testStack) waitDecision(t *testing.T, kind dispatch.DecisionKind, reason string) {
+func (s *testStack) waitDecision(t *testing.T, kind records.DecisionKind, reason string) {
 	t.Helper()
 	s.waitFor(t, fmt.Sprintf("%s: %s", kind, reason), func() bool {
 		for _, d := range s.decisions {

@@ -12,12 +12,14 @@ import (
 	"strings"
 	"time"
 
-	"modeldispatch/internal/app"
+	"github.com/aws/aws-sdk-go-v2/aws"
+
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/private"
 	"modeldispatch/internal/store"
+	"modeldispatch/internal/wiring"
 )
 
 // A GET of healthPath shows that the stack runs. The caller sends a random text in proofHeader, and the stack returns
@@ -35,14 +37,19 @@ type Address struct {
 
 // Wire returns a dispatcher that works on the local stack at an address, with the given catalog and store. It returns
 // an error if a trigger of the catalog is invalid.
-func Wire(a Address, c model.Catalog, s store.Store) (*dispatch.Dispatcher, error) {
-	return app.Wire(app.Endpoint(a.URL, Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey), appOptions(a.URL), c, s)
+func Wire(a Address, c model.Catalog, s store.Store, change ...func(*dispatch.Options)) (*dispatch.Dispatcher, error) {
+	return wiring.Wire(a.Config(), options(a.URL), c, s, change...)
 }
 
-// appOptions returns the options of the functions in a local stack.
-func appOptions(url string) app.Options {
+// Config returns the configuration of AWS clients for the local stack.
+func (a Address) Config() aws.Config {
+	return wiring.Endpoint(a.URL, Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey)
+}
+
+// options returns the options of the functions in a local stack.
+func options(url string) wiring.Options {
 	queue := func(name string) string { return url + "/" + Account + "/" + name }
-	return app.Options{
+	return wiring.Options{
 		Deployment: Deployment, LaunchURL: queue(launchQueue), WakeURL: queue(wakeQueue),
 		Bucket: Bucket, Bus: "default", Placement: Placement(),
 	}

@@ -19,6 +19,7 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/local"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/sqlite"
@@ -39,7 +40,7 @@ func serve(ctx context.Context, dir string) int {
 		if stack, err = local.Start(ctx, o); err == nil {
 			fmt.Println(stack.URL())
 			stack.Watch(dispatch.Hooks{
-				Decided:      func(_ event.Event, d dispatch.Decision) { fmt.Println(d.Kind, d.Run) },
+				Decided:      func(_ event.Event, d records.Decision) { fmt.Println(d.Kind, d.Run) },
 				Transitioned: func(x run.Transition) { fmt.Println(x.Run.State, x.Run.ID) },
 			})
 			select {}
@@ -168,17 +169,17 @@ func runsByObject(t *testing.T, dir string) map[string][]run.Run {
 	}
 	defer func() { _ = db.Close() }()
 	all := map[string][]run.Run{}
-	for q := (store.Query{Kind: dispatch.KindRun}); ; {
+	for q := (store.Query{Kind: records.KindRun}); ; {
 		docs, next, err := db.List(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, doc := range docs {
-			var r run.Run
-			if err := dispatch.Decode(doc, &r); err != nil {
+			r, err := records.Decode[run.Run](doc)
+			if err != nil {
 				t.Fatal(err)
 			}
-			spec, _, err := dispatch.Read[run.Spec](t.Context(), db, dispatch.SpecKey(r.ID))
+			spec, _, err := records.Read[run.Spec](t.Context(), db, records.SpecKey(r.ID))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -30,6 +30,7 @@ import (
 	"modeldispatch/internal/local/sqs"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/private"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/sqlite"
@@ -212,12 +213,13 @@ func (s *Stack) publishObject(ctx context.Context, o s3.Object) error {
 // wire deploys the functions and their triggers, and starts the HTTP server, the functions and the schedules.
 // Finally it lets ECS settle the tasks of an earlier start, and writes the endpoint file.
 func (s *Stack) wire(ctx context.Context) error {
-	d, err := Wire(s.Address(), s.options.Catalog, s.store)
+	d, err := Wire(s.Address(), s.options.Catalog, s.store, func(o *dispatch.Options) {
+		o.Hooks = dispatch.Hooks{Decided: s.decided, Transitioned: s.transitioned, Announced: s.announced}
+		o.LogLink = func(r run.Run, container string) string { return LogFile(s.options.Data, r.ID, r.Attempt, container) }
+	})
 	if err != nil {
 		return err
 	}
-	d.Hooks = dispatch.Hooks{Decided: s.decided, Transitioned: s.transitioned, Announced: s.announced}
-	d.LogLink = func(r run.Run, container string) string { return LogFile(s.options.Data, r.ID, r.Attempt, container) }
 	if err := s.deploy(ctx, handler.Handlers{Dispatcher: d, Log: s.options.Log}); err != nil {
 		return err
 	}
@@ -292,7 +294,7 @@ func (s *Stack) hooks() []dispatch.Hooks {
 	return s.watched[:len(s.watched):len(s.watched)]
 }
 
-func (s *Stack) decided(e event.Event, d dispatch.Decision) {
+func (s *Stack) decided(e event.Event, d records.Decision) {
 	for _, h := range s.hooks() {
 		if h.Decided != nil {
 			h.Decided(e, d)
@@ -403,14 +405,14 @@ func (s *Stack) Tally(ctx context.Context) (Tally, error) {
 		return Tally{}, err
 	}
 	var t Tally
-	for q := (store.Query{Kind: dispatch.KindRun}); ; {
+	for q := (store.Query{Kind: records.KindRun}); ; {
 		docs, next, err := s.store.List(ctx, q)
 		if err != nil {
 			return t, err
 		}
 		for _, doc := range docs {
-			var r run.Run
-			if err := dispatch.Decode(doc, &r); err != nil {
+			r, err := records.Decode[run.Run](doc)
+			if err != nil {
 				return t, err
 			}
 			if !r.State.Ended() {
@@ -436,6 +438,6 @@ func (s *Stack) Tally(ctx context.Context) (Tally, error) {
 // Spec returns the inputs and the rendered task with which a run was accepted. It returns the store's error if there is
 // no such run.
 func (s *Stack) Spec(ctx context.Context, id string) (run.Spec, error) {
-	spec, _, err := dispatch.Read[run.Spec](ctx, s.store, dispatch.SpecKey(id))
+	spec, _, err := records.Read[run.Spec](ctx, s.store, records.SpecKey(id))
 	return spec, err
 }

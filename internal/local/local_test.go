@@ -21,8 +21,8 @@ import (
 	bustypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/local"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store/dynamodb"
 	"modeldispatch/internal/store/dynamodb/dynamodbtest"
@@ -79,11 +79,11 @@ func TestDuplicateEventsStartOneRun(t *testing.T) {
 	deliveries.Wait()
 	s.waitFor(t, "three decisions", func() bool { return len(s.decisions) == 3 })
 	s.waitEnded(t, 1)
-	decisions := map[dispatch.DecisionKind]int{}
+	decisions := map[records.DecisionKind]int{}
 	for _, d := range s.decisions {
 		decisions[d.Kind]++
 	}
-	if decisions[dispatch.Started] != 1 || decisions[dispatch.Duplicate] != 2 {
+	if decisions[records.Started] != 1 || decisions[records.Duplicate] != 2 {
 		t.Errorf("three deliveries led to the decisions %v, want one started and two duplicates", decisions)
 	}
 	s.checkTally(t)
@@ -323,7 +323,7 @@ func TestRejectedMessageIsAcknowledged(t *testing.T) {
 			s := start(t, project(t, never))
 			s.send(t, test.body)
 			s.waitFor(t, "a decision", func() bool { return len(s.decisions) > 0 })
-			if d := s.decisions[0]; d.Kind != dispatch.Rejected || !strings.Contains(d.Reason, test.reason) {
+			if d := s.decisions[0]; d.Kind != records.Rejected || !strings.Contains(d.Reason, test.reason) {
 				t.Errorf("the decision is %s: %s; want rejected: …%s…", d.Kind, d.Reason, test.reason)
 			}
 			s.checkTally(t)

@@ -22,14 +22,15 @@ import (
 	awssqs "github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/rs/zerolog"
 
-	"modeldispatch/internal/app"
 	"modeldispatch/internal/catalog"
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store/sqlite"
+	"modeldispatch/internal/wiring"
 )
 
 // TestMain lets the test binary also run as a model (runModel), and as a stack that a test kills (serve).
@@ -205,7 +206,7 @@ type testStack struct {
 	bus *awsbus.Client
 
 	mu        sync.Mutex
-	decisions []dispatch.Decision
+	decisions []records.Decision
 	runs      map[string]run.Run // the last state of each run, by id
 	changed   chan struct{}      // receives a value after each change of decisions or runs
 }
@@ -234,7 +235,7 @@ func startWith(t *testing.T, o local.Options) *testStack {
 		}
 	})
 	stack.Watch(dispatch.Hooks{
-		Decided: func(_ event.Event, d dispatch.Decision) { s.change(func() { s.decisions = append(s.decisions, d) }) },
+		Decided: func(_ event.Event, d records.Decision) { s.change(func() { s.decisions = append(s.decisions, d) }) },
 		Transitioned: func(x run.Transition) {
 			s.change(func() {
 				if !s.runs[x.Run.ID].State.Ended() {
@@ -251,7 +252,7 @@ func startWith(t *testing.T, o local.Options) *testStack {
 
 // endpoint returns the configuration of AWS clients for a stack.
 func endpoint(a local.Address) aws.Config {
-	return app.Endpoint(a.URL, local.Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey)
+	return wiring.Endpoint(a.URL, local.Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey)
 }
 
 // dispatcher returns a second dispatcher that works on the stack, as a command in another process has.

@@ -24,6 +24,7 @@ import (
 
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 )
 
@@ -125,12 +126,12 @@ func (w *writer) write(fields map[string]any, points ...point) {
 }
 
 // decided writes the metrics of a decision about an event.
-func (w *writer) decided(e event.Event, d dispatch.Decision) {
+func (w *writer) decided(e event.Event, d records.Decision) {
 	points := []point{count(metricEvents)}
 	switch d.Kind {
-	case dispatch.Started, dispatch.Joined:
+	case records.Started, records.Joined:
 		points = append(points, count(metricBindings))
-	case dispatch.Rejected:
+	case records.Rejected:
 		points = append(points, count(metricRejections))
 	}
 	w.write(map[string]any{"model": d.Model, "kind": e.Kind, "decision": d.Kind}, points...)

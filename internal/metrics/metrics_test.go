@@ -12,6 +12,7 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 )
 
@@ -81,13 +82,13 @@ func TestHooks(t *testing.T) {
 		want    []string
 	}{
 		"a started run": {func(h dispatch.Hooks) {
-			h.Decided(event.Event{Kind: model.Arrival}, dispatch.Decision{Model: "m", Kind: dispatch.Started})
+			h.Decided(event.Event{Kind: model.Arrival}, records.Decision{Model: "m", Kind: records.Started})
 		}, []string{"Events team 1", "Bindings team 1"}},
 		"a duplicate": {func(h dispatch.Hooks) {
-			h.Decided(event.Event{}, dispatch.Decision{Kind: dispatch.Duplicate})
+			h.Decided(event.Event{}, records.Decision{Kind: records.Duplicate})
 		}, []string{"Events team 1"}},
 		"a rejection": {func(h dispatch.Hooks) {
-			h.Decided(event.Event{}, dispatch.Decision{Kind: dispatch.Rejected})
+			h.Decided(event.Event{}, records.Decision{Kind: records.Rejected})
 		}, []string{"Events team 1", "Rejections team 1"}},
 		"a lag":            {func(h dispatch.Hooks) { h.LaunchLag(3 * time.Second) }, []string{"DrainLag team 3000"}},
 		"a dropped effect": {func(h dispatch.Hooks) { h.EffectDropped(run.Wake{}) }, []string{"EffectsDropped team 1"}},

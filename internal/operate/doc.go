@@ -1,7 +1,7 @@
 // Package operate reads runs and events from the store of a deployment, and gives them the form in which users see
 // them. Commands print its types with --json, and make their tables from them.
 //
-// The stored documents (run.Run, run.Spec, run.Attempt, dispatch.EventRecord, dispatch.Control) belong to the protocol:
+// The stored documents (run.Run, run.Spec, run.Attempt, records.EventRecord, records.Control) belong to the protocol:
 // they hold leases, outboxes and keys, and change with it. The types of this package are a contract with users.
 // docs/json.md describes each field, and output.schema.json is their JSON schema.
 //

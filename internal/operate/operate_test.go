@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/operate"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/memory"
@@ -42,10 +42,12 @@ func TestOpenAttemptHasItsTask(t *testing.T) {
 	started := time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)
 	const id = "sales-aaaaaaaaaaaa"
 	running := run.Run{ID: id, Model: "sales", State: run.Running, Attempt: 2, Task: run.Task{ARN: "arn:2", Started: started}}
-	put(t, db, dispatch.RunKey(id), running)
-	put(t, db, dispatch.SpecKey(id), run.Spec{Run: id})
-	put(t, db, dispatch.AttemptKey(id, 1), run.Attempt{Number: 1, Task: "arn:1", Outcome: &run.Outcome{Class: run.ClassLost}})
-	put(t, db, dispatch.AttemptKey(id, 2), run.Attempt{Number: 2})
+	err := db.Commit(t.Context(), store.Create(records.RunDoc(running, 0, 0)), store.Create(records.SpecDoc(run.Spec{Run: id}, 0)),
+		store.Create(records.AttemptDoc(id, run.Attempt{Number: 1, Task: "arn:1", Outcome: &run.Outcome{Class: run.ClassLost}}, 0, 0)),
+		store.Create(records.AttemptDoc(id, run.Attempt{Number: 2}, 0, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	r, err := operate.ReadRun(t.Context(), db, id)
 	if err != nil || len(r.Attempts) != 2 {
 		t.Fatalf("the attempts are %v, error %v; want 2", r.Attempts, err)
@@ -68,16 +70,5 @@ func TestReadsOfAnEmptyStore(t *testing.T) {
 	runs, err := operate.ListRuns(t.Context(), db, store.Query{})
 	if text, _ := json.Marshal(runs); string(text) != "[]" || err != nil {
 		t.Errorf("the runs are %s, error %v; want an empty list", text, err)
-	}
-}
-
-func put(t *testing.T, db store.Store, key store.Key, v any) {
-	t.Helper()
-	body, err := json.Marshal(v)
-	if err == nil {
-		err = db.Commit(t.Context(), store.Create(store.Doc{Key: key, Body: body}))
-	}
-	if err != nil {
-		t.Fatal(err)
 	}
 }

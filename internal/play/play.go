@@ -10,7 +10,7 @@
 //
 //   - play.yaml is a file in a folder of events. It lists the steps in their order.
 //   - A step delivers one payload, puts objects, or only waits. It declares the results that it wants, by model.
-//   - A decision (dispatch.Decision) is the result of an event for one model. Started: the event has a run of its own.
+//   - A decision (records.Decision) is the result of an event for one model. Started: the event has a run of its own.
 //     Joined: it joined the run of an open debounce window. Duplicate: it was delivered before. Rejected: it cannot be
 //     used, and is recorded with its payload. Awaited: no model matches it, but a run waits for its object. Unmatched:
 //     no model matches it.
@@ -51,6 +51,7 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/yamlstrict"
 )
@@ -136,13 +137,13 @@ type Stack interface {
 // EventResult holds the result of one event for one model.
 type EventResult struct {
 	Event    event.Event
-	Decision dispatch.Decision
+	Decision records.Decision
 	Run      run.Run // run in its end state; zero if the event started none, or if the run has not ended
 }
 
 // Word returns the word that play.yaml uses for the result, or "unfinished" for a run that has not ended.
 func (r EventResult) Word() string {
-	if r.Decision.Kind == dispatch.Started {
+	if r.Decision.Kind == records.Started {
 		return cmp.Or(string(r.Run.State), "unfinished")
 	}
 	return string(r.Decision.Kind)
@@ -272,7 +273,7 @@ func (c Counts) runs() int {
 func (s Step) compare(results []EventResult) string {
 	got := map[string]Counts{}
 	for _, r := range results {
-		if kind := r.Decision.Kind; s.Want["-"] == nil && (kind == dispatch.Unmatched || kind == dispatch.Awaited) {
+		if kind := r.Decision.Kind; s.Want["-"] == nil && (kind == records.Unmatched || kind == records.Awaited) {
 			continue
 		}
 		name := cmp.Or(r.Decision.Model, "-")
@@ -320,7 +321,7 @@ func (w *watcher) expect(n int) {
 	w.want, w.results = n, nil
 }
 
-func (w *watcher) decided(e event.Event, d dispatch.Decision) {
+func (w *watcher) decided(e event.Event, d records.Decision) {
 	w.change(func() { w.results = append(w.results, EventResult{Event: e, Decision: d}) })
 }
 
@@ -363,7 +364,7 @@ func (w *watcher) current() ([]EventResult, bool) {
 	complete := len(w.results) >= w.want
 	results := slices.Clone(w.results)
 	for i, r := range results {
-		if r.Decision.Kind != dispatch.Started {
+		if r.Decision.Kind != records.Started {
 			continue
 		}
 		ended, has := w.ended[r.Decision.Run]

@@ -1,6 +1,9 @@
 package run
 
-import "slices"
+import (
+	"errors"
+	"slices"
+)
 
 // Transition is the result of an input: the run to store, and the name of what happened to it. Callers switch on the
 // kind. They need not compare the run with its state before.
@@ -88,6 +91,10 @@ const (
 	// Postponed means that only the time of the next look at the run has changed.
 	Postponed TransitionKind = "postponed"
 )
+
+// ErrIgnored reports that a run ignored its input, so that nothing was stored. Mostly, another caller has changed the run
+// meanwhile: it no longer waits, or its stop was requested already.
+var ErrIgnored = errors.New("the run ignored the input")
 
 // withClass lists the kinds of transitions that record an outcome or a refusal, even if the run does not end.
 var withClass = []TransitionKind{CallThrottled, CallRefused, AttemptEnded}

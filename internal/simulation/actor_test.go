@@ -191,8 +191,8 @@ func (s actorStore) Partition(ctx context.Context, pk, prefix string, limit int)
 	})
 }
 
-func (s actorStore) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.Key, error) {
-	return call(s.actor, "Due", func() ([]store.Key, error) { return s.Store.Due(ctx, shard, before, limit) })
+func (s actorStore) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.DueDoc, error) {
+	return call(s.actor, "Due", func() ([]store.DueDoc, error) { return s.Store.Due(ctx, shard, before, limit) })
 }
 
 // actorAWS is AWS as actors reach it, with the faults of the world. Its calls belong to the actor that is running.

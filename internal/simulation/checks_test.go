@@ -13,6 +13,7 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
@@ -44,9 +45,9 @@ func newChecks() checks {
 }
 
 // checkDecided checks that no event starts the same run twice.
-func (w *world) checkDecided(e event.Event, d dispatch.Decision) {
+func (w *world) checkDecided(e event.Event, d records.Decision) {
 	w.checks.decided[e.Identity] = true
-	if d.Kind == dispatch.Started {
+	if d.Kind == records.Started {
 		w.checks.started[d.Run]++
 		if w.checks.started[d.Run] > 1 {
 			w.fail("event %s was accepted twice", e.Identity)
@@ -80,7 +81,7 @@ func (w *world) checkCommit(a *actor, writes []store.Write) {
 		case strings.HasPrefix(key.SK, "w/") && !one.Delete:
 			c.joined[key] = c.commits
 		case strings.HasPrefix(key.PK, "control/") && key.SK == "-":
-			w.noteControl(decoded[dispatch.Control](one.Doc))
+			w.noteControl(decoded[records.Control](one.Doc))
 		}
 	}
 }
@@ -97,7 +98,7 @@ func decoded[T any](doc store.Doc) T {
 }
 
 // noteControl remembers that a model was paused or resumed.
-func (w *world) noteControl(control dispatch.Control) {
+func (w *world) noteControl(control records.Control) {
 	c := &w.checks
 	_, paused := c.paused[control.Model]
 	switch {
@@ -152,7 +153,7 @@ func (w *world) checkPaused(a *actor, name, id string) {
 
 // checkPrompt checks that in a gentle world a run that waits for objects continues within two minutes of their arrival.
 func (w *world) checkPrompt(r run.Run) {
-	spec, err := w.store.Get(w.t.Context(), dispatch.SpecKey(r.ID))
+	spec, err := w.store.Get(w.t.Context(), records.SpecKey(r.ID))
 	if err != nil {
 		panic(err)
 	}
@@ -251,10 +252,10 @@ func (w *world) checkToken(request json.RawMessage) (noteAnswer func(fargate.Ans
 // rejected event must have a reason and the payload, and the rejection must have been announced.
 func (w *world) checkEvents(announced map[string]map[string]bool) {
 	recorded := map[string]bool{}
-	for _, r := range listed[dispatch.EventRecord](w, dispatch.KindEvent) {
+	for _, r := range listed[records.EventRecord](w, records.KindEvent) {
 		recorded[r.Identity] = true
-		_, err := w.store.Get(w.t.Context(), dispatch.RunKey(r.Run))
-		switch rejected := r.Kind == dispatch.Rejected; {
+		_, err := w.store.Get(w.t.Context(), records.RunKey(r.Run))
+		switch rejected := r.Kind == records.Rejected; {
 		case !rejected && errors.Is(err, store.ErrNotFound):
 			w.fail("event %s has run %s, which does not exist", r.Identity, r.Run)
 		case rejected && (r.Reason == "" || len(r.Payload) == 0):
@@ -368,7 +369,7 @@ func (w *world) checkFollowed(runs []run.Run) {
 		}
 	}
 	for _, r := range runs {
-		next := dispatch.RunID("second", "after/"+r.ID, "")
+		next := records.RunID("second", "after/"+r.ID, "")
 		if r.Model == "first" && (r.State == run.Succeeded) != there[next] {
 			w.fail("run %s is %s; its downstream run exists: %t", r.ID, r.State, there[next])
 		}
@@ -406,7 +407,7 @@ func (w *world) checkTasks(runs []run.Run) {
 func runOf(t event.Task) string { return t.StartedBy[:strings.LastIndexByte(t.StartedBy, '/')] }
 
 // runs returns all runs in the store.
-func (w *world) runs() []run.Run { return listed[run.Run](w, dispatch.KindRun) }
+func (w *world) runs() []run.Run { return listed[run.Run](w, records.KindRun) }
 
 // listed returns the content of all documents of a kind.
 func listed[T any](w *world, kind string) []T {

@@ -13,6 +13,7 @@ import (
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 )
@@ -27,10 +28,10 @@ type variant struct {
 	read      func(*actor, *run.Run)       // changes a run when an actor reads it
 	attempt   func(*actor, *run.Attempt)   // changes an attempt when an actor reads it
 	limiter   func(map[string]any)         // changes the document of the rate limiter and the breakers when an actor reads it
-	control   func(*dispatch.Control)      // changes the control document of a model when an actor reads it
+	control   func(*records.Control)       // changes the control document of a model when an actor reads it
 	waiters   func([]store.Doc)            // changes the order of the waiters that an actor reads
 	write     func(*actor, *run.Run)       // changes a run when an actor writes it
-	record    func(*dispatch.EventRecord)  // changes an event record when an actor writes it
+	record    func(*records.EventRecord)   // changes an event record when an actor writes it
 	omit      func(store.Write) bool       // removes the writes for which it returns true from commits
 	unchecked func(*actor, store.Key) bool // removes the version check of the documents for which it returns true
 	torn      bool                         // splits each commit into one commit for each write
@@ -107,8 +108,8 @@ func (v variant) changeWrite(a *actor, w store.Write) store.Write {
 
 // change returns a document whose decoded content f has changed.
 func change[T any](doc store.Doc, f func(*T)) store.Doc {
-	var v T
-	if err := dispatch.Decode(doc, &v); err != nil {
+	v, err := records.Decode[T](doc)
+	if err != nil {
 		panic(err)
 	}
 	f(&v)
@@ -399,7 +400,7 @@ var variants = []variant{
 			return strings.HasPrefix(key.PK, "event/") || key.SK == "run" || key.SK == "spec"
 		},
 	},
-	{rule: "the record of a rejected event keeps its payload", record: func(r *dispatch.EventRecord) { r.Payload = nil }},
+	{rule: "the record of a rejected event keeps its payload", record: func(r *records.EventRecord) { r.Payload = nil }},
 	{
 		rule:   "an event joins a run only while the debounce window is open",
 		models: []string{"grouped"},
@@ -419,7 +420,7 @@ var variants = []variant{
 	{
 		rule:    "a run of a paused model gets no slot",
 		harsh:   func(f *faults) { f.pause = 1 },
-		control: func(c *dispatch.Control) { c.Paused = false },
+		control: func(c *records.Control) { c.Paused = false },
 	},
 	{
 		rule:    "the first waiter of a concurrency group gets the next slot",

@@ -21,6 +21,7 @@
 //   - A conflict ([ErrConflict]) means that the condition of a write did not hold, so that the store wrote nothing. The
 //     one exception: if an answer of DynamoDB is lost and another commit then overwrites the document, the repeated
 //     request ends in a conflict although the first one succeeded (see package dynamodb).
+//   - The kind (Doc.Kind) names the type of a document's content. The caller chooses it.
 //   - The due time (Doc.Due) of a document says when the sweep must process it.
 //   - A shard is one of [Shards] parts of the index of due documents. The hash of the partition key selects it.
 //     Shards keep the writes off a single partition of a DynamoDB index, and let the sweep read them in parallel.
@@ -83,24 +84,31 @@ func (k Key) Shard() int {
 // Doc is a document.
 type Doc struct {
 	Key
+	// Kind names the type of the content, such as run. The store does not interpret it.
+	Kind string
 	// Version counts the commits that put the document, from 1. The store sets it; Create ignores it.
 	Version int64
 	Body    json.RawMessage
-	// Due tells when the sweep must process the document: Store.Due returns its key from then on. Zero means that the
-	// document is never due.
+	// Due tells when the sweep must process the document: Store.Due returns it from then on. Zero means that the document
+	// is never due.
 	Due time.Time
 	// Expires is the earliest time for the store to delete the document. Zero means that it never expires.
 	Expires time.Time
-	// Index makes the document listable. Store.List finds only documents whose Index has a Kind.
+	// Index makes the document listable. Store.List finds only documents whose Index has a time.
 	Index Index
 }
 
 // Index holds the fields by which Store.List finds and orders a document.
 type Index struct {
-	Kind  string    // the kind of document: run or event
 	Model string    // the model's name; empty for an event that no model matches
 	State string    // the state of a run, or the decision about an event
 	Time  time.Time // the time that orders a list, newest first
+}
+
+// DueDoc identifies a document that is due.
+type DueDoc struct {
+	Key
+	Kind string
 }
 
 // Write is one write of a commit. It puts Doc, or deletes the document with Doc's key, if its condition holds.
@@ -142,9 +150,9 @@ type Store interface {
 	// Commit carries out all writes or none. It returns ErrConflict if the condition of a write did not hold, and
 	// the error of Check, before it writes anything, if the writes are not well-formed.
 	Commit(ctx context.Context, writes ...Write) error
-	// Due returns the keys of the documents of one shard whose Due is not after before, earliest first. Limit 0 means
-	// all. It may lag behind commits. A shard outside 0 to Shards-1 is an error.
-	Due(ctx context.Context, shard int, before time.Time, limit int) ([]Key, error)
+	// Due returns the documents of one shard whose Due is not after before, earliest first. Limit 0 means all. It may
+	// lag behind commits. A shard outside 0 to Shards-1 is an error.
+	Due(ctx context.Context, shard int, before time.Time, limit int) ([]DueDoc, error)
 	// List returns a page of the documents that q selects, newest first, and the cursor of the next page, which is
 	// empty at the end. It may lag behind commits. A query without a kind, with a malformed day, or with a cursor that
 	// is not from this store is an error.

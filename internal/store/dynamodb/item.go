@@ -45,7 +45,7 @@ func Table(name string) *dynamodb.CreateTableInput {
 			attribute("modelPK", types.ScalarAttributeTypeS),
 		},
 		GlobalSecondaryIndexes: []types.GlobalSecondaryIndex{
-			index(dueIndex, "duePK", "due", &types.Projection{ProjectionType: types.ProjectionTypeKeysOnly}),
+			index(dueIndex, "duePK", "due", include("kind")),
 			index(listIndex, "listPK", "listSK", include("model", "state")),
 			index(modelIndex, "modelPK", "listSK", include("state")),
 		},
@@ -71,13 +71,15 @@ func itemOf(w store.Write, commit string) map[string]types.AttributeValue {
 		item["expires"] = numberOf(d.Expires.Unix()) // DynamoDB's time to live is in seconds
 		item["expiresMs"] = numberOf(d.Expires.UnixMilli())
 	}
-	if d.Index.Kind != "" {
-		item["listPK"], item["listSK"] = stringOf(listPK(d.Index.Kind, d.Shard())), stringOf(listSK(d))
+	if d.Kind != "" {
+		item["kind"] = stringOf(d.Kind)
+	}
+	if !d.Index.Time.IsZero() {
+		item["listPK"], item["listSK"] = stringOf(listPK(d.Kind, d.Shard())), stringOf(listSK(d))
 		if d.Index.Model != "" {
-			item["modelPK"] = stringOf(modelPK(d.Index.Kind, d.Index.Model, d.Shard()))
+			item["modelPK"] = stringOf(modelPK(d.Kind, d.Index.Model, d.Shard()))
 		}
-		item["kind"], item["model"] = stringOf(d.Index.Kind), stringOf(d.Index.Model)
-		item["state"], item["time"] = stringOf(d.Index.State), numberOf(d.Index.Time.UnixMilli())
+		item["model"], item["state"], item["time"] = stringOf(d.Index.Model), stringOf(d.Index.State), numberOf(d.Index.Time.UnixMilli())
 	}
 	return item
 }
@@ -113,8 +115,8 @@ func millisecondsText(t time.Time) string { return fmt.Sprintf("%015d", max(t.Un
 // document returns the document of an item. It returns an error if the item has no version.
 func document(item map[string]types.AttributeValue) (store.Doc, error) {
 	d := store.Doc{
-		Key: store.Key{PK: textOf(item["pk"]), SK: textOf(item["sk"])},
-		Due: timeOf(item["due"]), Expires: timeOf(item["expiresMs"]),
+		Key:  store.Key{PK: textOf(item["pk"]), SK: textOf(item["sk"])},
+		Kind: textOf(item["kind"]), Due: timeOf(item["due"]), Expires: timeOf(item["expiresMs"]),
 	}
 	if body, ok := item["body"].(*types.AttributeValueMemberB); ok {
 		d.Body = body.Value
@@ -124,11 +126,7 @@ func document(item map[string]types.AttributeValue) (store.Doc, error) {
 		return d, fmt.Errorf("%s has no version: it is not an item of this store", d.Key)
 	}
 	d.Version = version
-	if kind := textOf(item["kind"]); kind != "" {
-		d.Index = store.Index{
-			Kind: kind, Model: textOf(item["model"]), State: textOf(item["state"]), Time: timeOf(item["time"]),
-		}
-	}
+	d.Index = store.Index{Model: textOf(item["model"]), State: textOf(item["state"]), Time: timeOf(item["time"])}
 	return d, nil
 }
 

@@ -43,7 +43,7 @@ func (s *Store) Partition(ctx context.Context, pk, skPrefix string, limit int) (
 }
 
 // Due implements store.Store. It reads the due index, which lags behind the table.
-func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.Key, error) {
+func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.DueDoc, error) {
 	if shard < 0 || shard >= store.Shards {
 		return nil, fmt.Errorf("there is no shard %d: shards are 0 to %d", shard, store.Shards-1)
 	}
@@ -56,7 +56,11 @@ func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int)
 	if err != nil {
 		return nil, s.wrap(fmt.Sprintf("reading the due documents of shard %d", shard), err)
 	}
-	return keysOf(items), nil
+	due := make([]store.DueDoc, len(items))
+	for i, key := range keysOf(items) {
+		due[i] = store.DueDoc{Key: key, Kind: textOf(items[i]["kind"])}
+	}
+	return due, nil
 }
 
 // List implements store.Store. It reads keys from each shard of the list or model index, merges them, and reads the

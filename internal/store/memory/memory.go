@@ -100,7 +100,7 @@ func (s *Store) Commit(ctx context.Context, writes ...store.Write) error {
 }
 
 // Due implements store.Store.
-func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.Key, error) {
+func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.DueDoc, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("reading the due documents of shard %d: %w", shard, err)
 	}
@@ -109,14 +109,14 @@ func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var keys []store.Key
+	var due []store.DueDoc
 	for _, e := range s.due[shard] {
-		if e.Time > before.UnixMilli() || limit > 0 && len(keys) == limit {
+		if e.Time > before.UnixMilli() || limit > 0 && len(due) == limit {
 			break
 		}
-		keys = append(keys, e.Key)
+		due = append(due, store.DueDoc{Key: e.Key, Kind: s.docs[e.Key].Kind})
 	}
-	return keys, nil
+	return due, nil
 }
 
 // Close does nothing.
@@ -133,8 +133,8 @@ func (s *Store) remove(key store.Key) {
 	if !d.Due.IsZero() {
 		s.due[key.Shard()] = removeEntry(s.due[key.Shard()], entry{d.Due.UnixMilli(), key})
 	}
-	if kind := d.Index.Kind; kind != "" {
-		s.listed[kind] = removeEntry(s.listed[kind], entry{d.Index.Time.UnixMilli(), key})
+	if !d.Index.Time.IsZero() {
+		s.listed[d.Kind] = removeEntry(s.listed[d.Kind], entry{d.Index.Time.UnixMilli(), key})
 	}
 }
 
@@ -143,7 +143,7 @@ func (s *Store) put(w store.Write) {
 	d := clone(w.Doc)
 	d.Version = w.IfVersion + 1
 	d.Due, d.Expires, d.Index.Time = truncate(d.Due), truncate(d.Expires), truncate(d.Index.Time)
-	if d.Index.Kind == "" {
+	if d.Index.Time.IsZero() {
 		d.Index = store.Index{}
 	}
 	s.docs[d.Key] = d
@@ -151,8 +151,8 @@ func (s *Store) put(w store.Write) {
 	if !d.Due.IsZero() {
 		s.due[d.Shard()] = insertEntry(s.due[d.Shard()], entry{d.Due.UnixMilli(), d.Key})
 	}
-	if kind := d.Index.Kind; kind != "" {
-		s.listed[kind] = insertEntry(s.listed[kind], entry{d.Index.Time.UnixMilli(), d.Key})
+	if !d.Index.Time.IsZero() {
+		s.listed[d.Kind] = insertEntry(s.listed[d.Kind], entry{d.Index.Time.UnixMilli(), d.Key})
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 	"modeldispatch/internal/store"
 )
 
-const columns = `SELECT pk, sk, version, body, due, expires, coalesce(kind, ''), model, state, time FROM document `
+const columns = `SELECT pk, sk, version, body, due, expires, kind, model, state, time FROM document `
 
 // pageSize is the maximum number of documents in a page if the query sets no limit.
 const pageSize = 100
@@ -42,16 +42,16 @@ func (s *Store) Partition(ctx context.Context, pk, skPrefix string, limit int) (
 }
 
 // Due implements store.Store.
-func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.Key, error) {
+func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.DueDoc, error) {
 	if shard < 0 || shard >= store.Shards {
 		return nil, fmt.Errorf("there is no shard %d: shards are 0 to %d", shard, store.Shards-1)
 	}
-	keys, err := query(ctx, s.read, func(r row) (key store.Key, err error) { return key, r.Scan(&key.PK, &key.SK) },
-		`SELECT pk, sk FROM document WHERE shard = ? AND due <= ? ORDER BY due, pk, sk LIMIT ?`, shard, before.UnixMilli(), sqlLimit(limit))
+	due, err := query(ctx, s.read, func(r row) (d store.DueDoc, err error) { return d, r.Scan(&d.PK, &d.SK, &d.Kind) },
+		`SELECT pk, sk, kind FROM document WHERE shard = ? AND due <= ? ORDER BY due, pk, sk LIMIT ?`, shard, before.UnixMilli(), sqlLimit(limit))
 	if err != nil {
 		return nil, fmt.Errorf("reading the due documents of shard %d: %w", shard, err)
 	}
-	return keys, nil
+	return due, nil
 }
 
 // List implements store.Store.
@@ -80,7 +80,7 @@ func conditions(q store.Query) (where string, args []any, err error) {
 	if q.Kind == "" {
 		return "", nil, errors.New("a query needs a kind of document to list")
 	}
-	terms, args := []string{"kind = ?"}, []any{q.Kind}
+	terms, args := []string{"kind = ?", "time IS NOT NULL"}, []any{q.Kind}
 	add := func(term string, values ...any) { terms, args = append(terms, term), append(args, values...) }
 	if q.Model != "" {
 		add("model = ?", q.Model)
@@ -166,19 +166,16 @@ func query[T any](ctx context.Context, db *sql.DB, scan func(row) (T, error), st
 func scan(r row) (store.Doc, error) {
 	var d store.Doc
 	var body []byte
-	var due, expires sql.NullInt64
-	var listed int64
-	if err := r.Scan(&d.PK, &d.SK, &d.Version, &body, &due, &expires, &d.Index.Kind, &d.Index.Model, &d.Index.State, &listed); err != nil {
+	var due, expires, listed sql.NullInt64
+	if err := r.Scan(&d.PK, &d.SK, &d.Version, &body, &due, &expires, &d.Kind, &d.Index.Model, &d.Index.State, &listed); err != nil {
 		return store.Doc{}, err
 	}
-	d.Due, d.Expires = timeOf(due), timeOf(expires)
+	d.Due, d.Expires, d.Index.Time = timeOf(due), timeOf(expires), timeOf(listed)
 	if len(body) > 0 {
 		d.Body = body
 	}
-	if d.Index.Kind == "" {
+	if !listed.Valid {
 		d.Index = store.Index{}
-	} else {
-		d.Index.Time = time.UnixMilli(listed).UTC()
 	}
 	return d, nil
 }

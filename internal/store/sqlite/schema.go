@@ -10,7 +10,7 @@ import (
 // i+1. A file keeps the number of its schema in user_version. Never change a migration that has been released: append a
 // new one.
 //
-// Times are milliseconds since 1970. Each index is partial, and holds only the rows that have its columns. The index of
+// Times are milliseconds since 1970; a document without a time is not listed. Each index is partial, and holds only the rows that have its columns. The index of
 // listed documents includes model and state, so that SQLite filters by them before it reads a document.
 var migrations = [...]string{`
 CREATE TABLE document (
@@ -21,15 +21,15 @@ CREATE TABLE document (
 	shard   INTEGER NOT NULL,
 	due     INTEGER,
 	expires INTEGER,
-	kind    TEXT,
+	kind    TEXT NOT NULL,
 	model   TEXT NOT NULL,
 	state   TEXT NOT NULL,
-	time    INTEGER NOT NULL,
+	time    INTEGER,
 	PRIMARY KEY (pk, sk)
 ) STRICT;
 CREATE INDEX document_due ON document (shard, due, pk, sk) WHERE due IS NOT NULL;
 CREATE INDEX document_expires ON document (expires) WHERE expires IS NOT NULL;
-CREATE INDEX document_listed ON document (kind, time, pk, sk, model, state) WHERE kind IS NOT NULL;
+CREATE INDEX document_listed ON document (kind, time, pk, sk, model, state) WHERE time IS NOT NULL;
 `}
 
 // migrate brings the file to the current schema. It returns an error, and changes nothing, if newer code wrote the

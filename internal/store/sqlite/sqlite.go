@@ -140,7 +140,7 @@ func apply(ctx context.Context, tx *sql.Tx, w store.Write) error {
 	d := w.Doc
 	statement, args := update, []any{
 		d.PK, d.SK, w.IfVersion, []byte(d.Body), d.Shard(), milliseconds(d.Due), milliseconds(d.Expires),
-		nullable(d.Index.Kind), d.Index.Model, d.Index.State, d.Index.Time.UnixMilli(),
+		d.Kind, d.Index.Model, d.Index.State, milliseconds(d.Index.Time),
 	}
 	switch {
 	case w.Delete:
@@ -165,12 +165,4 @@ func milliseconds(t time.Time) any {
 		return nil
 	}
 	return t.UnixMilli()
-}
-
-// nullable returns the column value of a text. The empty text becomes NULL.
-func nullable(text string) any {
-	if text == "" {
-		return nil
-	}
-	return text
 }

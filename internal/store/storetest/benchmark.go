@@ -16,7 +16,7 @@ func Benchmark(b *testing.B, s store.Store) {
 	body := fmt.Sprintf(`{"policy":%q}`, make([]byte, 500))
 	accept := func(b *testing.B, i int) store.Key {
 		accepted := noon().Add(time.Duration(i) * time.Second)
-		run := listed(fmt.Sprintf("run/%s/%d", b.Name(), i), store.Index{Kind: "run", Model: "sales", Time: accepted})
+		run := listed(fmt.Sprintf("run/%s/%d", b.Name(), i), "run", store.Index{Model: "sales", Time: accepted})
 		run.Body, run.Due = []byte(body), accepted
 		spec, event := doc(run.PK, "spec", body), doc("event/"+run.PK, "-", body)
 		if err := s.Commit(ctx, store.Create(run), store.Create(spec), store.Create(event)); err != nil {

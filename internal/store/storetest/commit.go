@@ -16,7 +16,7 @@ func wholeDocument(t *testing.T, s store.Store) {
 	want := store.Doc{
 		Key: store.Key{PK: "run/a", SK: "run"}, Body: json.RawMessage(`{"state":"waiting"}`),
 		Due: noon().Add(1500 * time.Millisecond), Expires: noon().AddDate(100, 0, 0),
-		Index: store.Index{Kind: "run", Model: "sales", State: "waiting", Time: noon().Add(time.Millisecond)},
+		Kind: "run", Index: store.Index{Model: "sales", State: "waiting", Time: noon().Add(time.Millisecond)},
 	}
 	plain := doc("run/a", "spec", `{}`)
 	commit(t, s, store.Create(want), store.Create(plain))
@@ -78,7 +78,7 @@ func bodies(t *testing.T, s store.Store) {
 
 func copies(t *testing.T, s store.Store) {
 	d := doc("a", "1", `{"n":1}`)
-	d.Index = store.Index{Kind: "run", Time: noon()}
+	d.Kind, d.Index = "run", store.Index{Time: noon()}
 	commit(t, s, store.Create(d))
 	d.Body[5] = '2'
 	read := get(t, s, d.Key)
@@ -126,7 +126,7 @@ func precision(t *testing.T, s store.Store) {
 	odd := noon().Add(1_234_567 * time.Nanosecond)
 	kept := noon().Add(time.Millisecond)
 	d := doc("a", "1", `{}`)
-	d.Due, d.Index = odd.In(time.FixedZone("elsewhere", 3600)), store.Index{Kind: "run", Time: odd}
+	d.Kind, d.Due, d.Index = "run", odd.In(time.FixedZone("elsewhere", 3600)), store.Index{Time: odd}
 	commit(t, s, store.Create(d))
 	read := get(t, s, d.Key)
 	if !read.Due.Equal(kept) || !read.Index.Time.Equal(kept) {
@@ -186,7 +186,7 @@ func allOrNone(t *testing.T, s store.Store) {
 	}
 	commit(t, s, store.Create(doc("p", "taken", `1`)))
 	changed := old
-	changed.Body, changed.Due, changed.Index = json.RawMessage(`2`), noon(), store.Index{Kind: "run", Time: noon()}
+	changed.Kind, changed.Body, changed.Due, changed.Index = "run", json.RawMessage(`2`), noon(), store.Index{Time: noon()}
 	for name, bad := range failing {
 		for place := range 4 {
 			writes := []store.Write{store.Create(doc("q", "new", `2`)), store.Update(changed), store.Remove(gone)}

@@ -71,9 +71,9 @@ var (
 	docs = rapid.Custom(func(r *rapid.T) store.Doc {
 		return store.Doc{
 			Key: keys.Draw(r, "key"), Body: []byte(rapid.SampledFrom([]string{"", `1`, `{"a": 1}`}).Draw(r, "body")),
-			Due: times.Draw(r, "due"),
+			Due:  times.Draw(r, "due"),
+			Kind: rapid.SampledFrom([]string{"", "run", "run", "run", "event"}).Draw(r, "kind"),
 			Index: store.Index{
-				Kind:  rapid.SampledFrom([]string{"", "run", "run", "run", "event"}).Draw(r, "kind"),
 				Model: names.Draw(r, "model"), State: names.Draw(r, "state"), Time: times.Draw(r, "time"),
 			},
 		}

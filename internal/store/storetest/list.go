@@ -10,9 +10,9 @@ import (
 )
 
 // listed returns a document that List finds.
-func listed(pk string, index store.Index) store.Doc {
+func listed(pk, kind string, index store.Index) store.Doc {
 	d := doc(pk, "run", `{}`)
-	d.Index = index
+	d.Kind, d.Index = kind, index
 	return d
 }
 
@@ -50,9 +50,9 @@ func listOrder(t *testing.T, s store.Store) {
 	var want []string
 	for _, minute := range []int{3, 1, 4, 0, 2} {
 		pk := fmt.Sprintf("%d minutes", minute)
-		commit(t, s, store.Create(listed(pk, store.Index{Kind: "run", Time: noon().Add(time.Duration(minute) * time.Minute)})))
+		commit(t, s, store.Create(listed(pk, "run", store.Index{Time: noon().Add(time.Duration(minute) * time.Minute)})))
 	}
-	commit(t, s, store.Create(listed("another kind", store.Index{Kind: "event", Time: noon()})), store.Create(doc("not listed", "run", `{}`)))
+	commit(t, s, store.Create(listed("another kind", "event", store.Index{Time: noon()})), store.Create(listed("not listed", "run", store.Index{})))
 	for minute := 4; minute >= 0; minute-- {
 		want = append(want, fmt.Sprintf("%d minutes", minute))
 	}
@@ -66,19 +66,19 @@ func listOrder(t *testing.T, s store.Store) {
 func listFilters(t *testing.T, s store.Store) {
 	midnight := time.Date(2026, 3, 15, 0, 0, 0, 0, time.UTC)
 	east := time.FixedZone("east", 9*3600)
-	docs := []store.Index{ // oldest first
-		{Kind: "run", Model: "sales", State: "failed", Time: midnight.Add(-24 * time.Hour)},
-		{Kind: "run", Model: "sales", State: "succeeded", Time: midnight.Add(-time.Millisecond).In(east)},
-		{Kind: "run", Model: "sales", State: "succeeded", Time: midnight.In(east)},
-		{Kind: "run", Model: "rates", State: "succeeded", Time: midnight.Add(time.Hour)},
-		{Kind: "run", Model: "", State: "failed", Time: midnight.Add(2 * time.Hour)},
-		{Kind: "run", Model: "rates", State: "failed", Time: midnight.Add(24*time.Hour - time.Millisecond)},
-		{Kind: "run", Model: "Sales", State: "", Time: midnight.Add(24 * time.Hour)},
-		{Kind: "event", Model: "sales", State: "failed", Time: midnight},
+	runs := []store.Index{ // oldest first
+		{Model: "sales", State: "failed", Time: midnight.Add(-24 * time.Hour)},
+		{Model: "sales", State: "succeeded", Time: midnight.Add(-time.Millisecond).In(east)},
+		{Model: "sales", State: "succeeded", Time: midnight.In(east)},
+		{Model: "rates", State: "succeeded", Time: midnight.Add(time.Hour)},
+		{Model: "", State: "failed", Time: midnight.Add(2 * time.Hour)},
+		{Model: "rates", State: "failed", Time: midnight.Add(24*time.Hour - time.Millisecond)},
+		{Model: "Sales", State: "", Time: midnight.Add(24 * time.Hour)},
 	}
-	for i, index := range docs {
-		commit(t, s, store.Create(listed(fmt.Sprint(i), index)))
+	for i, index := range runs {
+		commit(t, s, store.Create(listed(fmt.Sprint(i), "run", index)))
 	}
+	commit(t, s, store.Create(listed("7", "event", store.Index{Model: "sales", State: "failed", Time: midnight})))
 	tests := []struct {
 		query store.Query
 		want  []string
@@ -105,7 +105,7 @@ func listFilters(t *testing.T, s store.Store) {
 }
 
 func listChanges(t *testing.T, s store.Store) {
-	d := listed("a", store.Index{Kind: "run", Model: "sales", State: "waiting", Time: noon()})
+	d := listed("a", "run", store.Index{Model: "sales", State: "waiting", Time: noon()})
 	commit(t, s, store.Create(d))
 
 	d = get(t, s, d.Key)
@@ -120,7 +120,7 @@ func listChanges(t *testing.T, s store.Store) {
 	equal(t, "no longer listed", list(t, s, store.Query{Kind: "run"}), nil)
 
 	d = get(t, s, d.Key)
-	d.Index = store.Index{Kind: "run", Time: noon()}
+	d.Index = store.Index{Time: noon()}
 	commit(t, s, store.Update(d))
 	equal(t, "listed again", list(t, s, store.Query{Kind: "run"}), []string{"a"})
 	commit(t, s, store.Remove(get(t, s, d.Key)))
@@ -135,8 +135,8 @@ func commitMany(t *testing.T, s store.Store, n int) []string {
 	for i := range n {
 		name := fmt.Sprintf("%04d", i)
 		names = append(names, name)
-		index := store.Index{Kind: "run", Model: fmt.Sprint(i % 2), Time: noon().Add(time.Duration(i/3) * time.Millisecond)}
-		writes = append(writes, store.Create(listed(name, index)))
+		index := store.Index{Model: fmt.Sprint(i % 2), Time: noon().Add(time.Duration(i/3) * time.Millisecond)}
+		writes = append(writes, store.Create(listed(name, "run", index)))
 	}
 	for batch := range slices.Chunk(writes, store.MaxWrites) {
 		commit(t, s, batch...)
@@ -180,8 +180,8 @@ func listWhileWriting(t *testing.T, s store.Store) {
 		if len(docs) > 0 {
 			commit(t, s, store.Remove(docs[len(docs)-1]))
 		}
-		newer := store.Index{Kind: "run", Time: noon().Add(time.Hour + time.Duration(page)*time.Minute)}
-		commit(t, s, store.Create(listed(fmt.Sprintf("newer %d", page), newer)))
+		newer := store.Index{Time: noon().Add(time.Hour + time.Duration(page)*time.Minute)}
+		commit(t, s, store.Create(listed(fmt.Sprintf("newer %d", page), "run", newer)))
 		if page == 1 {
 			commit(t, s, store.Remove(get(t, s, store.Key{PK: names[5], SK: "run"})))
 		}

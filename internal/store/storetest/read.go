@@ -61,9 +61,16 @@ func partitionPrefix(t *testing.T, s store.Store) {
 // due returns the keys of the due documents of one shard.
 func due(t *testing.T, s store.Store, shard int, before time.Time, limit int) []store.Key {
 	t.Helper()
-	keys, err := s.Due(t.Context(), shard, before, limit)
+	docs, err := s.Due(t.Context(), shard, before, limit)
 	if err != nil {
 		t.Fatalf("Due: %v", err)
+	}
+	var keys []store.Key
+	for _, d := range docs {
+		if want := get(t, s, d.Key).Kind; d.Kind != want {
+			t.Errorf("Due returned %s with the kind %q, want %q", d.Key, d.Kind, want)
+		}
+		keys = append(keys, d.Key)
 	}
 	return keys
 }
@@ -75,6 +82,7 @@ func dueOrder(t *testing.T, s store.Store) {
 	names := []string{"b", "e", "a", "d", "c"} // by minute: the order of the times differs from that of the keys
 	for _, minute := range []int{3, 1, 4, 0, 2} {
 		d := doc(pk, names[minute], `{}`)
+		d.Kind = "run"
 		d.Due = noon().Add(time.Duration(minute) * time.Minute)
 		commit(t, s, store.Create(d))
 	}

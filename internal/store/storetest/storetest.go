@@ -107,9 +107,9 @@ func same(t *testing.T, what string, got, want store.Doc) {
 }
 
 func describe(d store.Doc) string {
-	return fmt.Sprintf("%q %q version %d body %q due %s expires %s index %q %q %q %s",
-		d.PK, d.SK, d.Version, d.Body, instant(d.Due), instant(d.Expires),
-		d.Index.Kind, d.Index.Model, d.Index.State, instant(d.Index.Time))
+	return fmt.Sprintf("%q %q %s version %d body %q due %s expires %s index %q %q %s",
+		d.PK, d.SK, d.Kind, d.Version, d.Body, instant(d.Due), instant(d.Expires),
+		d.Index.Model, d.Index.State, instant(d.Index.Time))
 }
 
 func instant(t time.Time) string {

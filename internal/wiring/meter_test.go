@@ -1,4 +1,4 @@
-package app_test
+package wiring_test
 
 import (
 	"bytes"
@@ -23,15 +23,16 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	"github.com/rs/zerolog"
 
-	"modeldispatch/internal/app"
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/handler"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/metrics"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/dynamodb/dynamodbtest"
+	"modeldispatch/internal/wiring"
 )
 
 // The names of the counts, which are also the names of rows in docs/costs.md. Invocations are counted under the name of
@@ -205,7 +206,7 @@ func newMetered(t *testing.T) *metered {
 // wire makes the handlers for a catalog with only one model.
 func (m *metered) wire(t *testing.T, name string) {
 	t.Helper()
-	cfg := app.Endpoint(m.environment["AWS_ENDPOINT_URL"], local.Region, "test", "test")
+	cfg := wiring.Endpoint(m.environment["AWS_ENDPOINT_URL"], local.Region, "test", "test")
 	cfg.APIOptions = append(cfg.APIOptions, m.middleware)
 	one := m.catalog
 	one.Models = slices.DeleteFunc(slices.Clone(one.Models), func(m model.Model) bool { return m.Name != name })
@@ -213,12 +214,13 @@ func (m *metered) wire(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := app.Wire(cfg, m.options(), deployed, m.storeWith(m.middleware))
+	d, err := wiring.Wire(cfg, m.options(), deployed, m.storeWith(m.middleware), func(o *dispatch.Options) {
+		o.Now = func() time.Time { return m.now }
+		o.Hooks = metrics.Hooks(&m.meter, deployment, o.Now)
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Now = func() time.Time { return m.now }
-	d.Hooks = metrics.Hooks(&m.meter, deployment, d.Now)
 	log := zerolog.New(&m.meter).With().Time("time", m.now.Truncate(time.Second)).Logger()
 	m.Handlers = handler.Handlers{Dispatcher: d, Log: log}
 }
@@ -254,12 +256,12 @@ func (m *metered) invoke(t *testing.T, function string, payload []byte) {
 // only returns the only run in a state.
 func (m *metered) only(t *testing.T, state run.State) run.Run {
 	t.Helper()
-	docs, _, err := m.store.List(t.Context(), store.Query{Kind: dispatch.KindRun, State: string(state)})
+	docs, _, err := m.store.List(t.Context(), store.Query{Kind: records.KindRun, State: string(state)})
 	if err != nil || len(docs) != 1 {
 		t.Fatalf("%d runs are %s, error %v, want one", len(docs), state, err)
 	}
-	var r run.Run
-	if err := dispatch.Decode(docs[0], &r); err != nil {
+	r, err := records.Decode[run.Run](docs[0])
+	if err != nil {
 		t.Fatal(err)
 	}
 	return r

@@ -1,4 +1,4 @@
-package app_test
+package wiring_test
 
 import (
 	"bytes"
@@ -24,15 +24,15 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	"github.com/rs/zerolog"
 
-	"modeldispatch/internal/app"
 	"modeldispatch/internal/catalog"
-	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/dynamodb"
 	"modeldispatch/internal/store/dynamodb/dynamodbtest"
+	"modeldispatch/internal/wiring"
 )
 
 // names lists the functions.
@@ -207,7 +207,7 @@ func newAccount(t *testing.T) account {
 		t.Fatal(err)
 	}
 	table := dynamodbtest.Table(t, db)
-	cfg := app.Endpoint(stack.URL(), local.Region, "test", "test")
+	cfg := wiring.Endpoint(stack.URL(), local.Region, "test", "test")
 	a := account{
 		catalog: c, stack: stack,
 		store: dynamodb.New(db, table), ecs: ecs.NewFromConfig(cfg), sqs: sqs.NewFromConfig(cfg),
@@ -233,9 +233,9 @@ func newAccount(t *testing.T) account {
 }
 
 // options returns the options that the environment describes, with the placement of the local stack.
-func (a account) options() app.Options {
+func (a account) options() wiring.Options {
 	e := a.environment
-	return app.Options{
+	return wiring.Options{
 		Deployment: deployment, Table: e["TABLE"], LaunchURL: e["LAUNCH_QUEUE_URL"], WakeURL: e["WAKE_QUEUE_URL"],
 		Bucket: e["STATE_BUCKET"], Bus: e["EVENT_BUS"], Placement: local.Placement(),
 	}
@@ -271,12 +271,12 @@ func (a account) register(t *testing.T, c model.Catalog) {
 // run returns the only run in the store.
 func (a account) run(t *testing.T) run.Run {
 	t.Helper()
-	docs, _, err := a.store.List(t.Context(), store.Query{Kind: dispatch.KindRun})
+	docs, _, err := a.store.List(t.Context(), store.Query{Kind: records.KindRun})
 	if err != nil || len(docs) != 1 {
 		t.Fatalf("the store lists %d runs, error %v, want one run", len(docs), err)
 	}
-	var r run.Run
-	if err := dispatch.Decode(docs[0], &r); err != nil {
+	r, err := records.Decode[run.Run](docs[0])
+	if err != nil {
 		t.Fatal(err)
 	}
 	return r

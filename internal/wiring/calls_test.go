@@ -1,4 +1,4 @@
-package app_test
+package wiring_test
 
 import (
 	"context"
@@ -18,13 +18,14 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	"github.com/rs/zerolog"
 
-	"modeldispatch/internal/app"
-	"modeldispatch/internal/app/iamtest"
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/handler"
 	"modeldispatch/internal/local"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
+	"modeldispatch/internal/wiring"
+	"modeldispatch/internal/wiring/iamtest"
 )
 
 // calls runs the handlers of all functions in one account, watches their AWS calls, and moves their clock.
@@ -51,17 +52,18 @@ func newCalls(t *testing.T) (*calls, *iamtest.Watch) {
 		function, _ := ctx.Value(functionKey{}).(string)
 		return function
 	})
-	cfg := app.Endpoint(c.environment["AWS_ENDPOINT_URL"], local.Region, "test", "test")
+	cfg := wiring.Endpoint(c.environment["AWS_ENDPOINT_URL"], local.Region, "test", "test")
 	cfg.APIOptions = append(cfg.APIOptions, w.Middleware, c.disturb)
 	deployed, err := c.catalog.ForDeployment(deployment)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := app.Wire(cfg, c.options(), deployed, c.storeWith(w.Middleware))
+	d, err := wiring.Wire(cfg, c.options(), deployed, c.storeWith(w.Middleware), func(o *dispatch.Options) {
+		o.Now = func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Now = func() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
 	c.Handlers = handler.Handlers{Dispatcher: d, Log: zerolog.Nop()}
 	return c, w
 }
@@ -167,13 +169,13 @@ func (c *calls) pump(t *testing.T) {
 // runs returns all runs of a model in a state, newest first.
 func (c *calls) runs(t *testing.T, name string, state run.State) []run.Run {
 	t.Helper()
-	docs, _, err := c.store.List(t.Context(), store.Query{Kind: dispatch.KindRun, Model: name, State: string(state)})
+	docs, _, err := c.store.List(t.Context(), store.Query{Kind: records.KindRun, Model: name, State: string(state)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := make([]run.Run, len(docs))
 	for i, doc := range docs {
-		if err := dispatch.Decode(doc, &all[i]); err != nil {
+		if all[i], err = records.Decode[run.Run](doc); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -291,7 +293,7 @@ func (c *calls) liveCancelAndRefusal(t *testing.T) {
 	c.during = func() error { return c.Dispatcher.Cancel(as(t, "sweep"), waiting.ID, "test", "a test") }
 	c.pump(t)
 	c.during = nil
-	cancelled, _, err := dispatch.Read[run.Run](t.Context(), c.store, dispatch.RunKey(waiting.ID))
+	cancelled, _, err := records.Read[run.Run](t.Context(), c.store, records.RunKey(waiting.ID))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package app_test
+package wiring_test
 
 import (
 	"go/ast"
@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"modeldispatch/internal/app/iamtest"
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/stack"
+	"modeldispatch/internal/wiring/iamtest"
 )
 
 // outside is the ARN of a role that belongs to a task definition from outside the deployment.

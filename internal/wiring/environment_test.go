@@ -1,4 +1,4 @@
-package app
+package wiring
 
 import (
 	"maps"
@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 )
 
 // validEnvironment returns an environment in which no variable is missing or broken.
@@ -46,7 +47,7 @@ func TestEnvironmentIsRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := o.Placement
-	if o.Retention != 30*24*time.Hour || o.Rate != 0 || p.AssignPublicIP || len(p.Subnets) != 2 || p.SecurityGroups != nil {
+	if o.Retention != records.Retention(30*24*time.Hour) || o.Rate != 0 || p.AssignPublicIP || len(p.Subnets) != 2 || p.SecurityGroups != nil {
 		t.Errorf("the options are %+v, want 30 days, no rate, no public IP, two subnets and no security groups", o)
 	}
 	more := validEnvironment(t)

@@ -35,7 +35,7 @@
 //     wrong" in environment.go and builds again. If you change that text, change .ci/functions too.
 //   - Package iamtest checks that the IAM role of each function allows the calls that the function makes, and nothing
 //     else. TestCosts counts what AWS charges for these calls.
-package app
+package wiring
 
 import (
 	"context"
@@ -61,6 +61,7 @@ import (
 	"modeldispatch/internal/handler"
 	"modeldispatch/internal/metrics"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 	"modeldispatch/internal/route"
 	"modeldispatch/internal/store"
 	"modeldispatch/internal/store/dynamodb"
@@ -75,21 +76,23 @@ type Options struct {
 	Bucket     string            // the name of the state bucket
 	Bus        string            // the name of the event bus for announcements
 	Placement  fargate.Placement // the cluster and the network of the tasks
-	Rate       float64           // RunTask calls a second, of all launchers together; 0 means dispatch.DefaultRate
-	Retention  time.Duration     // how long a document stays after its run has ended; 0 means dispatch.DefaultRetention
+	Rate       float64           // RunTask calls a second, of all launchers together; 0 means limiter.DefaultRate
+	Retention  records.Retention // how long a document stays after its run has ended; 0 means records.DefaultRetention
 }
 
 // Wire returns a dispatcher with a store that calls AWS with a configuration: the configuration of an account, or the
 // one of the local stack (see [Endpoint]). It returns an error if the triggers of the catalog cannot be indexed. The
 // dispatcher adds log links to announcements unless all services have one endpoint, because the console shows only the
 // logs of an account.
-func Wire(cfg aws.Config, o Options, c model.Catalog, s store.Store) (*dispatch.Dispatcher, error) {
+func Wire(
+	cfg aws.Config, o Options, c model.Catalog, s store.Store, change ...func(*dispatch.Options),
+) (*dispatch.Dispatcher, error) {
 	routes, err := route.New(c)
 	if err != nil {
 		return nil, fmt.Errorf("reading the catalog's triggers: %w", err)
 	}
 	tasks := fargate.NewClient(ecs.NewFromConfig(cfg))
-	d := dispatch.New(dispatch.Options{
+	options := dispatch.Options{
 		Deployment: o.Deployment, Catalog: c, Routes: routes, Placement: o.Placement, Bucket: o.Bucket, Rate: o.Rate,
 		Retention: o.Retention, Store: s,
 		Queue:    awsadapters.Queue{Client: sqs.NewFromConfig(cfg), LaunchURL: o.LaunchURL, WakeURL: o.WakeURL},
@@ -97,11 +100,14 @@ func Wire(cfg aws.Config, o Options, c model.Catalog, s store.Store) (*dispatch.
 		Objects: awsadapters.Objects{Client: s3.NewFromConfig(cfg, func(s *s3.Options) { s.UsePathStyle = s.BaseEndpoint != nil })},
 		Bus:     awsadapters.Bus{Client: eventbridge.NewFromConfig(cfg), Name: o.Bus},
 		Now:     time.Now, Random: rand.Float64,
-	})
-	if cfg.BaseEndpoint == nil {
-		d.LogLink = logLink(o.Deployment)
 	}
-	return d, nil
+	if cfg.BaseEndpoint == nil {
+		options.LogLink = logLink(o.Deployment)
+	}
+	for _, f := range change {
+		f(&options)
+	}
+	return dispatch.New(options), nil
 }
 
 // Endpoint returns an AWS configuration with one URL for all services, such as the URL of the local stack.
@@ -143,10 +149,11 @@ func handlers(getenv func(string) string, log zerolog.Logger) (handler.Handlers,
 		return handler.Handlers{}, err
 	}
 	cfg := configuration(getenv)
-	d, err := Wire(cfg, o, c, dynamodb.New(client.NewFromConfig(cfg), o.Table))
+	d, err := Wire(cfg, o, c, dynamodb.New(client.NewFromConfig(cfg), o.Table), func(options *dispatch.Options) {
+		options.Hooks = metrics.Hooks(os.Stdout, o.Deployment, time.Now)
+	})
 	if err != nil {
 		return handler.Handlers{}, err
 	}
-	d.Hooks = metrics.Hooks(os.Stdout, o.Deployment, time.Now)
 	return handler.Handlers{Dispatcher: d, Log: log}, nil
 }

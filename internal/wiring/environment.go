@@ -1,4 +1,4 @@
-package app
+package wiring
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/records"
 )
 
 // environment reads the environment variables of a function, and collects the problems with them.
@@ -146,14 +147,14 @@ func (e *environment) rate() float64 {
 const minRetention, maxRetention = 30, 36500
 
 // retention reads the number of days for which documents are kept.
-func (e *environment) retention() time.Duration {
+func (e *environment) retention() records.Retention {
 	const name, day = "RETENTION", 24 * time.Hour
 	text := e.need(name)
 	days, err := strconv.Atoi(text)
 	if text != "" && (err != nil || days < minRetention || days > maxRetention) {
 		e.wrong(name, fmt.Sprintf("a number of days from %d to %d", minRetention, maxRetention))
 	}
-	return time.Duration(days) * day
+	return records.Retention(time.Duration(days) * day)
 }
 
 // catalog reads the compiled catalog, which is in a Lambda layer that all functions share.
