@@ -61,7 +61,7 @@ func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]records.Decis
 		decisions = append(decisions, decision)
 	}
 	for _, r := range result.Rejections {
-		decision, err := d.Reject(ctx, e, records.Decision{Model: r.Model, Combination: r.Combination, Reason: r.Reason})
+		decision, err := d.decisions.reject(ctx, e, records.Decision{Model: r.Model, Combination: r.Combination, Reason: r.Reason})
 		if err != nil {
 			return decisions, err
 		}
@@ -72,7 +72,7 @@ func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]records.Decis
 	}
 	if len(waiting) > 0 {
 		decision := records.Decision{Kind: records.Awaited, Reason: "waited for by " + strings.Join(waiting, ", ")}
-		return []records.Decision{d.reportDecision(ctx, e, decision)}, nil
+		return []records.Decision{d.decisions.report(ctx, e, decision)}, nil
 	}
 	return d.acceptUnmatched(ctx, e)
 }
@@ -83,7 +83,7 @@ func (d *Dispatcher) Accept(ctx context.Context, e event.Event) ([]records.Decis
 func (d *Dispatcher) acceptUnmatched(ctx context.Context, e event.Event) ([]records.Decision, error) {
 	reason := d.nearestMiss(e)
 	if e.Kind == model.Message || e.Kind == model.Schedule {
-		decision, err := d.Reject(ctx, e, records.Decision{Reason: reason})
+		decision, err := d.decisions.reject(ctx, e, records.Decision{Reason: reason})
 		return []records.Decision{decision}, err
 	}
 	return d.unmatched(ctx, e, reason), nil
@@ -99,7 +99,7 @@ func (d *Dispatcher) nearestMiss(e event.Event) string {
 }
 
 func (d *Dispatcher) unmatched(ctx context.Context, e event.Event, reason string) []records.Decision {
-	return []records.Decision{d.reportDecision(ctx, e, records.Decision{Kind: records.Unmatched, Reason: reason})}
+	return []records.Decision{d.decisions.report(ctx, e, records.Decision{Kind: records.Unmatched, Reason: reason})}
 }
 
 // AcceptBinding makes the run of one binding. One commit creates the event record, the run and its spec. If the model
@@ -113,7 +113,7 @@ func (d *Dispatcher) AcceptBinding(ctx context.Context, e event.Event, b route.B
 		}
 		_, err = d.o.Store.Get(ctx, records.EventKey(e.Identity, b.Model.Name, b.Combination))
 		if !errors.Is(err, store.ErrNotFound) {
-			return d.countDuplicate(ctx, e, b.Model.Name, b.Combination)
+			return d.decisions.countDuplicate(ctx, e, b.Model.Name, b.Combination)
 		}
 	}
 	return records.Decision{}, fmt.Errorf("gave up after %d conflicts with other writers", maxConflicts)
@@ -136,16 +136,16 @@ func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Bindi
 	}
 	spec, err := d.newSpec(ctx, e, b, decision.Run)
 	if invalid := (*invalidInputsError)(nil); errors.As(err, &invalid) {
-		return d.Reject(ctx, e, records.Decision{Model: b.Model.Name, Combination: b.Combination, Reason: invalid.Error()})
+		return d.decisions.reject(ctx, e, records.Decision{Model: b.Model.Name, Combination: b.Combination, Reason: invalid.Error()})
 	}
 	if err != nil {
 		return records.Decision{}, err
 	}
-	group, err := d.groupOf(ctx, b)
+	group, err := d.pauses.groupOf(ctx, b)
 	if err != nil {
 		return records.Decision{}, err
 	}
-	record, err := d.newEventRecord(ctx, e, decision)
+	record, err := d.decisions.record(ctx, e, decision)
 	if err != nil {
 		return records.Decision{}, err
 	}
@@ -167,7 +167,7 @@ func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Bindi
 	if err := d.runs.store(ctx, run.Run{}, t, 0, writes...); err != nil {
 		return records.Decision{}, err
 	}
-	d.reportDecision(ctx, e, decision)
+	d.decisions.report(ctx, e, decision)
 	d.runs.follow(ctx, t)
 	return decision, nil
 }
@@ -210,17 +210,17 @@ func (d *Dispatcher) newSpec(ctx context.Context, e event.Event, b route.Binding
 
 // groupOf returns the group in which the run of a binding must wait for a slot. It returns the zero group if the model
 // has no concurrency limit and is not paused.
-func (d *Dispatcher) groupOf(ctx context.Context, b route.Binding) (run.Group, error) {
+func (p pauses) groupOf(ctx context.Context, b route.Binding) (run.Group, error) {
 	if b.Model.Policy.Concurrency != nil {
 		return groups.Of(b.Model, b.Inputs), nil
 	}
-	return d.pausedGroup(ctx, b.Model.Name)
+	return p.pausedGroup(ctx, b.Model.Name)
 }
 
 // pausedGroup returns the group in which the runs of a model without a concurrency limit wait while it is paused. It
 // returns the zero group if the model is not paused.
-func (d *Dispatcher) pausedGroup(ctx context.Context, name string) (run.Group, error) {
-	c, _, err := records.ReadControl(ctx, d.o.Store, name)
+func (p pauses) pausedGroup(ctx context.Context, name string) (run.Group, error) {
+	c, _, err := records.ReadControl(ctx, p.Store, name)
 	if err != nil || !c.Paused {
 		return run.Group{}, err
 	}
@@ -260,23 +260,29 @@ func InputFileURIs(bucket, id string, b route.Binding) map[string]string {
 	return files
 }
 
-// newEventRecord returns the record of an event. Before that, it writes a large payload to the state bucket.
-func (d *Dispatcher) newEventRecord(ctx context.Context, e event.Event, decision records.Decision) (records.EventRecord, error) {
+// decisions records what became of events.
+type decisions struct {
+	*Options
+	outbox *outbox
+}
+
+// record returns the record of an event. Before that, it writes a large payload to the state bucket.
+func (x decisions) record(ctx context.Context, e event.Event, decision records.Decision) (records.EventRecord, error) {
 	r := records.EventRecord{
 		Schema: model.Schema, Identity: e.Identity, EventKind: e.Kind, Source: e.Source, Decision: decision,
-		Time: e.Time, Received: d.o.Now(), Payload: e.Payload,
+		Time: e.Time, Received: x.Now(), Payload: e.Payload,
 	}
 	if len(e.Payload) < minExternalPayload {
 		return r, nil
 	}
-	r.Payload, r.PayloadURI = nil, fmt.Sprintf("s3://%s/%s.json", d.o.Bucket, records.EventPartition(e.Identity))
-	return r, d.o.Objects.Put(ctx, r.PayloadURI, e.Payload)
+	r.Payload, r.PayloadURI = nil, fmt.Sprintf("s3://%s/%s.json", x.Bucket, records.EventPartition(e.Identity))
+	return r, x.Objects.Put(ctx, r.PayloadURI, e.Payload)
 }
 
-// reportDecision logs a decision, calls the hook for it, and returns it.
-func (d *Dispatcher) reportDecision(ctx context.Context, e event.Event, decision records.Decision) records.Decision {
-	if d.o.Hooks.Decided != nil {
-		d.o.Hooks.Decided(e, decision)
+// report logs a decision, calls the hook for it, and returns it.
+func (x decisions) report(ctx context.Context, e event.Event, decision records.Decision) records.Decision {
+	if x.Hooks.Decided != nil {
+		x.Hooks.Decided(e, decision)
 	}
 	log(ctx).Info().Str("event", e.Identity).Str("decision", string(decision.Kind)).Str("model", decision.Model).
 		Str("run", decision.Run).Str("reason", decision.Reason).Msg("event decided")

@@ -53,7 +53,7 @@ func (d *Dispatcher) dueRun(ctx context.Context, key store.Key) (run.Run, error)
 
 // advanceOne gives a due run the description of its tasks, and then applies its timers.
 func (d *Dispatcher) advanceOne(ctx context.Context, r run.Run, found taskLookup) error {
-	if err := d.applyLookup(ctx, r, found); err != nil {
+	if err := d.tasks.applyLookup(ctx, r, found); err != nil {
 		return err
 	}
 	if r.WaitingFor == run.ForObjects {
@@ -62,7 +62,7 @@ func (d *Dispatcher) advanceOne(ctx context.Context, r run.Run, found taskLookup
 	var paused run.Group
 	if r.WaitingFor == run.ForDebounce && r.Group == (run.Group{}) {
 		var err error
-		if paused, err = d.pausedGroup(ctx, r.Model); err != nil {
+		if paused, err = d.pauses.pausedGroup(ctx, r.Model); err != nil {
 			return err
 		}
 	}

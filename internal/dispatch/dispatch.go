@@ -10,7 +10,6 @@ import (
 
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
-	"modeldispatch/internal/groups"
 	"modeldispatch/internal/limiter"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/records"
@@ -107,9 +106,12 @@ type Dispatcher struct {
 	outbox       *outbox
 	announcer    announcer
 	limiter      *limiter.Limiter
-	groups       *groups.Groups
+	decisions    decisions
 	pauses       pauses
 	expectations expectations
+	tasks        tasks
+	launcher     launcher
+	sweeper      sweeper
 }
 
 // New returns a dispatcher with these options.
@@ -120,14 +122,14 @@ func New(o Options) *Dispatcher {
 	d := &Dispatcher{o: o}
 	d.announcer = announcer{&d.o}
 	d.outbox = &outbox{&d.o, d.perform}
+	d.decisions = decisions{&d.o, d.outbox}
 	d.pauses = pauses{&d.o, d.outbox}
 	d.expectations = expectations{&d.o, d.outbox}
-	d.runs = &runs{Options: &d.o, expectations: d.expectations, outbox: d.outbox}
-	d.groups = groups.New(groups.Options{
-		Store: o.Store, Runs: d.runs, Pauses: d.pauses, Catalog: o.Catalog, Retention: o.Retention, Now: o.Now,
-	})
-	d.runs.groups = d.groups
+	d.runs = &runs{&d.o, d.outbox, d.expectations}
 	d.limiter = limiter.New(limiter.Options{Store: o.Store, Runs: d.runs, Catalog: o.Catalog, Rate: o.Rate, Now: o.Now})
+	d.tasks = tasks{&d.o, d.runs, d.limiter}
+	d.launcher = launcher{&d.o, d.runs, d.limiter, d.tasks}
+	d.sweeper = sweeper{&d.o, d.outbox, d.limiter, d.advance}
 	return d
 }
 
@@ -146,8 +148,8 @@ func concurrently(n int, work func(i int)) {
 }
 
 // retryInputs returns the inputs, besides the run itself, for the decision about another attempt.
-func (d *Dispatcher) retryInputs() run.RetryInputs {
-	return run.RetryInputs{Jitter: d.o.Random(), NextSize: fargate.NextSize}
+func (o *Options) retryInputs() run.RetryInputs {
+	return run.RetryInputs{Jitter: o.Random(), NextSize: fargate.NextSize}
 }
 
 func log(ctx context.Context) *zerolog.Logger { return zerolog.Ctx(ctx) }

@@ -97,7 +97,7 @@ func (d *Dispatcher) perform(ctx context.Context, of owner, e run.Effect) error 
 	case run.StopTask:
 		return d.stopTask(ctx, of.run, e)
 	case run.Admit:
-		return d.groups.Admit(ctx, e.Group)
+		return d.admit(ctx, e)
 	case run.CheckBreaker:
 		return d.limiter.CheckBreaker(ctx, e.Capacity)
 	case run.ReplaceTask:

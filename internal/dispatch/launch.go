@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 
-	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/limiter"
 	"modeldispatch/internal/model"
@@ -78,7 +77,7 @@ func (d *Dispatcher) Launch(ctx context.Context, id string, reservation limiter.
 		return err
 	}
 	for {
-		err := d.tryLaunch(ctx, id, spec, reservation)
+		err := d.launcher.try(ctx, id, spec, reservation)
 		// After a conflict the run is read again, and decides again: perhaps another caller only removed an effect.
 		if !errors.Is(err, store.ErrConflict) {
 			return err
@@ -86,25 +85,33 @@ func (d *Dispatcher) Launch(ctx context.Context, id string, reservation limiter.
 	}
 }
 
-// tryLaunch claims a run and does the step that the claim asks for. It returns store.ErrConflict if another caller
+// launcher makes the RunTask calls of runs.
+type launcher struct {
+	*Options
+	runs    *runs
+	limiter *limiter.Limiter
+	tasks   tasks
+}
+
+// try claims a run and does the step that the claim asks for. It returns store.ErrConflict if another caller
 // changed the run meanwhile.
-func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, reservation limiter.Reservation) error {
-	r, version, err := records.Read[run.Run](ctx, d.o.Store, records.RunKey(id))
+func (l launcher) try(ctx context.Context, id string, spec run.Spec, reservation limiter.Reservation) error {
+	r, version, err := records.Read[run.Run](ctx, l.Store, records.RunKey(id))
 	if err != nil {
 		return err
 	}
-	claimed := r.Claim(d.o.Now())
+	claimed := r.Claim(l.Now())
 	if reservation.At.IsZero() && claimed.Kind != run.Ignored {
 		return errNoReservation
 	}
 	switch {
 	case claimed.Kind == run.AttemptStarted:
 		claimed.Run.CapacityIndex = reservation.CapacityIndex
-		return d.callNewAttempt(ctx, claimed, spec, version)
+		return l.newAttempt(ctx, claimed, spec, version)
 	case claimed.Kind == run.CallRepeated:
-		return d.repeatCall(ctx, claimed, version)
-	case r.MustList(d.o.Now()):
-		return d.listTasks(ctx, r)
+		return l.repeatCall(ctx, claimed, version)
+	case r.MustList(l.Now()):
+		return l.listTasks(ctx, r)
 	}
 	return nil
 }
@@ -113,65 +120,65 @@ func (d *Dispatcher) tryLaunch(ctx context.Context, id string, spec run.Spec, re
 // the run again, and Reserve then gives the run a reservation.
 var errNoReservation = errors.New("the run became ready after the reservations of its batch were made")
 
-// callNewAttempt builds the request of a new attempt, commits it together with the claim, and only then sends it.
-func (d *Dispatcher) callNewAttempt(ctx context.Context, claimed run.Transition, spec run.Spec, version int64) error {
+// newAttempt builds the request of a new attempt, commits it together with the claim, and only then sends it.
+func (l launcher) newAttempt(ctx context.Context, claimed run.Transition, spec run.Spec, version int64) error {
 	r := claimed.Run
 	if r.Definition == "" {
-		definition, err := d.o.Launcher.Definition(ctx, spec.Task.Family, spec.Task.Container)
+		definition, err := l.Launcher.Definition(ctx, spec.Task.Family, spec.Task.Container)
 		if err != nil {
 			return err
 		}
 		r.Definition, r.ContainerMemoryMiB, r.AWSVPC = definition.ARN, definition.ContainerMemoryMiB, definition.AWSVPC
 	}
 	request := fargate.NewRequest(spec.Task, fargate.Launch{
-		Deployment: d.o.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition, AWSVPC: r.AWSVPC,
-		Capacity: r.Capacities[r.CapacityIndex], Placement: d.o.Placement, Size: r.Size, ContainerMemoryMiB: r.ContainerMemoryMiB,
+		Deployment: l.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition, AWSVPC: r.AWSVPC,
+		Capacity: r.Capacities[r.CapacityIndex], Placement: l.Placement, Size: r.Size, ContainerMemoryMiB: r.ContainerMemoryMiB,
 	})
 	a := run.Attempt{Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: records.Encode(request), FirstCall: r.FirstCall}
-	err := d.o.Store.Commit(ctx,
-		store.Update(records.RunDoc(r, version, d.o.Retention)),
-		store.Create(records.AttemptDoc(r.ID, a, 0, d.o.Retention)))
+	err := l.Store.Commit(ctx,
+		store.Update(records.RunDoc(r, version, l.Retention)),
+		store.Create(records.AttemptDoc(r.ID, a, 0, l.Retention)))
 	if err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
 	claimed.Run = r
-	d.runs.tell(ctx, claimed)
-	return d.call(ctx, r, a.Request)
+	l.runs.tell(ctx, claimed)
+	return l.call(ctx, r, a.Request)
 }
 
 // repeatCall commits the claim and sends the stored request of the current attempt once more, byte for byte: ECS
 // answers a client token with ConflictException if the request differs from the first one.
-func (d *Dispatcher) repeatCall(ctx context.Context, claimed run.Transition, version int64) error {
+func (l launcher) repeatCall(ctx context.Context, claimed run.Transition, version int64) error {
 	r := claimed.Run
-	a, _, err := records.Read[run.Attempt](ctx, d.o.Store, records.AttemptKey(r.ID, r.Attempt))
+	a, _, err := records.Read[run.Attempt](ctx, l.Store, records.AttemptKey(r.ID, r.Attempt))
 	if err != nil {
 		return err
 	}
-	if err := d.o.Store.Commit(ctx, store.Update(records.RunDoc(r, version, d.o.Retention))); err != nil {
+	if err := l.Store.Commit(ctx, store.Update(records.RunDoc(r, version, l.Retention))); err != nil {
 		return fmt.Errorf("claiming run %s: %w", r.ID, err)
 	}
-	d.runs.tell(ctx, claimed)
-	return d.call(ctx, r, a.Request)
+	l.runs.tell(ctx, claimed)
+	return l.call(ctx, r, a.Request)
 }
 
 // call sends a request to RunTask, and applies the answer to the run. A refusal for missing capacity or a quota first
 // opens the breaker of the capacity type.
-func (d *Dispatcher) call(ctx context.Context, r run.Run, request json.RawMessage) error {
-	answer, err := d.o.Launcher.RunTask(ctx, request, r.LastCall.Add(run.CallTimeout))
+func (l launcher) call(ctx context.Context, r run.Run, request json.RawMessage) error {
+	answer, err := l.Launcher.RunTask(ctx, request, r.LastCall.Add(run.CallTimeout))
 	if err != nil {
 		return fmt.Errorf("launching run %s: %w", r.ID, err)
 	}
 	attempt, call := r.Attempt, r.Call
 	if answer.Refusal != nil && answer.Refusal.Class.OpensBreaker() {
-		if err := d.limiter.OpenBreaker(ctx, r.Capacities[r.CapacityIndex]); err != nil {
+		if err := l.limiter.OpenBreaker(ctx, r.Capacities[r.CapacityIndex]); err != nil {
 			return err
 		}
 	}
 	if answer.Refusal != nil {
 		log(ctx).Warn().Str("run", r.ID).Int("attempt", attempt).Str("class", string(answer.Refusal.Class)).
 			Str("detail", answer.Refusal.Detail).Msg("RunTask refused")
-		return d.runs.update(ctx, r.ID, func(r run.Run) run.Transition {
-			return r.Refused(attempt, call, *answer.Refusal, !answer.Indefinite, d.retryInputs(), d.o.Now())
+		return l.runs.update(ctx, r.ID, func(r run.Run) run.Transition {
+			return r.Refused(attempt, call, *answer.Refusal, !answer.Indefinite, l.retryInputs(), l.Now())
 		})
 	}
 	log(ctx).Info().Str("run", r.ID).Int("attempt", attempt).Str("task", answer.Task.ARN).Msg("task launched")
@@ -181,13 +188,13 @@ func (d *Dispatcher) call(ctx context.Context, r run.Run, request json.RawMessag
 		// outcome follows from its event, or from its description.
 		seen.Status, seen.Version, seen.Started = s, answer.Task.Version, answer.Task.StartedAt
 	}
-	return d.applyObservation(ctx, r.ID, attempt, seen)
+	return l.tasks.apply(ctx, r.ID, attempt, seen)
 }
 
 // listTasks asks ECS which tasks an attempt has. It takes the place of a repeated call where that could start a task
 // that is not wanted: the run was cancelled, or its client token is too old.
-func (d *Dispatcher) listTasks(ctx context.Context, r run.Run) error {
-	a, _, err := records.Read[run.Attempt](ctx, d.o.Store, records.AttemptKey(r.ID, r.Attempt))
+func (l launcher) listTasks(ctx context.Context, r run.Run) error {
+	a, _, err := records.Read[run.Attempt](ctx, l.Store, records.AttemptKey(r.ID, r.Attempt))
 	if err != nil {
 		return err
 	}
@@ -195,49 +202,10 @@ func (d *Dispatcher) listTasks(ctx context.Context, r run.Run) error {
 	if err := json.Unmarshal(a.Request, &request); err != nil {
 		return fmt.Errorf("reading the request of run %s: %w", r.ID, err)
 	}
-	attempt, asked := r.Attempt, d.o.Now()
-	arns, err := d.o.Watcher.ListTasks(ctx, request.Cluster, request.StartedBy)
+	attempt, asked := r.Attempt, l.Now()
+	arns, err := l.Watcher.ListTasks(ctx, request.Cluster, request.StartedBy)
 	if err != nil {
 		return err
 	}
-	return d.runs.update(ctx, r.ID, func(r run.Run) run.Transition { return r.Listed(attempt, arns, d.retryInputs(), asked) })
-}
-
-// stopped is the lastStatus of a task that has ended.
-const stopped = "STOPPED"
-
-// observationOf turns a task, as ECS shows it, into a task observation. For a stopped task it adds the outcome. If the
-// container exited with 0, it looks for the declared outputs; a missing one changes the class to output-missing.
-func (d *Dispatcher) observationOf(ctx context.Context, t event.Task, spec run.Spec) (run.TaskObservation, error) {
-	seen := run.TaskObservation{ARN: t.ARN, Status: t.LastStatus, Version: t.Version, Started: t.StartedAt, Size: t.Size()}
-	if t.LastStatus != stopped {
-		return seen, nil
-	}
-	o := fargate.Outcome(t, spec.Task.Container)
-	if o.Class == run.ClassSucceeded {
-		missing, err := d.missingOutput(ctx, spec)
-		if err != nil {
-			return seen, err
-		}
-		if missing != nil {
-			o.Class = run.ClassOutputMissing
-			o.Detail = fmt.Sprintf("exit code 0, but output %q is not there: %s", missing.Name, missing.URI)
-		}
-	}
-	seen.Outcome = &o
-	return seen, nil
-}
-
-// missingOutput returns the first declared output that does not exist, and nil if all exist.
-func (d *Dispatcher) missingOutput(ctx context.Context, spec run.Spec) (*model.Object, error) {
-	for _, output := range spec.Task.Outputs {
-		_, exists, err := d.o.Objects.Stat(ctx, output.URI)
-		if err != nil {
-			return nil, fmt.Errorf("looking for output %q: %w", output.Name, err)
-		}
-		if !exists {
-			return &output, nil
-		}
-	}
-	return nil, nil
+	return l.runs.update(ctx, r.ID, func(r run.Run) run.Transition { return r.Listed(attempt, arns, l.retryInputs(), asked) })
 }

@@ -52,7 +52,7 @@ func (d *Dispatcher) checkObjects(ctx context.Context, id string) error {
 	}
 	var paused run.Group
 	if r.Group == (run.Group{}) {
-		if paused, err = d.pausedGroup(ctx, r.Model); err != nil {
+		if paused, err = d.pauses.pausedGroup(ctx, r.Model); err != nil {
 			return err
 		}
 	}

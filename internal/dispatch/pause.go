@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"modeldispatch/internal/groups"
 	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
 	"modeldispatch/internal/store"
@@ -95,4 +96,11 @@ func (p pauses) NoteIfPaused(ctx context.Context, name string, g run.Group) (boo
 	}
 	c.Groups = append(c.Groups, g)
 	return true, p.Store.Commit(ctx, c.Write(version))
+}
+
+// admit carries out an Admit effect: it grants the free slots of a concurrency group.
+func (d *Dispatcher) admit(ctx context.Context, e run.Admit) error {
+	return groups.New(groups.Options{
+		Store: d.o.Store, Runs: d.runs, Pauses: d.pauses, Catalog: d.o.Catalog, Now: d.o.Now,
+	}).Admit(ctx, e.Group)
 }

@@ -33,37 +33,43 @@ func (d *Dispatcher) Payload(ctx context.Context, identity, model string) (json.
 // Reject records that an event cannot be used, with its payload and the reason, and announces that. The given decision
 // names the model, the combination and the reason. If the event has a record already, Reject counts a duplicate.
 func (d *Dispatcher) Reject(ctx context.Context, e event.Event, decision records.Decision) (records.Decision, error) {
+	return d.decisions.reject(ctx, e, decision)
+}
+
+// reject records that an event cannot be used, with its payload and the reason, and announces that. The given decision
+// names the model, the combination and the reason. If the event has a record already, Reject counts a duplicate.
+func (x decisions) reject(ctx context.Context, e event.Event, decision records.Decision) (records.Decision, error) {
 	decision.Kind = records.Rejected
-	record, err := d.newEventRecord(ctx, e, decision)
+	record, err := x.record(ctx, e, decision)
 	if err != nil {
 		return decision, err
 	}
 	record.Sequence = 1
 	record.Outbox = record.Outbox.Add(run.AnnounceRejection{Sequence: 1}, record.Received)
 	key := records.EventKey(e.Identity, decision.Model, decision.Combination)
-	err = d.o.Store.Commit(ctx, store.Create(records.EventDoc(record, 0, d.o.Retention)))
+	err = x.Store.Commit(ctx, store.Create(records.EventDoc(record, 0, x.Retention)))
 	if errors.Is(err, store.ErrConflict) {
-		return d.countDuplicate(ctx, e, decision.Model, decision.Combination)
+		return x.countDuplicate(ctx, e, decision.Model, decision.Combination)
 	}
 	if err != nil {
 		return decision, fmt.Errorf("recording the rejection of %s: %w", e.Identity, err)
 	}
-	d.reportDecision(ctx, e, decision)
-	d.outbox.carryOut(ctx, owner{key: key}, record.Outbox.Effects)
+	x.report(ctx, e, decision)
+	x.outbox.carryOut(ctx, owner{key: key}, record.Outbox.Effects)
 	return decision, nil
 }
 
 // countDuplicate counts another delivery of an event that has a record already. It does nothing else: if an effect of
 // the first delivery is not done yet, it is in the outbox, and the sweep carries it out.
-func (d *Dispatcher) countDuplicate(ctx context.Context, e event.Event, model, combination string) (records.Decision, error) {
+func (x decisions) countDuplicate(ctx context.Context, e event.Event, model, combination string) (records.Decision, error) {
 	key := records.EventKey(e.Identity, model, combination)
 	for {
-		record, version, err := records.Read[records.EventRecord](ctx, d.o.Store, key)
+		record, version, err := records.Read[records.EventRecord](ctx, x.Store, key)
 		if err != nil {
 			return records.Decision{}, err
 		}
 		record.Duplicates++
-		switch err := d.o.Store.Commit(ctx, store.Update(records.EventDoc(record, version, d.o.Retention))); {
+		switch err := x.Store.Commit(ctx, store.Update(records.EventDoc(record, version, x.Retention))); {
 		case errors.Is(err, store.ErrConflict):
 			continue
 		case err != nil:
@@ -72,7 +78,7 @@ func (d *Dispatcher) countDuplicate(ctx context.Context, e event.Event, model, c
 		decision := record.Decision
 		decision.Kind = records.Duplicate
 		decision.Reason = fmt.Sprintf("delivery %d of an event that %s", record.Duplicates+1, firstDecisionText[record.Kind])
-		return d.reportDecision(ctx, e, decision), nil
+		return x.report(ctx, e, decision), nil
 	}
 }
 

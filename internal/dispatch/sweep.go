@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"modeldispatch/internal/limiter"
 	"modeldispatch/internal/records"
 	"modeldispatch/internal/store"
 )
@@ -22,7 +23,7 @@ const sweepReserve = 10 * time.Second
 // end.
 func (d *Dispatcher) Sweep(ctx context.Context) error {
 	shards := make([]error, store.Shards)
-	d.o.ForEach(store.Shards, func(shard int) { shards[shard] = d.sweepShard(ctx, shard) })
+	d.o.ForEach(store.Shards, func(shard int) { shards[shard] = d.sweeper.shard(ctx, shard) })
 	failed := append(shards, d.expectations.check(ctx))
 	err := errors.Join(failed...)
 	if err == nil && d.o.Hooks.Swept != nil {
@@ -31,9 +32,17 @@ func (d *Dispatcher) Sweep(ctx context.Context) error {
 	return err
 }
 
-// sweepShard processes the due documents of a shard, page by page. It processes each document once: a document that
+// sweeper processes due documents.
+type sweeper struct {
+	*Options
+	outbox  *outbox
+	limiter *limiter.Limiter
+	advance func(ctx context.Context, runs ...store.Key) []error
+}
+
+// shard processes the due documents of a shard, page by page. It processes each document once: a document that
 // fails stays due, and the next page contains it again.
-func (d *Dispatcher) sweepShard(ctx context.Context, shard int) error {
+func (s sweeper) shard(ctx context.Context, shard int) error {
 	var failed []error
 	seen := map[store.Key]bool{}
 	for limit := pageSize; ; limit = len(seen) + pageSize {
@@ -44,12 +53,12 @@ func (d *Dispatcher) sweepShard(ctx context.Context, shard int) error {
 			log(ctx).Warn().Int("shard", shard).Int("documents", len(seen)).Msg("sweep out of time, the rest is left to the next one")
 			return errors.Join(failed...)
 		}
-		docs, err := d.o.Store.Due(ctx, shard, d.o.Now(), limit)
+		docs, err := s.Store.Due(ctx, shard, s.Now(), limit)
 		if err != nil {
 			return errors.Join(append(failed, fmt.Errorf("listing the due documents of shard %d: %w", shard, err))...)
 		}
 		fresh := slices.DeleteFunc(slices.Clone(docs), func(doc store.DueDoc) bool { return seen[doc.Key] })
-		failed = append(failed, d.sweepPage(ctx, fresh)...)
+		failed = append(failed, s.page(ctx, fresh)...)
 		for _, doc := range fresh {
 			seen[doc.Key] = true
 		}
@@ -59,9 +68,9 @@ func (d *Dispatcher) sweepShard(ctx context.Context, shard int) error {
 	}
 }
 
-// sweepPage does the work that is due for some documents, and returns their errors. A document that no longer exists
+// page does the work that is due for some documents, and returns their errors. A document that no longer exists
 // is no error.
-func (d *Dispatcher) sweepPage(ctx context.Context, docs []store.DueDoc) []error {
+func (s sweeper) page(ctx context.Context, docs []store.DueDoc) []error {
 	var failed []error
 	var runs []store.Key
 	for _, doc := range docs {
@@ -69,18 +78,18 @@ func (d *Dispatcher) sweepPage(ctx context.Context, docs []store.DueDoc) []error
 		case records.KindRun:
 			runs = append(runs, doc.Key)
 		case records.KindLimiter:
-			failed = append(failed, d.limiter.Probe(ctx))
+			failed = append(failed, s.limiter.Probe(ctx))
 		default:
-			failed = append(failed, d.carryOutDue(ctx, doc.Key))
+			failed = append(failed, s.carryOutDue(ctx, doc.Key))
 		}
 	}
-	failed = append(failed, d.advance(ctx, runs...)...)
+	failed = append(failed, s.advance(ctx, runs...)...)
 	return slices.DeleteFunc(failed, func(err error) bool { return errors.Is(err, store.ErrNotFound) })
 }
 
 // carryOutDue carries out the overdue effects of a document that is not a run.
-func (d *Dispatcher) carryOutDue(ctx context.Context, key store.Key) error {
-	doc, err := d.o.Store.Get(ctx, key)
+func (s sweeper) carryOutDue(ctx context.Context, key store.Key) error {
+	doc, err := s.Store.Get(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -88,6 +97,6 @@ func (d *Dispatcher) carryOutDue(ctx context.Context, key store.Key) error {
 	if err != nil {
 		return err
 	}
-	d.outbox.carryOut(ctx, owner{key: key}, outbox.Due(d.o.Now()))
+	s.outbox.carryOut(ctx, owner{key: key}, outbox.Due(s.Now()))
 	return nil
 }

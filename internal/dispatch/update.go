@@ -15,9 +15,8 @@ import (
 // carries out the effects afterwards.
 type runs struct {
 	*Options
-	groups       *groups.Groups
-	expectations expectations
 	outbox       *outbox
+	expectations expectations
 }
 
 // update applies an input to a run, stores the result and carries out its effects. After a conflict it reads the run
@@ -111,7 +110,7 @@ func (u *runs) slotWrites(ctx context.Context, before run.Run, t run.Transition)
 	if !t.Run.State.Ended() || t.Run.Group == (run.Group{}) || before.WaitingFor == run.ForSlot {
 		return nil, nil
 	}
-	return u.groups.Leave(ctx, t.Run)
+	return groups.Leave(ctx, u.Store, t.Run, u.Retention)
 }
 
 // objectWrites returns the writes for a run that starts or stops waiting for objects. The acceptance of a run has them

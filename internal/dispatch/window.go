@@ -67,7 +67,7 @@ func (d *Dispatcher) joinWindow(
 	if err := d.runs.store(ctx, w.run, t, w.runVersion, writes...); err != nil {
 		return err
 	}
-	d.reportDecision(ctx, e, decision)
+	d.decisions.report(ctx, e, decision)
 	d.runs.follow(ctx, t)
 	return nil
 }

@@ -3,7 +3,7 @@
 //
 // In the flow event -> binding -> run -> launch -> task -> outcome -> announcement, a run waits for its slot before its
 // first launch. Package dispatch carries out the effect run.Admit by [Groups.Admit], and gives back the slot of a run
-// that ends with the write that [Groups.Leave] returns, in the commit that ends the run. Groups changes runs through the
+// that ends with the write that [Leave] returns, in the commit that ends the run. Groups changes runs through the
 // interface [Runs].
 //
 // # Terms

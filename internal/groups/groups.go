@@ -29,14 +29,13 @@ type Pauses interface {
 	NoteIfPaused(ctx context.Context, model string, g run.Group) (bool, error)
 }
 
-// Options holds the settings of Groups. All fields are required, except Retention.
+// Options holds the settings of Groups. All fields are required.
 type Options struct {
-	Store     store.Store
-	Runs      Runs
-	Pauses    Pauses
-	Catalog   model.Catalog
-	Retention records.Retention
-	Now       func() time.Time
+	Store   store.Store
+	Runs    Runs
+	Pauses  Pauses
+	Catalog model.Catalog
+	Now     func() time.Time
 }
 
 // Groups grants the slots of all concurrency groups of a deployment. It is safe for concurrent use, in one process and
@@ -264,9 +263,10 @@ func (g *Groups) replaceHolder(ctx context.Context, h records.Holders, first run
 	return err
 }
 
-// Leave returns the write that gives back the slot of a run that has ended. It returns none if the run holds no slot.
-func (g *Groups) Leave(ctx context.Context, r run.Run) ([]store.Write, error) {
-	holders, version, err := records.Read[records.Holders](ctx, g.o.Store, records.HoldersKey(r.Group))
+// Leave returns the write that gives back the slot of a run that has ended. It returns none if the run holds no slot. The
+// document of a group without holders expires after keep.
+func Leave(ctx context.Context, s store.Store, r run.Run, keep records.Retention) ([]store.Write, error) {
+	holders, version, err := records.Read[records.Holders](ctx, s, records.HoldersKey(r.Group))
 	if errors.Is(err, store.ErrNotFound) || err == nil && !slices.Contains(holders.Holders, r.ID) {
 		return nil, nil
 	}
@@ -278,7 +278,7 @@ func (g *Groups) Leave(ctx context.Context, r run.Run) ([]store.Write, error) {
 	holders.Holders = slices.DeleteFunc(holders.Holders, func(id string) bool { return id == r.ID })
 	doc := records.HoldersDoc(r.Group, holders, version)
 	if len(holders.Holders) == 0 {
-		doc.Expires = g.o.Retention.Since(r.Ended)
+		doc.Expires = keep.Since(r.Ended)
 	}
 	return []store.Write{store.Update(doc)}, nil
 }
