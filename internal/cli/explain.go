@@ -189,12 +189,12 @@ func (b requestBuilder) explainRun(s *session, e event.Event, binding route.Bind
 }
 
 // unusedFields returns the fields of an event that neither an input nor `where` reads, often because a name is
-// misspelt. It looks at the namespace from which `inputs` takes fields by their names, and by default at the body of
-// a message. Other events have no such namespace, and no unused fields.
+// misspelt. It looks at the field whose fields `inputs` binds by their names, and by default at the body of a message.
+// Other events have no such field, and no unused fields.
 func unusedFields(e event.Event, b route.Binding) []string {
 	namespace := b.Trigger.Fields
 	if namespace == "" && e.Kind == model.Message {
-		namespace = "body"
+		namespace = event.BodyField
 	}
 	if namespace == "" {
 		return nil

@@ -161,10 +161,7 @@ func newArrival(o Object, at time.Time, id string) (Event, error) {
 	}
 	return Event{
 		Kind: model.Arrival, Identity: identity, ID: id, Time: at, Source: o.Bucket, Object: &o,
-		Fields: map[string]any{"object": map[string]any{
-			"uri": o.URI(), "bucket": o.Bucket, "key": o.Key, "size": json.Number(fmt.Sprint(o.Size)), "etag": o.ETag,
-			"version": nonEmpty(o.VersionID),
-		}},
+		Fields: newTree(arrivalFields, o),
 	}, nil
 }
 

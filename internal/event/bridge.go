@@ -46,9 +46,9 @@ func DecodeEventBridge(payload []byte) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	if text, isText := fields["detail"].(string); isText {
+	if text, isText := fields[detailField].(string); isText {
 		if detail, err := decodeObject([]byte(text)); err == nil {
-			fields["detail"] = detail
+			fields[detailField] = detail
 		}
 	}
 	id := e.ID
@@ -101,7 +101,7 @@ func DecodeSchedule(payload []byte) (Event, error) {
 	return Event{
 		Kind: model.Schedule, Identity: identity, ID: identity, Time: s.Scheduled, Source: s.Model,
 		Schedule: &Scheduled{Model: s.Model, Trigger: s.Trigger, Hash: s.Hash, Time: s.Scheduled},
-		Fields:   map[string]any{"scheduled": map[string]any{"time": at}},
+		Fields:   newTree(scheduleFields, s.Scheduled.UTC()),
 		Payload:  asJSON(payload),
 	}, nil
 }

@@ -85,10 +85,7 @@ func newMessage(m events.SQSMessage) Event {
 	content, fieldless := decodeBody(m.Body)
 	return Event{
 		Kind: model.Message, Identity: identity, ID: m.MessageId, Time: sentTime(m), Source: queue,
-		Fields: map[string]any{
-			"body": content, "attribute": attributes,
-			"message": map[string]any{"id": m.MessageId, "queue": queue},
-		},
+		Fields:         newTree(messageFields, messageContent{body: content, attributes: attributes, id: m.MessageId, queue: queue}),
 		NoFieldsReason: fieldless,
 		Payload:        singleBatch(m),
 	}

@@ -40,10 +40,8 @@
 //
 //  1. for-each: its value in the combination.
 //  2. trigger inputs: the template that the map gives it. A placeholder of the template is looked up as a capture, then
-//     as a value of the combination, and then by event.Event.Value. That method knows event.id, event.time and
-//     event.date; for a schedule scheduled.time, .date, .hour and .month; and for an `after` event the inputs and
-//     outputs of the upstream run. All other names are fields of the event. If a placeholder has no value, the
-//     template gives no value.
+//     as a value of the combination, and then by event.Event.Value. If a placeholder has no value, the template gives
+//     no value.
 //  3. captures: the capture with its name.
 //  4. fields: the field with its name in the namespace that `inputs` names.
 //  5. defaults: its default. It may use the values of the inputs above it.

@@ -236,7 +236,7 @@ func (c candidate) match(e event.Event, name string) (map[string]string, Miss) {
 	}
 	if c.where != nil {
 		if why := c.where.Mismatch(whereFields(e, captures)); why != "" {
-			if e.NoFieldsReason != "" && strings.HasPrefix(why, "body.") {
+			if e.NoFieldsReason != "" && strings.HasPrefix(why, event.BodyField+".") {
 				why = e.NoFieldsReason
 			}
 			return nil, Miss{Reason: "where: " + why, Closeness: closenessWhere}
