@@ -131,14 +131,13 @@ func (t *triggerDraft) checkCaptures() {
 // error.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 func (v value) checkBucket(text string) bool {
-	rest, isS3 := strings.CutPrefix(text, "s3://")
-	bucket, _, slash := strings.Cut(rest, "/")
+	uri, isURI := model.CutObjectURI(text)
 	switch {
-	case !isS3 || !slash: // the caller reports it
+	case !isURI: // the caller reports it
 		return true
-	case strings.ContainsAny(bucket, "{}*") || model.IsBucket(bucket):
+	case strings.ContainsAny(uri.Bucket, "{}*") || model.IsBucket(uri.Bucket):
 		return true
-	case bucket == "":
+	case uri.Bucket == "":
 		written, _ := v.raw()
 		if name := variableForm.FindStringSubmatch(written); name != nil && v.doc.variables[name[1]] == "" {
 			v.errorf("%s has no bucket: variable %s of the environment is empty", written, name[1])
@@ -146,7 +145,7 @@ func (v value) checkBucket(text string) bool {
 		}
 		v.errorf("%s has no bucket; expected s3://bucket/key", written)
 	default:
-		v.errorf("%q is not a valid bucket name: %s", bucket, model.BucketRule)
+		v.errorf("%q is not a valid bucket name: %s", uri.Bucket, model.BucketRule)
 	}
 	return false
 }

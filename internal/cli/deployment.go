@@ -249,11 +249,11 @@ func (a account) dispatcher(c model.Catalog) (*dispatch.Dispatcher, error) {
 func (a account) catalog() (model.Catalog, error) {
 	var c model.Catalog
 	uri := dispatch.CatalogURI(a.options.Bucket)
-	bucket, key, err := model.SplitS3(uri)
+	object, err := model.ParseObjectURI(uri)
 	if err != nil {
 		return c, err
 	}
-	out, err := s3.NewFromConfig(a.cfg, pathStyle).GetObject(a.ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	out, err := s3.NewFromConfig(a.cfg, pathStyle).GetObject(a.ctx, &s3.GetObjectInput{Bucket: &object.Bucket, Key: &object.Key})
 	if status := (*awshttp.ResponseError)(nil); errors.As(err, &status) && status.HTTPStatusCode() == http.StatusNotFound {
 		return c, fmt.Errorf("%s does not exist yet: the sweep writes it within two minutes of a deployment", uri)
 	}

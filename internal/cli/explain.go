@@ -118,13 +118,13 @@ const assumedArrival = "this assumes that the object arrives now; the run of a r
 
 // decode returns the events of the payload, and notes about facts that are not known.
 func (c explainCommand) decode(s *session) (event.Decoded, []string, error) {
-	if strings.HasPrefix(c.Event, "s3://") {
-		bucket, key, err := model.SplitS3(c.Event)
+	if strings.HasPrefix(c.Event, model.ObjectScheme) {
+		object, err := model.ParseObjectURI(c.Event)
 		if err != nil {
 			return event.Decoded{}, nil, err
 		}
-		arrival := event.Decoded{Function: "arrival", Events: []event.Event{event.AssumedArrival(bucket, key, time.Now())}}
-		return arrival, []string{assumedArrival}, nil
+		e := event.AssumedArrival(object.Bucket, object.Key, time.Now())
+		return event.Decoded{Function: "arrival", Events: []event.Event{e}}, []string{assumedArrival}, nil
 	}
 	payload, err := c.read(s)
 	if err != nil {

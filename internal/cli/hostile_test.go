@@ -20,14 +20,14 @@ import (
 func put(ts *testscript.TestScript, _ bool, args []string) {
 	uri, err := strconv.Unquote(args[0])
 	ts.Check(err)
-	bucket, key, err := model.SplitS3(uri)
+	object, err := model.ParseObjectURI(uri)
 	ts.Check(err)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	a, err := local.Endpoint(ctx, ts.MkAbs(".modeldispatch"))
 	ts.Check(err)
 	cfg := app.Endpoint(a.URL, local.Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey)
-	_, err = s3.NewFromConfig(cfg, pathStyle).PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("")})
+	_, err = s3.NewFromConfig(cfg, pathStyle).PutObject(ctx, &s3.PutObjectInput{Bucket: &object.Bucket, Key: &object.Key, Body: strings.NewReader("")})
 	ts.Check(err)
 }
 

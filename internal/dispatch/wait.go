@@ -87,7 +87,7 @@ func (d *Dispatcher) objectArrived(ctx context.Context, e event.Event) ([]string
 	if e.Object == nil {
 		return nil, nil
 	}
-	waiting, err := d.Store.Partition(ctx, objectKey(e.Object.URI(), "").PK, "", 0)
+	waiting, err := d.Store.Partition(ctx, objectKey(e.Object.String(), "").PK, "", 0)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +149,7 @@ func waitedObjects(m model.Model, inputs model.Inputs) ([]string, error) {
 		if absent != "" {
 			continue // without the optional input there is no object to wait for
 		}
-		if _, _, err := model.SplitS3(v.Text); err != nil {
+		if _, err := model.ParseObjectURI(v.Text); err != nil {
 			return nil, fmt.Errorf("wait-for: %w", err)
 		}
 		uris = append(uris, v.Text)

@@ -44,16 +44,12 @@ type Scheduled struct {
 
 // Object is an S3 object that was created.
 type Object struct {
-	Bucket    string
-	Key       string // the key as it was written, without the encoding of a notification
-	ETag      string
-	VersionID string
-	Sequencer string // S3's hexadecimal number that orders the writes of one key
-	Size      int64  // in bytes
+	model.ObjectURI // its key is decoded, also if it came from a notification
+	ETag            string
+	VersionID       string
+	Sequencer       string // S3's hexadecimal number that orders the writes of one key
+	Size            int64  // in bytes
 }
-
-// URI returns the object's s3:// URI.
-func (o Object) URI() string { return "s3://" + o.Bucket + "/" + o.Key }
 
 // Upstream is a run that succeeded.
 type Upstream struct {

@@ -85,7 +85,7 @@ var scheduleFields = []fieldOf[time.Time]{
 
 var arrivalFields = []fieldOf[Object]{
 	{Field{Name: "object.uri", Description: "the object's s3:// URI", Placeholder: true, Where: true},
-		func(o Object) any { return o.URI() }},
+		func(o Object) any { return o.String() }},
 	{Field{Name: "object.bucket", Description: "its bucket", Placeholder: true, Where: true},
 		func(o Object) any { return o.Bucket }},
 	{Field{Name: "object.key", Description: "its key, decoded", Placeholder: true, Where: true},

@@ -302,15 +302,15 @@ func (c candidate) matchSource(e event.Event, name string) (map[string]string, M
 // matches, or the miss of the nearest pattern.
 func (c candidate) matchObject(o event.Object) (map[string]string, Miss) {
 	if strings.HasSuffix(o.Key, "/") && o.Size == 0 {
-		return nil, Miss{Reason: fmt.Sprintf("%s is an empty folder marker", o.URI()), Closeness: closenessKey}
+		return nil, Miss{Reason: fmt.Sprintf("%s is an empty folder marker", o), Closeness: closenessKey}
 	}
 	best := Miss{Reason: "it has no arrival pattern", Closeness: -1}
 	for _, a := range c.arrivals {
-		captures, matched := a.Match(o.Bucket, o.Key)
+		captures, matched := a.Match(o.ObjectURI)
 		if matched {
 			return captures, Miss{}
 		}
-		if miss := a.miss(o.Bucket, o.Key); miss.Closeness > best.Closeness {
+		if miss := a.miss(o.ObjectURI); miss.Closeness > best.Closeness {
 			best = miss
 		}
 	}

@@ -29,12 +29,12 @@ func (g generator) references() references {
 	r := references{outside: map[string]any{}, awaited: map[string]bool{}, written: map[string]bool{}}
 	for _, m := range g.catalog.Models {
 		for _, o := range m.Outputs {
-			bucket, _, _ := literalBucket(o.URI)
-			r.written[bucket] = true
+			prefix, _ := o.URI.ObjectPrefix()
+			r.written[prefix.Bucket] = true
 		}
 		for _, object := range awaitedObjects(m) {
-			bucket, _, _ := literalBucket(object)
-			r.awaited[bucket] = true
+			prefix, _ := object.ObjectPrefix()
+			r.awaited[prefix.Bucket] = true
 		}
 		if m.Task.Definition == nil {
 			r.outside[m.Task.Family] = outsideARN(m.Task.Family)
@@ -142,15 +142,4 @@ func awaitedObjects(m model.Model) []model.Template {
 		return nil
 	}
 	return m.Policy.WaitFor.Objects
-}
-
-// literalBucket returns the bucket of an object's URI and the literal beginning of its key. When the bucket's name
-// depends on inputs, literal is false and both are empty.
-func literalBucket(uri model.Template) (bucket, prefix string, literal bool) {
-	text, _, _ := strings.Cut(uri.String(), "{")
-	bucket, prefix, literal = strings.Cut(strings.TrimPrefix(text, "s3://"), "/")
-	if !literal {
-		return "", "", false
-	}
-	return bucket, prefix, true
 }

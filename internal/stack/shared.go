@@ -62,8 +62,8 @@ func (g generator) arrivals() ([]resource, error) {
 		for _, object := range awaitedObjects(m) {
 			// The name of a bucket that depends on inputs is not known here. The sweep checks its objects every ten
 			// minutes.
-			if bucket, prefix, literal := literalBucket(object); literal {
-				buckets[bucket] = append(buckets[bucket], prefix)
+			if prefix, literal := object.ObjectPrefix(); literal {
+				buckets[prefix.Bucket] = append(buckets[prefix.Bucket], prefix.Key)
 			}
 		}
 	}
