@@ -185,9 +185,10 @@ func (t *triggerDraft) readQueue(m member) {
 	if !ok {
 		return
 	}
-	name, whole := text[strings.LastIndexByte(text, ':')+1:], t.project.deployment+"-"+text
-	if strings.HasPrefix(text, "arn:") {
-		whole = name
+	queue := route.ParseQueue(text)
+	whole := queue.Name
+	if queue.ARN == "" {
+		whole = t.project.deployment + "-" + queue.Name
 	}
 	switch {
 	case !queueForm.MatchString(text):

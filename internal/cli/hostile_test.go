@@ -27,7 +27,9 @@ func put(ts *testscript.TestScript, _ bool, args []string) {
 	a, err := local.Endpoint(ctx, ts.MkAbs(".modeldispatch"))
 	ts.Check(err)
 	cfg := app.Endpoint(a.URL, local.Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey)
-	_, err = s3.NewFromConfig(cfg, pathStyle).PutObject(ctx, &s3.PutObjectInput{Bucket: &object.Bucket, Key: &object.Key, Body: strings.NewReader("")})
+	_, err = s3.NewFromConfig(cfg, pathStyle).PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &object.Bucket, Key: &object.Key, Body: strings.NewReader(""),
+	})
 	ts.Check(err)
 }
 

@@ -178,7 +178,8 @@ func nonEmpty(text string) any {
 // and its sequencer is made up from the time. For a key that S3 would not accept, AssumedArrival returns an undecoded
 // event.
 func AssumedArrival(bucket, key string, now time.Time) Event {
-	e, err := newArrival(Object{ObjectURI: model.ObjectURI{Bucket: bucket, Key: key}, Sequencer: fmt.Sprintf("%016X", now.UnixNano())}, now, "")
+	o := Object{ObjectURI: model.ObjectURI{Bucket: bucket, Key: key}, Sequencer: fmt.Sprintf("%016X", now.UnixNano())}
+	e, err := newArrival(o, now, "")
 	if err != nil {
 		return Undecoded([]byte(bucket+"/"+key), now)
 	}

@@ -6,8 +6,9 @@
 // bindings. It stores each rejection as an event record with the reason and the payload (dispatch.Dispatcher.Reject).
 // [Table.Explain] also returns a reason for each model that takes no part. The command line shows these reasons, and
 // package dispatch gives the nearest one when no model matches an event. [Table.Bind] binds inputs that are given by
-// hand, without an event. The package calls no service. Its only state is the Table, which does not change after [New],
-// so that any number of goroutines can use it at once.
+// hand, without an event. [Rules] and [Queues] return the EventBridge rules and the queues that a catalog needs: a
+// deployment and the local stack create them. The package calls no service. Its only state is the Table, which does not
+// change after [New], so that any number of goroutines can use it at once.
 //
 // # Terms
 //

@@ -127,7 +127,7 @@ func (t *Table) add(name string, c candidate) {
 			names = append(names, a.Bucket())
 		}
 	case model.Message:
-		names = []string{c.trigger.Queue[strings.LastIndexByte(c.trigger.Queue, ':')+1:]}
+		names = []string{ParseQueue(c.trigger.Queue).Name}
 	case model.After:
 		names = c.trigger.After
 	case model.Event:
@@ -281,7 +281,7 @@ func (c candidate) matchSource(e event.Event, name string) (map[string]string, M
 	case model.Arrival:
 		return c.matchObject(*e.Object)
 	case model.Message:
-		if queue := c.trigger.Queue[strings.LastIndexByte(c.trigger.Queue, ':')+1:]; e.Source != queue {
+		if queue := ParseQueue(c.trigger.Queue).Name; e.Source != queue {
 			reason := fmt.Sprintf("it reads queue %q, and this message is from queue %q", queue, e.Source)
 			return nil, Miss{Reason: reason, Closeness: closenessSource}
 		}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/route"
 )
 
 // maxPolicy is the largest size of a generated role policy, in characters. IAM allows 10,240 characters in all inline
@@ -40,10 +41,10 @@ func (g generator) references() references {
 			r.outside[m.Task.Family] = outsideARN(m.Task.Family)
 		}
 	}
-	for _, queue := range g.catalog.Queues() {
-		arn := any(queue)
-		if !isARN(queue) {
-			arn = sub("arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${Deployment}-" + queue)
+	for _, queue := range route.Queues(g.catalog) {
+		arn := any(queue.ARN)
+		if queue.ARN == "" {
+			arn = sub("arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${Deployment}-" + queue.Name)
 		}
 		r.queues = append(r.queues, arn)
 	}
@@ -130,7 +131,7 @@ func outsideARN(family string) any {
 	if !strings.Contains(name, ":") {
 		family += ":*"
 	}
-	if isARN(family) {
+	if strings.HasPrefix(family, "arn:") {
 		return family
 	}
 	return sub("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task-definition/" + family)
