@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"modeldispatch/internal/jsonread"
 	"modeldispatch/internal/model"
 )
 
@@ -26,9 +27,9 @@ type envelope struct {
 
 // readEnvelope reads an EventBridge event. It also returns all fields of the event as decoded JSON.
 func readEnvelope(payload []byte) (envelope, map[string]any, error) {
-	fields, err := decodeObject(payload)
+	fields, err := jsonread.Object(payload)
 	if err != nil {
-		return envelope{}, nil, err
+		return envelope{}, nil, fmt.Errorf("it is %w", err)
 	}
 	var e envelope
 	if err := json.Unmarshal(payload, &e); err != nil {
@@ -47,7 +48,7 @@ func DecodeEventBridge(payload []byte) (Event, error) {
 		return Event{}, err
 	}
 	if text, isText := fields[detailField].(string); isText {
-		if detail, err := decodeObject([]byte(text)); err == nil {
+		if detail, err := jsonread.Object([]byte(text)); err == nil {
 			fields[detailField] = detail
 		}
 	}

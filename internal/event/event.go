@@ -3,9 +3,6 @@ package event
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -190,31 +187,4 @@ func asJSON(payload []byte) json.RawMessage {
 		return json.RawMessage(`""`)
 	}
 	return text
-}
-
-// decodeObject decodes a JSON object, with numbers as json.Number.
-func decodeObject(text []byte) (map[string]any, error) {
-	v, err := decodeJSON(text)
-	if err != nil {
-		return nil, err
-	}
-	fields, isObject := v.(map[string]any)
-	if !isObject {
-		return nil, errors.New("it is JSON, but not an object")
-	}
-	return fields, nil
-}
-
-// decodeJSON decodes one JSON value, with numbers as json.Number. More text after the value is an error.
-func decodeJSON(text []byte) (any, error) {
-	in := json.NewDecoder(bytes.NewReader(text))
-	in.UseNumber()
-	var v any
-	if err := in.Decode(&v); err != nil {
-		return nil, fmt.Errorf("it is not JSON: %w", err)
-	}
-	if _, err := in.Token(); err != io.EOF {
-		return nil, fmt.Errorf("it is not a single JSON value: more text follows at byte %d", in.InputOffset())
-	}
-	return v, nil
 }
