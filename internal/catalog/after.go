@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"modeldispatch/internal/event"
 	"modeldispatch/internal/model"
 )
 
@@ -37,7 +38,7 @@ func (p *project) checkAfter() {
 
 // checkBound checks that the upstream model has the inputs and outputs that the trigger uses.
 func (f afterReference) checkBound(upstream model.Model) {
-	has := []string{"run"}
+	has := fieldsBelow(f.trigger.placeholderFields(), event.UpstreamField)
 	for _, in := range upstream.Inputs {
 		has = append(has, in.Name)
 	}
@@ -46,18 +47,19 @@ func (f afterReference) checkBound(upstream model.Model) {
 	}
 	for _, a := range f.trigger.Inputs {
 		for _, placeholder := range a.Value.Placeholders() {
-			name, ofUpstream := strings.CutPrefix(placeholder.Name, "upstream.")
+			name, ofUpstream := strings.CutPrefix(placeholder.Name, event.UpstreamField+".")
 			if ofUpstream && !slices.Contains(has, name) {
 				f.at.errorf("input %q takes {upstream.%s}, but model %q has no such input or output; %s",
-					a.Input, name, upstream.Name, hint("names", name, has))
+					a.Input, name, upstream.Name, fieldHint("names", name, has))
 			}
 		}
 	}
+	testable := slices.Concat(has, fieldsBelow(f.trigger.whereFields(), event.UpstreamField))
 	if f.trigger.where != nil {
 		for _, tested := range patternFields(f.trigger.where.value, "") {
-			if tested.namespace == "upstream" && tested.field != "" && tested.field != "model" && !slices.Contains(has, tested.field) {
+			if tested.namespace == event.UpstreamField && tested.field != "" && !slices.Contains(testable, tested.field) {
 				f.trigger.problem(tested.at, false, "where tests \"upstream.%s\", but model %q has no such input or output; %s",
-					tested.field, upstream.Name, hint("names", tested.field, has))
+					tested.field, upstream.Name, fieldHint("names", tested.field, testable))
 			}
 		}
 	}

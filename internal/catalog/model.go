@@ -291,7 +291,7 @@ func (d *draft) readOutput(m member) {
 	if !ok {
 		return
 	}
-	if !strings.HasPrefix(t.String(), "s3://") {
+	if !strings.HasPrefix(t.String(), model.ObjectScheme) {
 		m.errorf("output %q is %q; expected an S3 URI of the form s3://bucket/key", m.name, t)
 	}
 	m.checkBucket(t.String())
@@ -430,11 +430,11 @@ func (d *draft) checkLoop() {
 func (d *draft) matchingSample(a route.Arrival, t model.Template) (string, bool) {
 	for _, inputs := range d.sampleInputs() {
 		uri, absent := t.Expand(d.model.Lookup(inputs))
-		bucket, key, err := model.SplitS3(uri.Text)
+		object, err := model.ParseObjectURI(uri.Text)
 		if absent != "" || err != nil {
 			continue
 		}
-		if _, matches := a.Match(bucket, key); matches {
+		if _, matches := a.Match(object); matches {
 			return uri.Text, true
 		}
 	}

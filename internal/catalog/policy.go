@@ -194,7 +194,7 @@ func (d *draft) readWaitFor(m member) {
 					continue
 				}
 				d.checkInputs(v, t, true)
-				if !strings.HasPrefix(t.String(), "s3://") {
+				if !strings.HasPrefix(t.String(), model.ObjectScheme) {
 					v.errorf("%q is not an S3 URI of the form s3://bucket/key", t)
 				}
 				v.checkBucket(t.String())

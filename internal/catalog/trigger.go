@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"modeldispatch/internal/cron"
+	"modeldispatch/internal/event"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/pattern"
 	"modeldispatch/internal/route"
@@ -184,9 +185,10 @@ func (t *triggerDraft) readQueue(m member) {
 	if !ok {
 		return
 	}
-	name, whole := text[strings.LastIndexByte(text, ':')+1:], t.project.deployment+"-"+text
-	if strings.HasPrefix(text, "arn:") {
-		whole = name
+	queue := route.ParseQueue(text)
+	whole := queue.Name
+	if queue.ARN == "" {
+		whole = t.project.deployment + "-" + queue.Name
 	}
 	switch {
 	case !queueForm.MatchString(text):
@@ -308,9 +310,6 @@ func (t *triggerDraft) addAxis(name string, values []string) {
 	t.assigned[name] = true
 }
 
-// inputsWords holds the word that `inputs` accepts in place of a map, for each kind that has one.
-var inputsWords = map[model.Kind]string{model.Message: "body", model.Event: "detail", model.After: "upstream"}
-
 // readInputs reads `inputs`: a map, or a word such as body, whose fields bind the inputs of the same names.
 func (t *triggerDraft) readInputs() {
 	m := t.inputs
@@ -319,7 +318,7 @@ func (t *triggerDraft) readInputs() {
 	}
 	if !m.isObject() {
 		word, ok := m.text("inputs")
-		right := inputsWords[t.Kind]
+		right := event.InputsWord(t.Kind)
 		switch {
 		case !ok:
 		case right == "":
@@ -353,7 +352,7 @@ func (t *triggerDraft) readInputs() {
 func (t *triggerDraft) checkPlaceholders(v value, template model.Template, in model.Input) {
 	for _, p := range template.Placeholders() {
 		if !t.hasPlaceholder(p.Name) {
-			v.errorf("%s is not a placeholder of %s event; %s", p, withArticle(t.Kind), hint("placeholders", p.Name, t.placeholders()))
+			v.errorf("%s is not a placeholder of %s event; %s", p, withArticle(t.Kind), fieldHint("placeholders", p.Name, t.placeholders()))
 		}
 	}
 	if len(template.Placeholders()) > 0 {
@@ -376,36 +375,31 @@ func withArticle(k model.Kind) string {
 	return fmt.Sprintf("a %s", k)
 }
 
-// openNamespaces lists, for each kind, the namespaces whose fields are not known before an event arrives.
-var openNamespaces = map[model.Kind][]string{
-	model.Message: {"body", "attribute"},
-	model.Event:   {"detail", "source", "detail-type", "account", "region", "resources", "time", "id"},
-	model.After:   {"upstream"},
+// placeholderFields returns the fields of the trigger's events that placeholders can read.
+func (t *triggerDraft) placeholderFields() []event.Field {
+	all := append(event.Fields(t.Kind), event.CommonFields()...)
+	return slices.DeleteFunc(all, func(f event.Field) bool { return !f.Placeholder })
 }
 
-// fixedPlaceholders lists the placeholders that the events of each kind have, besides those of all kinds.
-var fixedPlaceholders = map[model.Kind][]string{
-	model.Schedule: {"scheduled.time", "scheduled.date", "scheduled.hour", "scheduled.month"},
-	model.Arrival:  {"object.uri", "object.bucket", "object.key", "object.size", "object.etag", "object.version"},
-	model.Message:  {"message.id", "message.queue"},
-}
-
-// placeholders returns the placeholders that the trigger's inputs may use. An open namespace has the form "body.…".
+// placeholders returns the placeholders that the trigger's inputs may use. An open field has the form "body.…".
 func (t *triggerDraft) placeholders() []string {
-	all := slices.Concat(fixedPlaceholders[t.Kind], t.captures, []string{"event.id", "event.time", "event.date"})
-	for _, namespace := range openNamespaces[t.Kind] {
-		all = append(all, namespace+".…")
-	}
+	all := slices.Clone(t.captures)
 	for _, axis := range t.ForEach {
 		all = append(all, axis.Input)
+	}
+	for _, f := range t.placeholderFields() {
+		if f.Open {
+			f.Name += ".…"
+		}
+		all = append(all, f.Name)
 	}
 	return all
 }
 
 // hasPlaceholder reports whether the trigger's events may have a value for the placeholder.
 func (t *triggerDraft) hasPlaceholder(name string) bool {
-	namespace, _, _ := strings.Cut(name, ".")
-	return slices.Contains(t.placeholders(), name) || slices.Contains(openNamespaces[t.Kind], namespace)
+	return slices.Contains(t.placeholders(), name) ||
+		slices.ContainsFunc(t.placeholderFields(), func(f event.Field) bool { return f.Has(name) })
 }
 
 // checkBound reports inputs that the trigger leaves without a value.

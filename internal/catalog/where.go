@@ -1,10 +1,11 @@
 package catalog
 
 import (
-	"maps"
+	"fmt"
 	"slices"
 	"strings"
 
+	"modeldispatch/internal/event"
 	"modeldispatch/internal/model"
 )
 
@@ -41,39 +42,60 @@ func patternFields(v value, namespace string) []patternField {
 	return all
 }
 
-// whereFields holds the namespaces that `where` can test for each kind of trigger, each with its fields. A namespace
-// with nil has fields that are not known before an event arrives. Of the times, only scheduled.time is included,
-// because the others depend on the time zone.
-var whereFields = map[model.Kind]map[string][]string{
-	model.Schedule: {"scheduled": {"time"}},
-	model.Arrival:  {"object": {"uri", "bucket", "key", "size", "etag", "version"}},
-	model.Message:  {"body": nil, "attribute": nil, "message": {"id", "queue"}},
-	model.After:    {"upstream": nil}, // afterReference.checkBound checks its fields
-	model.Event: {
-		"version": nil, "id": nil, "detail-type": nil, "source": nil, "account": nil, "time": nil, "region": nil, "resources": nil,
-		"detail": nil,
-	},
+// whereFields returns the fields of the trigger's events that `where` can test.
+func (t *triggerDraft) whereFields() []event.Field {
+	return slices.DeleteFunc(event.Fields(t.Kind), func(f event.Field) bool { return !f.Where })
 }
 
 // checkPatternFields checks that a pattern tests only fields that events of the trigger's kind have. Otherwise it would
-// never match, and the model would never run. what names the pattern in an error.
+// never match, and the model would never run. what names the pattern in an error. afterReference.checkBound checks the
+// fields of the upstream run.
 func (t *triggerDraft) checkPatternFields(what string, m *member) {
 	if m == nil || t.badPattern {
 		return
 	}
-	has := whereFields[t.Kind]
-	names := slices.Concat(slices.Collect(maps.Keys(has)), t.captured)
+	fields := t.whereFields()
+	names := slices.Clone(t.captured) // the captures and the namespaces
+	for _, f := range fields {
+		namespace, _, _ := strings.Cut(f.Name, ".")
+		names = append(names, namespace)
+	}
 	for _, tested := range patternFields(m.value, "") {
-		fields, known := has[tested.namespace]
+		path := tested.namespace + "." + tested.field
+		below := fieldsBelow(fields, tested.namespace)
 		switch {
-		case !known && tested.field == "" && !slices.Contains(t.captured, tested.namespace):
+		case tested.field == "" && !slices.Contains(names, tested.namespace):
 			t.problem(tested.at, false, "%s tests %q, which %s event does not have; %s",
-				what, tested.namespace, withArticle(t.Kind), hint("names", tested.namespace, names))
-		case tested.field != "" && fields != nil && !slices.Contains(fields, tested.field):
-			t.problem(tested.at, false, "%s tests \"%s.%s\", which %s event does not have; %s",
-				what, tested.namespace, tested.field, withArticle(t.Kind), hint("fields", tested.field, slices.Clone(fields)))
+				what, tested.namespace, withArticle(t.Kind), fieldHint("names", tested.namespace, names))
+		case tested.field == "" || slices.ContainsFunc(fields, func(f event.Field) bool { return f.Has(path) }):
+		case below != nil:
+			t.problem(tested.at, false, "%s tests %q, which %s event does not have; %s",
+				what, path, withArticle(t.Kind), fieldHint("fields", tested.field, below))
+		case slices.ContainsFunc(fields, func(f event.Field) bool { return f.Name == tested.namespace }):
+			t.problem(tested.at, false, "%s tests %q, but %s of %s event has no fields; expected %[3]s: [...]",
+				what, path, tested.namespace, withArticle(t.Kind))
 		}
 	}
+}
+
+// fieldsBelow returns the names of the fields below a namespace. It returns nil if there are none.
+func fieldsBelow(fields []event.Field, namespace string) []string {
+	var all []string
+	for _, f := range fields {
+		if name, below := strings.CutPrefix(f.Name, namespace+"."); below {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// fieldHint returns the end of an error about a field that events do not have: the most similar name, or else all names.
+func fieldHint(kind, word string, known []string) string {
+	known = slices.Sorted(slices.Values(known))
+	if best := nearest(word, known); best != "" {
+		return fmt.Sprintf("did you mean %q?", best)
+	}
+	return "known " + kind + ": " + strings.Join(slices.Compact(known), ", ")
 }
 
 // checkCaptures warns about an unused capture whose name is similar to that of an input that the capture could bind.
@@ -109,14 +131,13 @@ func (t *triggerDraft) checkCaptures() {
 // error.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 func (v value) checkBucket(text string) bool {
-	rest, isS3 := strings.CutPrefix(text, "s3://")
-	bucket, _, slash := strings.Cut(rest, "/")
+	uri, isURI := model.CutObjectURI(text)
 	switch {
-	case !isS3 || !slash: // the caller reports it
+	case !isURI: // the caller reports it
 		return true
-	case strings.ContainsAny(bucket, "{}*") || model.IsBucket(bucket):
+	case strings.ContainsAny(uri.Bucket, "{}*") || model.IsBucket(uri.Bucket):
 		return true
-	case bucket == "":
+	case uri.Bucket == "":
 		written, _ := v.raw()
 		if name := variableForm.FindStringSubmatch(written); name != nil && v.doc.variables[name[1]] == "" {
 			v.errorf("%s has no bucket: variable %s of the environment is empty", written, name[1])
@@ -124,7 +145,7 @@ func (v value) checkBucket(text string) bool {
 		}
 		v.errorf("%s has no bucket; expected s3://bucket/key", written)
 	default:
-		v.errorf("%q is not a valid bucket name: %s", bucket, model.BucketRule)
+		v.errorf("%q is not a valid bucket name: %s", uri.Bucket, model.BucketRule)
 	}
 	return false
 }

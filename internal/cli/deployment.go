@@ -250,11 +250,7 @@ func (a account) dispatcher(c model.Catalog) (*dispatch.Dispatcher, store.Store,
 func (a account) catalog() (model.Catalog, error) {
 	var c model.Catalog
 	uri := dispatch.CatalogURI(a.options.Bucket)
-	bucket, key, err := model.SplitS3(uri)
-	if err != nil {
-		return c, err
-	}
-	out, err := s3.NewFromConfig(a.cfg, pathStyle).GetObject(a.ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	out, err := s3.NewFromConfig(a.cfg, pathStyle).GetObject(a.ctx, &s3.GetObjectInput{Bucket: &uri.Bucket, Key: &uri.Key})
 	if status := (*awshttp.ResponseError)(nil); errors.As(err, &status) && status.HTTPStatusCode() == http.StatusNotFound {
 		return c, fmt.Errorf("%s does not exist yet: the sweep writes it within two minutes of a deployment", uri)
 	}

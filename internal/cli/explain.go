@@ -119,13 +119,13 @@ const assumedArrival = "this assumes that the object arrives now; the run of a r
 
 // decode returns the events of the payload, and notes about facts that are not known.
 func (c explainCommand) decode(s *session) (event.Decoded, []string, error) {
-	if strings.HasPrefix(c.Event, "s3://") {
-		bucket, key, err := model.SplitS3(c.Event)
+	if strings.HasPrefix(c.Event, model.ObjectScheme) {
+		object, err := model.ParseObjectURI(c.Event)
 		if err != nil {
 			return event.Decoded{}, nil, err
 		}
-		arrival := event.Decoded{Function: "arrival", Events: []event.Event{event.AssumedArrival(bucket, key, time.Now())}}
-		return arrival, []string{assumedArrival}, nil
+		e := event.AssumedArrival(object.Bucket, object.Key, time.Now())
+		return event.Decoded{Function: "arrival", Events: []event.Event{e}}, []string{assumedArrival}, nil
 	}
 	payload, err := c.read(s)
 	if err != nil {
@@ -191,12 +191,12 @@ func (x explainer) explainRun(s *session, e event.Event, binding route.Binding) 
 }
 
 // unusedFields returns the fields of an event that neither an input nor `where` reads, often because a name is
-// misspelt. It looks at the namespace from which `inputs` takes fields by their names, and by default at the body of
-// a message. Other events have no such namespace, and no unused fields.
+// misspelt. It looks at the field whose fields `inputs` binds by their names, and by default at the body of a message.
+// Other events have no such field, and no unused fields.
 func unusedFields(e event.Event, b route.Binding) []string {
 	namespace := b.Trigger.Fields
 	if namespace == "" && e.Kind == model.Message {
-		namespace = "body"
+		namespace = event.BodyField
 	}
 	if namespace == "" {
 		return nil

@@ -13,21 +13,21 @@ import (
 
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
-	"modeldispatch/internal/wiring"
 )
 
 // put puts an object into the local stack of a script's project. The argument is its URI as a quoted Go string.
 func put(ts *testscript.TestScript, _ bool, args []string) {
 	uri, err := strconv.Unquote(args[0])
 	ts.Check(err)
-	bucket, key, err := model.SplitS3(uri)
+	object, err := model.ParseObjectURI(uri)
 	ts.Check(err)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	a, err := local.Endpoint(ctx, ts.MkAbs(".modeldispatch"))
 	ts.Check(err)
-	cfg := wiring.Endpoint(a.URL, local.Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey)
-	_, err = s3.NewFromConfig(cfg, pathStyle).PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader("")})
+	_, err = s3.NewFromConfig(a.Config(), pathStyle).PutObject(ctx, &s3.PutObjectInput{
+		Bucket: &object.Bucket, Key: &object.Key, Body: strings.NewReader(""),
+	})
 	ts.Check(err)
 }
 

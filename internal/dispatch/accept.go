@@ -233,7 +233,7 @@ func (d *Dispatcher) awaitingRuns(ctx context.Context, e event.Event) ([]string,
 	if e.Object == nil {
 		return nil, nil
 	}
-	docs, err := d.o.Store.Partition(ctx, records.ObjectKey(e.Object.URI(), "").PK, "", 0)
+	docs, err := d.o.Store.Partition(ctx, records.ObjectKey(e.Object.String(), "").PK, "", 0)
 	if err != nil {
 		return nil, err
 	}
@@ -254,7 +254,7 @@ func InputFileURIs(bucket, id string, b route.Binding) map[string]string {
 	files := map[string]string{}
 	for _, in := range b.Model.Inputs {
 		if _, set := b.Inputs[in.Name]; in.AsFile && set {
-			files[in.Name] = fmt.Sprintf("s3://%s/inputs/%s/%s", bucket, id, in.FileName())
+			files[in.Name] = model.ObjectURI{Bucket: bucket, Key: "inputs/" + id + "/" + in.FileName()}.String()
 		}
 	}
 	return files
@@ -275,7 +275,7 @@ func (x decisions) record(ctx context.Context, e event.Event, decision records.D
 	if len(e.Payload) < minExternalPayload {
 		return r, nil
 	}
-	r.Payload, r.PayloadURI = nil, fmt.Sprintf("s3://%s/%s.json", x.Bucket, records.EventPartition(e.Identity))
+	r.Payload, r.PayloadURI = nil, model.ObjectURI{Bucket: x.Bucket, Key: records.EventPartition(e.Identity) + ".json"}.String()
 	return r, x.Objects.Put(ctx, r.PayloadURI, e.Payload)
 }
 
@@ -290,7 +290,9 @@ func (x decisions) report(ctx context.Context, e event.Event, decision records.D
 }
 
 // CatalogURI returns the URI of the object in the state bucket that holds a copy of the deployment's catalog.
-func CatalogURI(bucket string) string { return "s3://" + bucket + "/catalog.json" }
+func CatalogURI(bucket string) model.ObjectURI {
+	return model.ObjectURI{Bucket: bucket, Key: "catalog.json"}
+}
 
 // Publish writes the deployment's catalog to CatalogURI. The command line reads it there.
 func (d *Dispatcher) Publish(ctx context.Context) error {
@@ -298,5 +300,5 @@ func (d *Dispatcher) Publish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return d.o.Objects.Put(ctx, CatalogURI(d.o.Bucket), compiled)
+	return d.o.Objects.Put(ctx, CatalogURI(d.o.Bucket).String(), compiled)
 }

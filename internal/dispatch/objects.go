@@ -70,7 +70,7 @@ func awaitedObjects(m model.Model, inputs model.Inputs) ([]string, error) {
 		if absent != "" {
 			continue // without the optional input there is no object to wait for
 		}
-		if _, _, err := model.SplitS3(v.Text); err != nil {
+		if _, err := model.ParseObjectURI(v.Text); err != nil {
 			return nil, fmt.Errorf("wait-for: %w", err)
 		}
 		uris = append(uris, v.Text)

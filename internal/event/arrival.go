@@ -80,8 +80,8 @@ func arrivalFromBridge(payload []byte) ([]Event, error) {
 		return nil, readError("reading the detail of an Object Created event", err)
 	}
 	e, err := newArrival(Object{
-		Bucket: detail.Bucket.Name, Key: detail.Object.Key, ETag: detail.Object.ETag, VersionID: detail.Object.VersionID,
-		Sequencer: detail.Object.Sequencer, Size: detail.Object.Size,
+		ObjectURI: model.ObjectURI{Bucket: detail.Bucket.Name, Key: detail.Object.Key}, ETag: detail.Object.ETag,
+		VersionID: detail.Object.VersionID, Sequencer: detail.Object.Sequencer, Size: detail.Object.Size,
 	}, envelope.Time, envelope.ID)
 	e.Payload = asJSON(payload)
 	return []Event{e}, err
@@ -124,7 +124,8 @@ func (r notificationRecord) arrival() (Event, error) {
 		return Event{}, fmt.Errorf("object key %q of bucket %q is not form-encoded: %w", o.Key, r.S3.Bucket.Name, err)
 	}
 	e, err := newArrival(Object{
-		Bucket: r.S3.Bucket.Name, Key: key, ETag: o.ETag, VersionID: o.VersionID, Sequencer: o.Sequencer, Size: o.Size,
+		ObjectURI: model.ObjectURI{Bucket: r.S3.Bucket.Name, Key: key}, ETag: o.ETag,
+		VersionID: o.VersionID, Sequencer: o.Sequencer, Size: o.Size,
 	}, r.EventTime, "")
 	if err != nil {
 		return Event{}, err
@@ -161,10 +162,7 @@ func newArrival(o Object, at time.Time, id string) (Event, error) {
 	}
 	return Event{
 		Kind: model.Arrival, Identity: identity, ID: id, Time: at, Source: o.Bucket, Object: &o,
-		Fields: map[string]any{"object": map[string]any{
-			"uri": o.URI(), "bucket": o.Bucket, "key": o.Key, "size": json.Number(fmt.Sprint(o.Size)), "etag": o.ETag,
-			"version": nonEmpty(o.VersionID),
-		}},
+		Fields: newTree(arrivalFields, o),
 	}, nil
 }
 
@@ -180,7 +178,8 @@ func nonEmpty(text string) any {
 // and its sequencer is made up from the time. For a key that S3 would not accept, AssumedArrival returns an undecoded
 // event.
 func AssumedArrival(bucket, key string, now time.Time) Event {
-	e, err := newArrival(Object{Bucket: bucket, Key: key, Sequencer: fmt.Sprintf("%016X", now.UnixNano())}, now, "")
+	o := Object{ObjectURI: model.ObjectURI{Bucket: bucket, Key: key}, Sequencer: fmt.Sprintf("%016X", now.UnixNano())}
+	e, err := newArrival(o, now, "")
 	if err != nil {
 		return Undecoded([]byte(bucket+"/"+key), now)
 	}

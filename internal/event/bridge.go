@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"modeldispatch/internal/jsonread"
 	"modeldispatch/internal/model"
 )
 
@@ -26,9 +27,9 @@ type envelope struct {
 
 // readEnvelope reads an EventBridge event. It also returns all fields of the event as decoded JSON.
 func readEnvelope(payload []byte) (envelope, map[string]any, error) {
-	fields, err := decodeObject(payload)
+	fields, err := jsonread.Object(payload)
 	if err != nil {
-		return envelope{}, nil, err
+		return envelope{}, nil, fmt.Errorf("it is %w", err)
 	}
 	var e envelope
 	if err := json.Unmarshal(payload, &e); err != nil {
@@ -46,9 +47,9 @@ func DecodeEventBridge(payload []byte) (Event, error) {
 	if err != nil {
 		return Event{}, err
 	}
-	if text, isText := fields["detail"].(string); isText {
-		if detail, err := decodeObject([]byte(text)); err == nil {
-			fields["detail"] = detail
+	if text, isText := fields[detailField].(string); isText {
+		if detail, err := jsonread.Object([]byte(text)); err == nil {
+			fields[detailField] = detail
 		}
 	}
 	id := e.ID
@@ -101,7 +102,7 @@ func DecodeSchedule(payload []byte) (Event, error) {
 	return Event{
 		Kind: model.Schedule, Identity: identity, ID: identity, Time: s.Scheduled, Source: s.Model,
 		Schedule: &Scheduled{Model: s.Model, Trigger: s.Trigger, Hash: s.Hash, Time: s.Scheduled},
-		Fields:   map[string]any{"scheduled": map[string]any{"time": at}},
+		Fields:   newTree(scheduleFields, s.Scheduled.UTC()),
 		Payload:  asJSON(payload),
 	}, nil
 }

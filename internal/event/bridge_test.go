@@ -181,9 +181,9 @@ func TestDecodeBridgeErrors(t *testing.T) {
 	t.Parallel()
 	for payload, says := range map[string]string{
 		`{"hello": "world"}`: "source and detail-type are expected",
-		`"text"`:             "not an object",
-		`{`:                  "not JSON",
-		``:                   "not JSON",
+		`"text"`:             "it is text, not a JSON object",
+		`{`:                  "it is not JSON",
+		``:                   "it is empty",
 	} {
 		if _, err := event.DecodeEventBridge([]byte(payload)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: error %v, want an error that contains %q", payload, err, says)

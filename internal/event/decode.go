@@ -1,13 +1,14 @@
 package event
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
+
+	"modeldispatch/internal/jsonread"
 )
 
 // shape is the kind of a payload, as a noun phrase for error texts.
@@ -66,30 +67,18 @@ func shapeOf(payload []byte) shape {
 
 // describeNonObject describes a text that is not a JSON object. It returns "" for a JSON object.
 func describeNonObject(text []byte) string {
-	var v any
-	err := json.Unmarshal(text, &v)
-	if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) && len(bytes.TrimSpace(text)) > 0 {
-		before := text[:max(syntax.Offset-1, 0)]
-		line, column := 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n')
-		return fmt.Sprintf("invalid JSON at %d:%d: %v", line, column, err)
+	v, err := jsonread.Value(text)
+	var at *jsonread.Error
+	switch {
+	case errors.As(err, &at):
+		return fmt.Sprintf("invalid JSON at %d:%d: %v", at.Line, at.Column, at.Cause)
+	case err != nil:
+		return err.Error()
 	}
-	switch v.(type) {
-	case map[string]any:
+	if _, isObject := v.(map[string]any); isObject {
 		return ""
-	case []any:
-		return "a list"
-	case string:
-		return "text"
-	case float64:
-		return "a number"
-	case bool:
-		return "a boolean"
-	case nil:
-		if err == nil {
-			return "null"
-		}
 	}
-	return "empty"
+	return jsonread.Kind(v)
 }
 
 // readError returns the error for a payload that cannot be read. If a time cannot be parsed, the error names the format

@@ -16,7 +16,11 @@
 //   - The identity is a text that is the same for every delivery of one event. Package dispatch accepts an identity
 //     once for each model and combination, and computes the ids of runs from it.
 //   - The source is the name under which package route looks up the triggers of an event.
-//   - The fields are a tree of decoded JSON, which placeholders and patterns read. Its top-level names are namespaces.
+//   - The fields are a tree of decoded JSON, which placeholders and patterns read. [Fields] lists the fields of each kind
+//     of event, and [CommonFields] those of all kinds. No other place lists them: decoding takes its names from there,
+//     package catalog checks placeholders and `where` against them, and tests compare the documents with them.
+//   - An open field has fields of its own, whose names are known only when an event arrives, such as the body of a
+//     message.
 //   - The payload of an event is the JSON that is recorded for it. An operator can send it again (a replay).
 //   - A wrapping is one of the forms in which AWS delivers the same event, for example an S3 notification in an SNS
 //     envelope in an SQS message.
@@ -24,13 +28,13 @@
 //
 // # Kinds of events
 //
-//	kind      identity                                   source           namespaces in Fields
-//	schedule  schedule/<model>/<trigger>/<hash>/<time>   model            scheduled (time)
-//	arrival   arrival/<bucket>/<key>/<write>             bucket           object (uri, bucket, key, size, etag, version)
-//	message   message/<queue>/<message id>               queue            body, attribute, message (id, queue)
-//	after     after/<run id>                             upstream model   upstream (model, run, inputs, outputs)
-//	event     event/<event id>                           event's source   all fields of the event, such as detail
-//	manual    manual/<model>/<digest of key>             model            none
+//	kind      identity                                   source
+//	schedule  schedule/<model>/<trigger>/<hash>/<time>   model
+//	arrival   arrival/<bucket>/<key>/<write>             bucket
+//	message   message/<queue>/<message id>               queue
+//	after     after/<run id>                             upstream model
+//	event     event/<event id>                           event's source
+//	manual    manual/<model>/<digest of key>             model
 //
 // How the variable parts of an identity are made:
 //
@@ -47,9 +51,8 @@
 //
 // A digest is the first 12 bytes of a SHA-256, as hexadecimal text.
 //
-// [Event.Value] returns the value of a placeholder. Beyond the fields it knows event.id, event.time and event.date
-// for every kind (a manual event has no id), the scheduled time as scheduled.time, .date, .hour and .month in the
-// trigger's time zone, and the upstream run's inputs with their types.
+// [Event.Value] returns the value of a placeholder: of a field, or of what only a placeholder can read (Field.Where is
+// false). It returns times in the trigger's time zone, and the upstream run's inputs with their types.
 //
 // # Wrappings
 //

@@ -3,9 +3,6 @@ package event
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +10,7 @@ import (
 	"modeldispatch/internal/model"
 )
 
-// Event is one thing that happened. The package comment lists the fields of each kind.
+// Event is one thing that happened.
 type Event struct {
 	Kind     model.Kind
 	Identity string     // the same for every delivery of the event
@@ -23,7 +20,8 @@ type Event struct {
 	Schedule *Scheduled // nil for all kinds but schedule
 	Object   *Object    // nil for all kinds but arrival
 	Upstream *Upstream  // nil for all kinds but after
-	// Fields holds the namespaces as a tree of decoded JSON, with numbers as json.Number.
+	// Fields holds the fields that `where` can test, as a tree of decoded JSON with numbers as json.Number. The function
+	// Fields lists their names.
 	Fields map[string]any
 	// NoFieldsReason tells why the body of a message has no fields: it is not JSON, or it is not an object. It is empty
 	// if the body has fields, and for all other kinds.
@@ -43,16 +41,12 @@ type Scheduled struct {
 
 // Object is an S3 object that was created.
 type Object struct {
-	Bucket    string
-	Key       string // the key as it was written, without the encoding of a notification
-	ETag      string
-	VersionID string
-	Sequencer string // S3's hexadecimal number that orders the writes of one key
-	Size      int64  // in bytes
+	model.ObjectURI // its key is decoded, also if it came from a notification
+	ETag            string
+	VersionID       string
+	Sequencer       string // S3's hexadecimal number that orders the writes of one key
+	Size            int64  // in bytes
 }
-
-// URI returns the object's s3:// URI.
-func (o Object) URI() string { return "s3://" + o.Bucket + "/" + o.Key }
 
 // Upstream is a run that succeeded.
 type Upstream struct {
@@ -65,40 +59,37 @@ type Upstream struct {
 // Value returns the value of a placeholder with its type, and reports whether the event has it. Times are in the given
 // zone.
 func (e Event) Value(p model.Placeholder, zone *time.Location) (model.Value, bool) {
-	namespace, name, _ := strings.Cut(p.Name, ".")
-	switch {
-	case namespace == "scheduled" && e.Schedule != nil:
-		return timePart(name, p.Offset.Apply(e.Schedule.Time.In(zone)))
-	case p.Name == "event.id":
-		return model.Text(e.ID), e.ID != ""
-	case p.Name == "event.time" || p.Name == "event.date":
-		return timePart(name, e.Time.In(zone))
-	case namespace == "upstream" && e.Upstream != nil:
+	if v, found := readField(commonFields, p.Name, eventInZone{e, zone}); found {
+		return v, true
+	}
+	if e.Schedule != nil {
+		if v, found := readField(scheduleFields, p.Name, p.Offset.Apply(e.Schedule.Time.In(zone))); found {
+			return v, true
+		}
+	}
+	if name, below := strings.CutPrefix(p.Name, UpstreamField+"."); below && e.Upstream != nil {
+		if v, found := readField(afterFields, p.Name, *e.Upstream); found {
+			return v, true
+		}
 		return e.Upstream.value(name)
 	}
 	return typedValue(e.Field(p.Name))
 }
 
-// timePart returns the time, date, hour or month of t. An hour includes its date, and a month its year.
-func timePart(part string, t time.Time) (model.Value, bool) {
-	switch part {
-	case "time":
-		return model.Value{Type: model.DateTime, Text: t.Format(time.RFC3339)}, true
-	case "date":
-		return model.Value{Type: model.Date, Text: t.Format(time.DateOnly)}, true
-	case "hour":
-		return model.Text(t.Format("2006-01-02T15")), true
-	case "month":
-		return model.Text(t.Format("2006-01")), true
+// values returns the run's inputs and the URIs of its outputs, as text. An input hides the output of the same name.
+func (u Upstream) values() map[string]any {
+	all := map[string]any{}
+	for name, uri := range u.Outputs {
+		all[name] = uri
 	}
-	return model.Value{}, false
+	for name, v := range u.Inputs {
+		all[name] = v.Text
+	}
+	return all
 }
 
-// value returns the run's id, or one of its inputs or outputs. An input hides the output of the same name.
+// value returns one of the run's inputs or outputs with its type. An input hides the output of the same name.
 func (u Upstream) value(name string) (model.Value, bool) {
-	if name == "run" {
-		return model.Text(u.Run), true
-	}
 	if v, found := u.Inputs[name]; found {
 		return v, true
 	}
@@ -137,6 +128,8 @@ func typedValue(v any) (model.Value, bool) {
 	switch v := v.(type) {
 	case nil:
 		return model.Value{}, false
+	case model.Value:
+		return v, true
 	case string:
 		return model.Text(v), true
 	case json.Number:
@@ -156,20 +149,14 @@ func typedValue(v any) (model.Value, bool) {
 
 // After returns the event that a run succeeded at the given time.
 func After(u Upstream, ended time.Time) Event {
-	fields := map[string]any{"model": u.Model, "run": u.Run}
-	for name, uri := range u.Outputs {
-		fields[name] = uri
-	}
-	for name, v := range u.Inputs {
-		fields[name] = v.Text
-	}
-	payload, err := json.Marshal(map[string]any{"upstream": fields})
+	fields := newTree(afterFields, u)
+	payload, err := json.Marshal(fields)
 	if err != nil {
 		payload = json.RawMessage(`{}`)
 	}
 	return Event{
 		Kind: model.After, Identity: "after/" + u.Run, ID: u.Run, Time: ended, Source: u.Model, Upstream: &u,
-		Fields: map[string]any{"upstream": fields}, Payload: payload,
+		Fields: fields, Payload: payload,
 	}
 }
 
@@ -200,31 +187,4 @@ func asJSON(payload []byte) json.RawMessage {
 		return json.RawMessage(`""`)
 	}
 	return text
-}
-
-// decodeObject decodes a JSON object, with numbers as json.Number.
-func decodeObject(text []byte) (map[string]any, error) {
-	v, err := decodeJSON(text)
-	if err != nil {
-		return nil, err
-	}
-	fields, isObject := v.(map[string]any)
-	if !isObject {
-		return nil, errors.New("it is JSON, but not an object")
-	}
-	return fields, nil
-}
-
-// decodeJSON decodes one JSON value, with numbers as json.Number. More text after the value is an error.
-func decodeJSON(text []byte) (any, error) {
-	in := json.NewDecoder(bytes.NewReader(text))
-	in.UseNumber()
-	var v any
-	if err := in.Decode(&v); err != nil {
-		return nil, fmt.Errorf("it is not JSON: %w", err)
-	}
-	if _, err := in.Token(); err != io.EOF {
-		return nil, fmt.Errorf("it is not a single JSON value: more text follows at byte %d", in.InputOffset())
-	}
-	return v, nil
 }

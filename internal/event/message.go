@@ -2,7 +2,6 @@ package event
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/aws/aws-lambda-go/events"
 
+	"modeldispatch/internal/jsonread"
 	"modeldispatch/internal/model"
 )
 
@@ -85,10 +85,7 @@ func newMessage(m events.SQSMessage) Event {
 	content, fieldless := decodeBody(m.Body)
 	return Event{
 		Kind: model.Message, Identity: identity, ID: m.MessageId, Time: sentTime(m), Source: queue,
-		Fields: map[string]any{
-			"body": content, "attribute": attributes,
-			"message": map[string]any{"id": m.MessageId, "queue": queue},
-		},
+		Fields:         newTree(messageFields, messageContent{body: content, attributes: attributes, id: m.MessageId, queue: queue}),
 		NoFieldsReason: fieldless,
 		Payload:        singleBatch(m),
 	}
@@ -97,21 +94,14 @@ func newMessage(m events.SQSMessage) Event {
 // decodeBody returns the body of a message as decoded JSON, or as its text if it is not JSON. If the body is not a JSON
 // object, decodeBody also returns why it has no fields.
 func decodeBody(text string) (content any, fieldless string) {
-	v, err := decodeJSON([]byte(text))
-	if err == nil {
-		if other := describeNonObject([]byte(text)); other != "" {
-			return v, fmt.Sprintf("the body is %s, not a JSON object", other)
-		}
-		return v, ""
+	v, err := jsonread.Value([]byte(text))
+	if err != nil {
+		return text, fmt.Sprintf("the body is %v", err)
 	}
-	var syntax *json.SyntaxError
-	switch {
-	case strings.TrimSpace(text) == "":
-		return text, "the body is empty"
-	case errors.As(json.Unmarshal([]byte(text), new(any)), &syntax):
-		return text, fmt.Sprintf("the body is not JSON: %v at byte %d", syntax, syntax.Offset)
+	if _, err = jsonread.AsObject(v); err != nil {
+		return v, fmt.Sprintf("the body is %v", err)
 	}
-	return text, fmt.Sprintf("the body: %v", err)
+	return v, ""
 }
 
 // sentTime returns when the message was sent, from the attribute SentTimestamp in milliseconds. It returns the zero

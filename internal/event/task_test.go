@@ -86,7 +86,7 @@ func TestDecodeTaskErrors(t *testing.T) {
 		`{"source": "acme", "detail-type": "ECS Task State Change", "detail": {}}`:    "not an ECS Task State Change",
 		`{"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": {}}`: "has no taskArn or no lastStatus",
 		`{"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": []}`: "reading the detail",
-		`[]`: "not an object",
+		`[]`: "it is a list, not a JSON object",
 	} {
 		if task, err := event.DecodeTask([]byte(payload)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%s: task %+v, error %v, want an error that contains %q", payload, task, err, says)

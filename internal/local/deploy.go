@@ -22,6 +22,7 @@ import (
 	"modeldispatch/internal/local/sqs"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/pattern"
+	"modeldispatch/internal/route"
 )
 
 // The queues and limits of a deployment, with the values that its template has.
@@ -38,7 +39,11 @@ const (
 // deploy creates the resources that CloudFormation creates in an account: buckets, task definitions, queues, functions,
 // and the rules and queue mappings that invoke the functions. wire adds the schedules.
 func (s *Stack) deploy(ctx context.Context, h handler.Handlers) error {
-	for _, bucket := range append(buckets(s.options.Catalog), Bucket) {
+	rules, err := route.Rules(s.options.Catalog)
+	if err != nil {
+		return err
+	}
+	for _, bucket := range append(buckets(s.options.Catalog, rules), Bucket) {
 		if err := s.objects.CreateBucket(bucket); err != nil {
 			return fmt.Errorf("creating bucket %s: %w", bucket, err)
 		}
@@ -59,7 +64,15 @@ func (s *Stack) deploy(ctx context.Context, h handler.Handlers) error {
 	if err != nil {
 		return err
 	}
-	s.bus.SetRules(s.rules()...)
+	events, err := triggerMatcher(rules)
+	if err != nil {
+		return err
+	}
+	s.bus.SetRules( // each invokes the function of its own name
+		eventbridge.Rule{Name: "arrival", Match: arrivalMatcher(rules), Target: s.target("arrival")},
+		eventbridge.Rule{Name: "completion", Match: isCompletion, Target: s.target("completion")},
+		eventbridge.Rule{Name: "event", Match: events, Target: s.target("event")},
+	)
 	return nil
 }
 
@@ -70,8 +83,8 @@ func (s *Stack) makeQueues(ctx context.Context) ([]lambda.Mapping, error) {
 		return nil, err
 	}
 	consumers := map[string]string{launchQueue: "launch", wakeQueue: "sweep"}
-	for _, name := range s.options.Catalog.Queues() {
-		consumers[queueName(name)] = "message"
+	for _, queue := range route.Queues(s.options.Catalog) {
+		consumers[queue.Name] = "message"
 	}
 	var mappings []lambda.Mapping
 	for _, queue := range slices.Sorted(maps.Keys(consumers)) {
@@ -84,9 +97,6 @@ func (s *Stack) makeQueues(ctx context.Context) ([]lambda.Mapping, error) {
 	return mappings, nil
 }
 
-// queueName returns the name of a queue that a trigger names by name or by ARN.
-func queueName(queue string) string { return queue[strings.LastIndexByte(queue, ':')+1:] }
-
 // functions returns the Lambda functions. Each decodes and encodes real Lambda JSON, as in an account.
 func functions(h handler.Handlers) []lambda.Function {
 	all := map[string]any{
@@ -98,15 +108,6 @@ func functions(h handler.Handlers) []lambda.Function {
 		list = append(list, lambda.Function{Name: name, Handler: all[name], Timeout: functionTimeout, OnFailure: deadQueue})
 	}
 	return list
-}
-
-// rules returns the rules of the default bus. Each invokes the function of its own name.
-func (s *Stack) rules() []eventbridge.Rule {
-	return []eventbridge.Rule{
-		{Name: "arrival", Match: s.arrivalMatcher(), Target: s.target("arrival")},
-		{Name: "completion", Match: isCompletion, Target: s.target("completion")},
-		{Name: "event", Match: s.triggerMatcher(), Target: s.target("event")},
-	}
 }
 
 // target returns the target of a rule: an asynchronous invocation of a function.
@@ -124,22 +125,13 @@ func isEvent(source, detailType string) func(any) bool {
 	}
 }
 
-// arrivalMatcher returns a predicate for Object Created events. It matches the buckets that an arrival trigger or a
-// wait-for names, as the rules of a deployment do. An object in any other bucket, such as a result, invokes no
-// function.
-func (s *Stack) arrivalMatcher() func(any) bool {
+// arrivalMatcher returns a predicate for Object Created events in the buckets of the arrival rules. An object in any other
+// bucket, such as a result, invokes no function. The rules of a deployment also compare the beginning of the key. They
+// spare invocations by that, but here a developer sees why an object starts no model.
+func arrivalMatcher(rules route.RuleSet) func(any) bool {
 	watched := map[any]bool{}
-	for _, m := range s.options.Catalog.Models {
-		for _, t := range m.Triggers {
-			for _, pattern := range t.Arrival {
-				watched[bucketOf(pattern)] = true
-			}
-		}
-		if m.Policy.WaitFor != nil {
-			for _, object := range m.Policy.WaitFor.Objects {
-				watched[bucketOf(object.String())] = true
-			}
-		}
+	for _, r := range rules.Arrivals {
+		watched[r.Bucket] = true
 	}
 	created := isEvent("aws.s3", "Object Created")
 	return func(e any) bool {
@@ -164,20 +156,20 @@ func isCompletion(e any) bool {
 	return strings.HasPrefix(startedBy, Deployment+"/") && (status == "RUNNING" || status == "STOPPED")
 }
 
-// triggerMatcher returns a predicate for events that match the pattern of any event trigger. In an account, each
-// trigger has a rule of its own.
-func (s *Stack) triggerMatcher() func(any) bool {
+// triggerMatcher returns a predicate for events that match a rule of the event triggers. A deployment has each rule on
+// its own. triggerMatcher returns an error if a pattern is not valid.
+func triggerMatcher(rules route.RuleSet) (func(any) bool, error) {
 	var patterns []pattern.Pattern
-	for _, m := range s.options.Catalog.Models {
-		for _, t := range m.Triggers {
-			if p, err := pattern.Compile(t.Pattern); t.Kind == model.Event && err == nil {
-				patterns = append(patterns, p)
-			}
+	for _, text := range rules.Events {
+		p, err := pattern.Compile(text)
+		if err != nil {
+			return nil, err
 		}
+		patterns = append(patterns, p)
 	}
 	return func(e any) bool {
 		return slices.ContainsFunc(patterns, func(p pattern.Pattern) bool { return p.Match(e) })
-	}
+	}, nil
 }
 
 // publishTask publishes a task's state change on the bus. It only logs an error, because the sweep describes silent
@@ -242,48 +234,31 @@ func (s *Stack) fire(ctx context.Context, e scheduler.Entry, _ time.Time, payloa
 	return s.functions.InvokeAsync(ctx, "schedule", payload)
 }
 
-// buckets returns the sorted names of the buckets in the catalog's arrival patterns, wait-for objects, outputs, and
-// defaults of inputs.
-func buckets(c model.Catalog) []string {
+// buckets returns the sorted names of the buckets in the catalog's arrival rules, outputs, and defaults of inputs. It
+// leaves out a bucket that depends on inputs.
+func buckets(c model.Catalog, rules route.RuleSet) []string {
 	var all []string
-	add := func(uri string) {
-		if bucket := bucketOf(uri); bucket != "" {
-			all = append(all, bucket)
-		}
+	for _, r := range rules.Arrivals {
+		all = append(all, r.Bucket)
 	}
 	for _, m := range c.Models {
-		for _, t := range m.Triggers {
-			for _, pattern := range t.Arrival {
-				add(pattern)
-			}
-		}
-		if m.Policy.WaitFor != nil {
-			for _, object := range m.Policy.WaitFor.Objects {
-				add(object.String())
-			}
-		}
+		var uris []model.Template
 		for _, out := range m.Outputs {
-			add(out.URI.String())
+			uris = append(uris, out.URI)
 		}
 		for _, in := range m.Inputs {
 			if in.Default != nil {
-				add(in.Default.String())
+				uris = append(uris, *in.Default)
+			}
+		}
+		for _, uri := range uris {
+			if prefix, literal := uri.ObjectPrefix(); literal && prefix.Bucket != "" {
+				all = append(all, prefix.Bucket)
 			}
 		}
 	}
 	slices.Sort(all)
 	return slices.Compact(all)
-}
-
-// bucketOf returns the bucket that an S3 URI or pattern names. It returns "" for any other text, and for a bucket with
-// a placeholder.
-func bucketOf(uri string) string {
-	rest, isS3 := strings.CutPrefix(uri, "s3://")
-	bucket, _, _ := strings.Cut(rest, "/")
-	if !isS3 || strings.ContainsAny(bucket, "{}") {
-		return ""
-	}
-	return bucket
 }
 
 // modelFolder returns the working directory for the tasks of a family: the folder of its model. It returns the data
@@ -342,7 +317,7 @@ func (s *Stack) send(ctx context.Context, payload []byte) error {
 				attributes[name] = sqs.Attribute{DataType: a.DataType, StringValue: a.StringValue}
 			}
 		}
-		if _, err := s.queues.Send(ctx, queueName(m.EventSourceARN), m.Body, attributes, 0); err != nil {
+		if _, err := s.queues.Send(ctx, route.ParseQueue(m.EventSourceARN).Name, m.Body, attributes, 0); err != nil {
 			return fmt.Errorf("sending message %s: %w", m.MessageId, err)
 		}
 	}

@@ -321,20 +321,20 @@ func (s *Stack) announced(a dispatch.Announcement) {
 // Seed stores an object without an event, so no trigger and no waiting run reacts to it. It returns an error if the URI
 // is not an s3:// URI.
 func (s *Stack) Seed(uri string, body io.Reader) error {
-	bucket, key, err := model.SplitS3(uri)
+	object, err := model.ParseObjectURI(uri)
 	if err != nil {
 		return err
 	}
-	return s.objects.Seed(bucket, key, body)
+	return s.objects.Seed(object.Bucket, object.Key, body)
 }
 
 // Put puts an object through the endpoint, as any client does. When it returns nil, the object's event has been stored.
 func (s *Stack) Put(ctx context.Context, uri string, body io.Reader) error {
-	bucket, key, err := model.SplitS3(uri)
+	object, err := model.ParseObjectURI(uri)
 	if err != nil {
 		return err
 	}
-	path := (&url.URL{Path: "/" + bucket + "/" + key}).EscapedPath()
+	path := (&url.URL{Path: "/" + object.Bucket + "/" + object.Key}).EscapedPath()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPut, s.URL()+path, body)
 	if err != nil {
 		return err

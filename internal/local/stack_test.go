@@ -86,11 +86,11 @@ func copyObject(ctx context.Context, from, to string) error {
 }
 
 func get(ctx context.Context, client *awss3.Client, uri string) ([]byte, error) {
-	bucket, key, err := model.SplitS3(uri)
+	object, err := model.ParseObjectURI(uri)
 	if err != nil {
 		return nil, err
 	}
-	out, err := client.GetObject(ctx, &awss3.GetObjectInput{Bucket: &bucket, Key: &key})
+	out, err := client.GetObject(ctx, &awss3.GetObjectInput{Bucket: &object.Bucket, Key: &object.Key})
 	if err != nil {
 		return nil, err
 	}
@@ -99,9 +99,9 @@ func get(ctx context.Context, client *awss3.Client, uri string) ([]byte, error) 
 }
 
 func put(ctx context.Context, client *awss3.Client, uri string, body []byte) error {
-	bucket, key, err := model.SplitS3(uri)
+	object, err := model.ParseObjectURI(uri)
 	if err == nil {
-		_, err = client.PutObject(ctx, &awss3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)})
+		_, err = client.PutObject(ctx, &awss3.PutObjectInput{Bucket: &object.Bucket, Key: &object.Key, Body: bytes.NewReader(body)})
 	}
 	return err
 }

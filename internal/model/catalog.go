@@ -64,20 +64,6 @@ func (c Catalog) Model(name string) (Model, bool) {
 	return c.Models[i], true
 }
 
-// Queues returns the names or ARNs of the queues that `message` triggers read, sorted and each once.
-func (c Catalog) Queues() []string {
-	var queues []string
-	for _, e := range c.Index() {
-		for _, t := range e.Triggers {
-			if t.Kind == Message {
-				queues = append(queues, t.Queue)
-			}
-		}
-	}
-	slices.Sort(queues)
-	return slices.Compact(queues)
-}
-
 // header is the first line of a compiled catalog: the catalog with its index instead of its models. One line for each
 // model follows, in the order of the index.
 type header struct {

@@ -63,9 +63,6 @@ func TestReadCatalogGivesTheNamesOfItsDeployment(t *testing.T) {
 	if _, known := got.Model("other"); known {
 		t.Error("the catalog has a model that it was not given")
 	}
-	if queues := got.Queues(); !slices.Equal(queues, []string{"arn:aws:sqs:r:1:theirs", "team-requests"}) {
-		t.Errorf("the queues are %q", queues)
-	}
 	if index := got.Index(); index[0].Expects || !index[1].Expects {
 		t.Errorf("the index is %+v", index)
 	}

@@ -46,6 +46,8 @@
 //     both. Catalog.Model finds a model, and Catalog.Index lists the entries.
 //   - ParseTemplate and Template.Expand handle templates, Strftime and Strptime handle date formats.
 //   - Input.Parse decides whether a value is valid for an input.
+//   - ParseObjectURI reads the URI of an S3 object, CutObjectURI splits the URI in a pattern, and
+//     Template.ObjectPrefix returns the beginning of a URI that depends on inputs.
 //   - Model.Render decides which command, environment, outputs and tags a task gets.
 //   - Combinations, Model.ExpectedCombinations and Per.Key decide which runs belong together.
 //

@@ -124,7 +124,7 @@ type Trigger struct {
 	Where    json.RawMessage `json:"where,omitempty"`    // EventBridge pattern on the event's fields, for any kind
 	ForEach  []Axis          `json:"forEach,omitempty"`  // axes: one run for each combination of their values
 	Inputs   []Assignment    `json:"inputs,omitempty"`
-	Fields   string          `json:"fields,omitempty"` // "body", "detail" or "upstream": its fields bind the inputs of the same names
+	Fields   string          `json:"fields,omitempty"` // the field of the event whose fields bind the inputs of their names, such as "body"
 }
 
 // Location returns the trigger's time zone. It returns UTC for a zone that this machine does not know; package catalog

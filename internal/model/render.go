@@ -57,7 +57,7 @@ func (m Model) Render(run string, inputs Inputs, files map[string]string) (Rende
 		if absent != "" {
 			return Rendered{}, fmt.Errorf("output %q needs input %q, which is not set", out.Name, absent)
 		}
-		if _, _, err := SplitS3(v.Text); err != nil {
+		if _, err := ParseObjectURI(v.Text); err != nil {
 			return Rendered{}, fmt.Errorf("output %q: %w", out.Name, err)
 		}
 		r.Outputs = append(r.Outputs, Object{out.Name, v.Text})

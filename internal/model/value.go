@@ -146,7 +146,7 @@ func (in Input) canonical(text string) (string, error) {
 	case Date, DateTime:
 		return in.canonicalTime(text)
 	case S3URI:
-		if _, _, err := SplitS3(text); err != nil {
+		if _, err := ParseObjectURI(text); err != nil {
 			return "", err
 		}
 		return text, nil
@@ -185,34 +185,6 @@ func (in Input) canonicalTime(text string) (string, error) {
 	}
 	return t.Format(canonical), nil
 }
-
-// SplitS3 splits an S3 URI into its bucket and its key. It returns an error if the URI does not have the form
-// s3://bucket/key, if the bucket has no valid name, or if the key is longer than S3 allows.
-func SplitS3(uri string) (bucket, key string, err error) {
-	rest, ok := strings.CutPrefix(uri, "s3://")
-	bucket, key, slash := strings.Cut(rest, "/")
-	switch {
-	case !ok || !slash || bucket == "" || key == "":
-		return "", "", fmt.Errorf("%s is not an S3 URI of the form s3://bucket/key", quote(uri))
-	case !IsBucket(bucket):
-		return "", "", fmt.Errorf("bucket %s is not a valid name: %s", quote(bucket), BucketRule)
-	case len(key) > maxKey:
-		return "", "", fmt.Errorf("%s has a key of %d bytes, and S3 takes %d", quote(uri), len(key), maxKey)
-	}
-	return bucket, key, nil
-}
-
-// maxKey is the greatest length of a key in bytes (Amazon S3 user guide, "Naming Amazon S3 objects").
-const maxKey = 1024
-
-// BucketRule is the rule for bucket names, for error texts.
-// https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-const BucketRule = "use 3 to 63 lowercase letters, digits, hyphens and single dots, starting and ending with a letter or digit"
-
-// IsBucket reports whether a name follows BucketRule.
-func IsBucket(name string) bool { return bucketForm.MatchString(name) && !strings.Contains(name, "..") }
-
-var bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // quote returns a value for an error text: quoted, safe to print, and cut after 80 bytes.
 func quote(text string) string {

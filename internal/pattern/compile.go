@@ -9,13 +9,16 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"modeldispatch/internal/jsonread"
 )
 
 // Compile reads an event pattern. It returns an error if the pattern is not valid JSON, if EventBridge
 // would reject it, or if it exceeds a limit. The error starts with the path in the pattern.
 func Compile(pattern []byte) (Pattern, error) {
-	if _, err := Decode(pattern); err != nil {
-		return Pattern{}, fmt.Errorf("event pattern: %w", err)
+	tree, err := jsonread.Ordered(pattern)
+	if err != nil {
+		return Pattern{}, fmt.Errorf("event pattern: it is %w", err)
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, pattern); err != nil {
@@ -24,7 +27,7 @@ func Compile(pattern []byte) (Pattern, error) {
 	if n := utf8.RuneCount(compact.Bytes()); n > maxCharacters {
 		return Pattern{}, fmt.Errorf("event pattern: has %d characters; EventBridge allows at most %d", n, maxCharacters)
 	}
-	root, ok := readTree(compact.Bytes()).(object)
+	root, ok := tree.(object)
 	if !ok {
 		return Pattern{}, errors.New(`event pattern: must be an object, such as {"source": ["aws.s3"]}`)
 	}
@@ -38,43 +41,10 @@ func Compile(pattern []byte) (Pattern, error) {
 
 // object is a JSON object with its members in the order of the text. The order matters: if two members
 // have the same name, the last one applies, and a member after $or overrides one inside it.
-type object []member
+type object = jsonread.Members
 
 // member is a name of a JSON object with its value.
-type member struct {
-	name  string
-	value any
-}
-
-// readTree reads valid JSON. It returns an object, []any, string, json.Number, bool or nil.
-func readTree(text []byte) any {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	return readValue(d)
-}
-
-// readValue reads the next value. It ignores errors, because Compile has already checked the text.
-func readValue(d *json.Decoder) any {
-	token, _ := d.Token()
-	switch token {
-	case json.Delim('{'):
-		o := object{}
-		for d.More() {
-			name, _ := d.Token()
-			o = append(o, member{name: fmt.Sprint(name), value: readValue(d)})
-		}
-		_, _ = d.Token()
-		return o
-	case json.Delim('['):
-		a := []any{}
-		for d.More() {
-			a = append(a, readValue(d))
-		}
-		_, _ = d.Token()
-		return a
-	}
-	return token
-}
+type member = jsonread.Member
 
 // combination is a combination during compilation: the index of a field by its path.
 type combination map[string]int
@@ -89,8 +59,8 @@ func (c *compiler) addObject(all []combination, path string, o object, inOr bool
 	}
 	for _, m := range o {
 		var err error
-		if m.name == "$or" {
-			all, err = c.addOr(all, join(path, m.name), path, m.value)
+		if m.Name == "$or" {
+			all, err = c.addOr(all, join(path, m.Name), path, m.Value)
 		} else {
 			all, err = c.addMember(all, path, m, inOr)
 		}
@@ -103,19 +73,19 @@ func (c *compiler) addObject(all []combination, path string, o object, inOr bool
 
 // addMember adds a member of an object to each of the combinations.
 func (c *compiler) addMember(all []combination, path string, m member, inOr bool) ([]combination, error) {
-	below := join(path, m.name)
-	if inOr && isReserved(m.name) {
-		return nil, errorAt(below, "EventBridge reserves this name inside $or; an operator must be in an array: [{%q: …}]", m.name)
+	below := join(path, m.Name)
+	if inOr && isReserved(m.Name) {
+		return nil, errorAt(below, "EventBridge reserves this name inside $or; an operator must be in an array: [{%q: …}]", m.Name)
 	}
-	switch v := m.value.(type) {
+	switch v := m.Value.(type) {
 	case object:
 		return c.addObject(all, below, v, inOr)
 	case []any:
 		return all, c.addField(all, below, v)
 	}
-	text := jsonText(m.value)
-	if slices.Contains(operators(), m.name) && path != "" {
-		return nil, errorAt(path, "an operator must be in an array: [{%q: %s}]", m.name, text)
+	text := jsonText(m.Value)
+	if slices.Contains(operators(), m.Name) && path != "" {
+		return nil, errorAt(path, "an operator must be in an array: [{%q: %s}]", m.Name, text)
 	}
 	return nil, errorAt(below, "%s must be in an array: [%s]", text, text)
 }

@@ -1,44 +1,10 @@
 package pattern
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"strings"
 )
-
-// Decode reads a single JSON value. It returns numbers as json.Number, which keeps their digits. It
-// returns an error if the text is not valid JSON, or if more data follows the value.
-func Decode(text []byte) (any, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	var v any
-	if err := d.Decode(&v); err != nil {
-		return nil, malformed(text, err)
-	}
-	end := d.InputOffset()
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("malformed JSON: unexpected data after the first %d bytes; want a single value", end)
-	}
-	return v, nil
-}
-
-// malformed returns an error with the position at which the JSON is invalid.
-func malformed(text []byte, err error) error {
-	var syntax *json.SyntaxError
-	switch {
-	case len(bytes.TrimSpace(text)) == 0:
-		return errors.New("malformed JSON: the text is empty")
-	case errors.As(err, &syntax) && syntax.Offset < int64(len(text)):
-		return fmt.Errorf("malformed JSON: %w, at byte %d", err, syntax.Offset)
-	case errors.Is(err, io.ErrUnexpectedEOF), syntax != nil:
-		return errors.New("malformed JSON: unexpected end of the text")
-	}
-	return fmt.Errorf("malformed JSON: %w", err)
-}
 
 // A value is a leaf of an event: a string, a number, true, false or null.
 type value struct {

@@ -3,6 +3,7 @@ package pattern_test
 import (
 	"fmt"
 
+	"modeldispatch/internal/jsonread"
 	"modeldispatch/internal/pattern"
 )
 
@@ -23,7 +24,7 @@ func Example() {
 		`{"source": "aws.s3", "detail": {"bucket": {"name": "landing"}, "object": {"key": "rates/eu.csv", "size": 512}}}`,
 		`{"source": "aws.s3", "detail": {"bucket": {"name": "landing"}, "object": {"key": "sales/eu.csv"}}}`,
 	} {
-		event, err := pattern.Decode([]byte(text))
+		event, err := jsonread.Value([]byte(text))
 		if err != nil {
 			fmt.Println(err)
 			return
@@ -61,7 +62,7 @@ func ExamplePattern_Match_arrays() {
 		fmt.Println(err)
 		return
 	}
-	event, err := pattern.Decode([]byte(`{"containers": [{"name": "model", "exitCode": 0}, {"name": "log", "exitCode": 1}]}`))
+	event, err := jsonread.Value([]byte(`{"containers": [{"name": "model", "exitCode": 0}, {"name": "log", "exitCode": 1}]}`))
 	if err != nil {
 		fmt.Println(err)
 		return

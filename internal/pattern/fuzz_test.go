@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"modeldispatch/internal/jsonread"
 	"modeldispatch/internal/pattern"
 )
 
@@ -61,7 +62,7 @@ func FuzzMatch(f *testing.F) {
 		if err != nil {
 			return
 		}
-		event, err := pattern.Decode([]byte(eventText))
+		event, err := jsonread.Value([]byte(eventText))
 		if err != nil {
 			return
 		}

@@ -27,7 +27,7 @@ func isReserved(name string) bool {
 // absence of a field, and therefore no value.
 func isExistsFalse(a any) bool {
 	o, ok := a.(object)
-	return ok && len(o) == 1 && o[0] == member{"exists", false}
+	return ok && len(o) == 1 && o[0] == member{Name: "exists", Value: false}
 }
 
 // parseAlternative compiles one entry of a field's array.
@@ -42,7 +42,7 @@ func parseAlternative(path string, a any) (matcher, error) {
 		if len(a) != 1 {
 			return nil, errorAt(path, "an operator has exactly one key, not %d; write each alternative as its own object: [{…}, {…}]", len(a))
 		}
-		return parseOperator(path, a[0].name, a[0].value)
+		return parseOperator(path, a[0].Name, a[0].Value)
 	case []any:
 		return nil, errorAt(path, "an array in an array is not allowed; list all alternatives in one array")
 	}
@@ -106,12 +106,12 @@ func parseAffix(path, name string, v any) (matcher, error) {
 	if !nested {
 		return parseTextOperator(path, name, v)
 	}
-	if len(o) != 1 || o[0].name != "equals-ignore-case" {
+	if len(o) != 1 || o[0].Name != "equals-ignore-case" {
 		return nil, errorAt(path, `%q must be a string or {"equals-ignore-case": "…"}, not %s`, name, jsonText(v))
 	}
-	text, ok := o[0].value.(string)
+	text, ok := o[0].Value.(string)
 	if !ok {
-		return nil, errorAt(path, `%q: "equals-ignore-case" must be a string, not %s`, name, jsonText(o[0].value))
+		return nil, errorAt(path, `%q: "equals-ignore-case" must be a string, not %s`, name, jsonText(o[0].Value))
 	}
 	if name == "prefix" {
 		return prefixIgnoreCase{fold(text)}, nil
@@ -158,13 +158,13 @@ const tooPrecise = "cannot be compared exactly; write at most 17 digits, within 
 // parseAnythingButOperator compiles the operator inside anything-but.
 func parseAnythingButOperator(path string, o object) (matcher, error) {
 	names := []string{"prefix", "suffix", "equals-ignore-case", "wildcard"}
-	if len(o) != 1 || !slices.Contains(names, o[0].name) {
+	if len(o) != 1 || !slices.Contains(names, o[0].Name) {
 		return nil, errorAt(path, `"anything-but" takes one of the operators %s, not %s`, strings.Join(names, ", "), jsonText(o))
 	}
-	name := o[0].name
-	texts, ok := o[0].value.([]any)
+	name := o[0].Name
+	texts, ok := o[0].Value.([]any)
 	if !ok {
-		texts = []any{o[0].value}
+		texts = []any{o[0].Value}
 	}
 	if len(texts) == 0 {
 		return nil, errorAt(path, `"anything-but": %q needs at least one string`, name)
@@ -295,7 +295,7 @@ func writeJSON(v any) string {
 	switch v := v.(type) {
 	case object:
 		for _, m := range v {
-			parts = append(parts, writeJSON(m.name)+": "+writeJSON(m.value))
+			parts = append(parts, writeJSON(m.Name)+": "+writeJSON(m.Value))
 		}
 		return "{" + strings.Join(parts, ", ") + "}"
 	case []any:

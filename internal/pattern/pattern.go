@@ -2,7 +2,7 @@
 // same result as EventBridge.
 //
 //	p, err := pattern.Compile([]byte(`{"source": ["aws.s3"], "detail": {"object": {"key": [{"prefix": "in/"}]}}}`))
-//	event, err := pattern.Decode(body)
+//	event, err := jsonread.Value(body)
 //	if !p.Match(event) {
 //		log.Print(p.Mismatch(event)) // detail.object.key: "out/a.csv" does not match prefix "in/"
 //	}
@@ -26,7 +26,6 @@
 // # Entry points
 //
 //   - Compile checks a pattern and compiles it.
-//   - Decode reads the JSON of an event.
 //   - Pattern.Match reports whether an event matches.
 //   - Pattern.Mismatch explains why an event does not match.
 //   - Pattern.Literals returns the strings that an index of many patterns can use as keys.

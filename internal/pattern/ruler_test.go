@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"modeldispatch/internal/jsonread"
 	"modeldispatch/internal/pattern"
 )
 
@@ -111,7 +112,7 @@ func (p pair) result(t *testing.T) string {
 	if err != nil {
 		return "error"
 	}
-	event, err := pattern.Decode([]byte(p.Event))
+	event, err := jsonread.Value([]byte(p.Event))
 	if err != nil {
 		t.Fatalf("event %s: %v", p.Event, err)
 	}

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"modeldispatch/internal/model"
 )
 
 // Arrival is a compiled arrival pattern, for example s3://bucket/sales/{region}/{date}.csv. A segment is the part of a
@@ -24,15 +26,15 @@ const MaxPattern = 1024
 
 // ParseArrival compiles an arrival pattern. Its error contains the pattern, unless the pattern is too long.
 func ParseArrival(text string) (Arrival, error) {
-	bucket, key, err := splitPattern(text)
+	uri, err := splitPattern(text)
 	if err != nil {
 		return Arrival{}, err
 	}
-	a := Arrival{text: text, bucket: bucket}
+	a := Arrival{text: text, bucket: uri.Bucket}
 	var expression strings.Builder
 	expression.WriteString(`(?s)\A`)
 	literal := true
-	for rest := key; rest != ""; {
+	for rest := uri.Key; rest != ""; {
 		token, name, err := nextToken(rest)
 		if err != nil {
 			return Arrival{}, fmt.Errorf("arrival pattern %q: %w", text, err)
@@ -50,18 +52,17 @@ func ParseArrival(text string) (Arrival, error) {
 }
 
 // splitPattern splits a pattern into its bucket and its key.
-func splitPattern(text string) (bucket, key string, err error) {
-	rest, isS3 := strings.CutPrefix(text, "s3://")
-	bucket, key, slash := strings.Cut(rest, "/")
+func splitPattern(text string) (uri model.ObjectURI, err error) {
+	uri, isURI := model.CutObjectURI(text)
 	switch {
 	case len(text) > MaxPattern:
 		err = fmt.Errorf("an arrival pattern has at most %d bytes, and this one has %d", MaxPattern, len(text))
-	case !isS3 || !slash || key == "":
+	case !isURI || uri.Key == "":
 		err = fmt.Errorf("arrival pattern %q is not of the form s3://bucket/key", text)
-	case strings.ContainsAny(bucket, "{}*"):
+	case strings.ContainsAny(uri.Bucket, "{}*"):
 		err = fmt.Errorf("arrival pattern %q: the bucket cannot have placeholders; write its name", text)
 	}
-	return bucket, key, err
+	return uri, err
 }
 
 // nextToken returns the first token of a key pattern: a placeholder, a wildcard, an escaped brace or one literal byte.
@@ -137,11 +138,11 @@ func (a Arrival) String() string { return a.text }
 
 // Match compares an object with the pattern. The key must not be encoded. If the object matches, Match returns the text
 // of each capture. A name that comes twice in the pattern must capture the same text both times.
-func (a Arrival) Match(bucket, key string) (map[string]string, bool) {
-	if bucket != a.bucket || !strings.HasPrefix(key, a.prefix) {
+func (a Arrival) Match(uri model.ObjectURI) (map[string]string, bool) {
+	if uri.Bucket != a.bucket || !strings.HasPrefix(uri.Key, a.prefix) {
 		return nil, false
 	}
-	groups := a.key.FindStringSubmatch(key)
+	groups := a.key.FindStringSubmatch(uri.Key)
 	if groups == nil {
 		return nil, false
 	}
@@ -156,14 +157,14 @@ func (a Arrival) Match(bucket, key string) (map[string]string, bool) {
 }
 
 // miss returns why an object does not match.
-func (a Arrival) miss(bucket, key string) Miss {
+func (a Arrival) miss(uri model.ObjectURI) Miss {
 	switch {
-	case bucket != a.bucket:
-		return Miss{Reason: fmt.Sprintf("bucket %q is not %q", bucket, a.bucket), Closeness: closenessSource}
-	case !strings.HasPrefix(key, a.prefix):
-		return Miss{Reason: fmt.Sprintf("key %q does not begin with %q", key, a.prefix), Closeness: closenessKey}
+	case uri.Bucket != a.bucket:
+		return Miss{Reason: fmt.Sprintf("bucket %q is not %q", uri.Bucket, a.bucket), Closeness: closenessSource}
+	case !strings.HasPrefix(uri.Key, a.prefix):
+		return Miss{Reason: fmt.Sprintf("key %q does not begin with %q", uri.Key, a.prefix), Closeness: closenessKey}
 	default:
-		form := strings.TrimPrefix(a.text, "s3://"+a.bucket+"/")
-		return Miss{Reason: fmt.Sprintf("key %q is not of the form %s", key, form), Closeness: closenessKeyShape}
+		form, _ := model.CutObjectURI(a.text)
+		return Miss{Reason: fmt.Sprintf("key %q is not of the form %s", uri.Key, form.Key), Closeness: closenessKeyShape}
 	}
 }

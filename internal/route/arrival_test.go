@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"modeldispatch/internal/model"
 	"modeldispatch/internal/route"
 )
 
@@ -52,11 +53,11 @@ func TestArrival(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, matched := a.Match("landing", test.key)
+			got, matched := a.Match(model.ObjectURI{Bucket: "landing", Key: test.key})
 			if matched != (test.want != nil) || !maps.Equal(got, test.want) {
 				t.Errorf("%s and %q: captures %v, matched %v, want %v", test.pattern, test.key, got, matched, test.want)
 			}
-			if _, elsewhere := a.Match("archive", test.key); elsewhere {
+			if _, elsewhere := a.Match(model.ObjectURI{Bucket: "archive", Key: test.key}); elsewhere {
 				t.Errorf("%s takes a key of another bucket", test.pattern)
 			}
 		})
@@ -111,7 +112,7 @@ func TestArrivalTakesLinearTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if captures, matched := a.Match("landing", repeat("a", 1024)); matched {
+	if captures, matched := a.Match(model.ObjectURI{Bucket: "landing", Key: repeat("a", 1024)}); matched {
 		t.Errorf("captures %v", captures)
 	}
 }
@@ -129,7 +130,7 @@ func FuzzArrival(f *testing.F) {
 		if err != nil {
 			return
 		}
-		captures, matched := a.Match("landing", key)
+		captures, matched := a.Match(model.ObjectURI{Bucket: "landing", Key: key})
 		if !matched {
 			return
 		}

@@ -113,7 +113,7 @@ func (b binder) unbound(in model.Input) string {
 	default:
 		return fmt.Sprintf("trigger %q does not bind it, and it has no default", b.trigger.Name)
 	}
-	if b.event.NoFieldsReason != "" && strings.HasPrefix(absent, "body.") {
+	if b.event.NoFieldsReason != "" && strings.HasPrefix(absent, event.BodyField+".") {
 		return b.event.NoFieldsReason + ", and the input has no default"
 	}
 	return fmt.Sprintf("the event has no %s, and the input has no default", absent)

@@ -86,11 +86,11 @@ func forecast() model.Model {
 
 // arrived returns the event that an object was created.
 func arrived(uri string) event.Event {
-	bucket, key, err := model.SplitS3(uri)
+	object, err := model.ParseObjectURI(uri)
 	if err != nil {
 		panic(err)
 	}
-	return event.AssumedArrival(bucket, key, time.Date(2026, 1, 5, 6, 0, 0, 0, time.UTC))
+	return event.AssumedArrival(object.Bucket, object.Key, time.Date(2026, 1, 5, 6, 0, 0, 0, time.UTC))
 }
 
 // due returns the event that a model's trigger was due.

@@ -6,8 +6,9 @@
 // bindings. It stores each rejection as an event record with the reason and the payload (dispatch.Dispatcher.Reject).
 // [Table.Explain] also returns a reason for each model that takes no part. The command line shows these reasons, and
 // package dispatch gives the nearest one when no model matches an event. [Table.Bind] binds inputs that are given by
-// hand, without an event. The package calls no service. Its only state is the Table, which does not change after [New],
-// so that any number of goroutines can use it at once.
+// hand, without an event. [Rules] and [Queues] return the EventBridge rules and the queues that a catalog needs: a
+// deployment and the local stack create them. The package calls no service. Its only state is the Table, which does not
+// change after [New], so that any number of goroutines can use it at once.
 //
 // # Terms
 //
@@ -40,10 +41,8 @@
 //
 //  1. for-each: its value in the combination.
 //  2. trigger inputs: the template that the map gives it. A placeholder of the template is looked up as a capture, then
-//     as a value of the combination, and then by event.Event.Value. That method knows event.id, event.time and
-//     event.date; for a schedule scheduled.time, .date, .hour and .month; and for an `after` event the inputs and
-//     outputs of the upstream run. All other names are fields of the event. If a placeholder has no value, the
-//     template gives no value.
+//     as a value of the combination, and then by event.Event.Value. If a placeholder has no value, the template gives
+//     no value.
 //  3. captures: the capture with its name.
 //  4. fields: the field with its name in the namespace that `inputs` names.
 //  5. defaults: its default. It may use the values of the inputs above it.

@@ -16,9 +16,9 @@ func ExampleParseArrival() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	captures, matched := a.Match("landing", "sales/us/20260105.csv")
+	captures, matched := a.Match(model.ObjectURI{Bucket: "landing", Key: "sales/us/20260105.csv"})
 	fmt.Println(captures["region"], captures["date"], matched)
-	_, matched = a.Match("landing", "sales/us/2026/0105.csv")
+	_, matched = a.Match(model.ObjectURI{Bucket: "landing", Key: "sales/us/2026/0105.csv"})
 	fmt.Println(matched)
 	// Output:
 	// us 20260105 true

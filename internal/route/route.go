@@ -127,7 +127,7 @@ func (t *Table) add(name string, c candidate) {
 			names = append(names, a.Bucket())
 		}
 	case model.Message:
-		names = []string{c.trigger.Queue[strings.LastIndexByte(c.trigger.Queue, ':')+1:]}
+		names = []string{ParseQueue(c.trigger.Queue).Name}
 	case model.After:
 		names = c.trigger.After
 	case model.Event:
@@ -236,7 +236,7 @@ func (c candidate) match(e event.Event, name string) (map[string]string, Miss) {
 	}
 	if c.where != nil {
 		if why := c.where.Mismatch(whereFields(e, captures)); why != "" {
-			if e.NoFieldsReason != "" && strings.HasPrefix(why, "body.") {
+			if e.NoFieldsReason != "" && strings.HasPrefix(why, event.BodyField+".") {
 				why = e.NoFieldsReason
 			}
 			return nil, Miss{Reason: "where: " + why, Closeness: closenessWhere}
@@ -281,7 +281,7 @@ func (c candidate) matchSource(e event.Event, name string) (map[string]string, M
 	case model.Arrival:
 		return c.matchObject(*e.Object)
 	case model.Message:
-		if queue := c.trigger.Queue[strings.LastIndexByte(c.trigger.Queue, ':')+1:]; e.Source != queue {
+		if queue := ParseQueue(c.trigger.Queue).Name; e.Source != queue {
 			reason := fmt.Sprintf("it reads queue %q, and this message is from queue %q", queue, e.Source)
 			return nil, Miss{Reason: reason, Closeness: closenessSource}
 		}
@@ -302,15 +302,15 @@ func (c candidate) matchSource(e event.Event, name string) (map[string]string, M
 // matches, or the miss of the nearest pattern.
 func (c candidate) matchObject(o event.Object) (map[string]string, Miss) {
 	if strings.HasSuffix(o.Key, "/") && o.Size == 0 {
-		return nil, Miss{Reason: fmt.Sprintf("%s is an empty folder marker", o.URI()), Closeness: closenessKey}
+		return nil, Miss{Reason: fmt.Sprintf("%s is an empty folder marker", o), Closeness: closenessKey}
 	}
 	best := Miss{Reason: "it has no arrival pattern", Closeness: -1}
 	for _, a := range c.arrivals {
-		captures, matched := a.Match(o.Bucket, o.Key)
+		captures, matched := a.Match(o.ObjectURI)
 		if matched {
 			return captures, Miss{}
 		}
-		if miss := a.miss(o.Bucket, o.Key); miss.Closeness > best.Closeness {
+		if miss := a.miss(o.ObjectURI); miss.Closeness > best.Closeness {
 			best = miss
 		}
 	}

@@ -334,7 +334,7 @@ func TestNewErrors(t *testing.T) {
 	t.Parallel()
 	for says, trigger := range map[string]model.Trigger{
 		"a { without its }": {Name: "arrival", Kind: model.Arrival, Arrival: []string{"s3://landing/{x"}},
-		"malformed JSON":    {Name: "message", Kind: model.Message, Queue: "q", Where: json.RawMessage(`{"body"`)},
+		"it is not JSON":    {Name: "message", Kind: model.Message, Queue: "q", Where: json.RawMessage(`{"body"`)},
 		"detail":            {Name: "event", Kind: model.Event, Pattern: json.RawMessage(`{"detail": "x"}`)},
 	} {
 		_, err := route.New(catalog(model.Model{Name: "m", Triggers: []model.Trigger{trigger}}))

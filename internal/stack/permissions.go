@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/route"
 )
 
 // maxPolicy is the largest size of a generated role policy, in characters. IAM allows 10,240 characters in all inline
@@ -29,21 +30,21 @@ func (g generator) references() references {
 	r := references{outside: map[string]any{}, awaited: map[string]bool{}, written: map[string]bool{}}
 	for _, m := range g.catalog.Models {
 		for _, o := range m.Outputs {
-			bucket, _, _ := literalBucket(o.URI)
-			r.written[bucket] = true
+			prefix, _ := o.URI.ObjectPrefix()
+			r.written[prefix.Bucket] = true
 		}
 		for _, object := range awaitedObjects(m) {
-			bucket, _, _ := literalBucket(object)
-			r.awaited[bucket] = true
+			prefix, _ := object.ObjectPrefix()
+			r.awaited[prefix.Bucket] = true
 		}
 		if m.Task.Definition == nil {
 			r.outside[m.Task.Family] = outsideARN(m.Task.Family)
 		}
 	}
-	for _, queue := range g.catalog.Queues() {
-		arn := any(queue)
-		if !isARN(queue) {
-			arn = sub("arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${Deployment}-" + queue)
+	for _, queue := range route.Queues(g.catalog) {
+		arn := any(queue.ARN)
+		if queue.ARN == "" {
+			arn = sub("arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:${Deployment}-" + queue.Name)
 		}
 		r.queues = append(r.queues, arn)
 	}
@@ -130,7 +131,7 @@ func outsideARN(family string) any {
 	if !strings.Contains(name, ":") {
 		family += ":*"
 	}
-	if isARN(family) {
+	if strings.HasPrefix(family, "arn:") {
 		return family
 	}
 	return sub("arn:${AWS::Partition}:ecs:${AWS::Region}:${AWS::AccountId}:task-definition/" + family)
@@ -142,15 +143,4 @@ func awaitedObjects(m model.Model) []model.Template {
 		return nil
 	}
 	return m.Policy.WaitFor.Objects
-}
-
-// literalBucket returns the bucket of an object's URI and the literal beginning of its key. When the bucket's name
-// depends on inputs, literal is false and both are empty.
-func literalBucket(uri model.Template) (bucket, prefix string, literal bool) {
-	text, _, _ := strings.Cut(uri.String(), "{")
-	bucket, prefix, literal = strings.Cut(strings.TrimPrefix(text, "s3://"), "/")
-	if !literal {
-		return "", "", false
-	}
-	return bucket, prefix, true
 }

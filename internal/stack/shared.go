@@ -3,11 +3,9 @@ package stack
 import (
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
-	"modeldispatch/internal/model"
 	"modeldispatch/internal/route"
 )
 
@@ -18,24 +16,24 @@ func (g generator) shared(byPart [partCount][]resource) ([]resource, error) {
 	if err != nil {
 		return nil, err
 	}
-	arrivals, err := g.arrivals()
+	rules, err := route.Rules(g.catalog)
 	if err != nil {
 		return nil, err
 	}
-	events, err := g.events()
-	if err != nil {
-		return nil, err
-	}
-	if rules := len(arrivals) + len(events); rules > maxRules {
+	if n := len(rules.Arrivals) + len(rules.Events); n > maxRules {
 		return nil, fmt.Errorf("the models need %d EventBridge rules (one for each bucket and each event pattern); a deployment may "+
-			"have at most %d of the 300 that an event bus allows: use fewer buckets or share event patterns", rules, maxRules)
+			"have at most %d of the 300 that an event bus allows: use fewer buckets or share event patterns", n, maxRules)
+	}
+	events, err := g.events(rules.Events)
+	if err != nil {
+		return nil, err
 	}
 	queues, mappings := g.queues()
 	var needed []any
 	for _, r := range permissions {
 		needed = append(needed, r.id)
 	}
-	starting := slices.Concat(arrivals, events, mappings, nestedStacks(byPart))
+	starting := slices.Concat(g.arrivals(rules.Arrivals), events, mappings, nestedStacks(byPart))
 	for _, r := range starting {
 		if needed != nil {
 			r.body["DependsOn"] = needed
@@ -44,81 +42,24 @@ func (g generator) shared(byPart [partCount][]resource) ([]resource, error) {
 	return slices.Concat(permissions, queues, starting), nil
 }
 
-// arrivals returns one rule for each bucket whose objects start a model or let a waiting run continue. The rule's
-// pattern lists the literal beginnings of the keys, as long as they fit, so that the function is invoked for these
-// keys only.
-func (g generator) arrivals() ([]resource, error) {
-	buckets := map[string][]string{} // the literal beginnings of keys
-	for _, m := range g.catalog.Models {
-		for _, t := range m.Triggers {
-			for _, text := range t.Arrival {
-				pattern, err := route.ParseArrival(text)
-				if err != nil {
-					return nil, fmt.Errorf("model %q: %w", m.Name, err)
-				}
-				buckets[pattern.Bucket()] = append(buckets[pattern.Bucket()], pattern.Prefix())
-			}
-		}
-		for _, object := range awaitedObjects(m) {
-			// The name of a bucket that depends on inputs is not known here. The sweep checks its objects every ten
-			// minutes.
-			if bucket, prefix, literal := literalBucket(object); literal {
-				buckets[bucket] = append(buckets[bucket], prefix)
-			}
-		}
-	}
+// arrivals returns the rules that invoke the arrival function.
+func (g generator) arrivals(rules []route.ArrivalRule) []resource {
 	var all []resource
-	for _, bucket := range slices.Sorted(maps.Keys(buckets)) {
-		all = append(all, g.rule("Arrival", "ArrivalFunction", bucket, arrivalPattern(bucket, buckets[bucket])))
+	for _, r := range rules {
+		all = append(all, g.rule("Arrival", "ArrivalFunction", r.Bucket, r.Pattern()))
 	}
-	return all, nil
+	return all
 }
 
-// maxPattern is the largest size of an event pattern, in characters
-// (https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html).
-const maxPattern = 2048
-
-// arrivalPattern returns the event pattern of a bucket's rule. It leaves the keys out when a prefix is empty, because
-// then any key may match, and when the pattern would exceed maxPattern.
-func arrivalPattern(bucket string, prefixes []string) fields {
-	slices.Sort(prefixes)
-	var keys []any
-	for _, prefix := range slices.Compact(prefixes) {
-		keys = append(keys, fields{"prefix": prefix})
-	}
-	pattern := fields{"source": []any{"aws.s3"}, "detail-type": []any{"Object Created"}, "detail": fields{
-		"bucket": fields{"name": []any{bucket}}, "object": fields{"key": keys},
-	}}
-	if text, err := json.Marshal(pattern); prefixes[0] == "" || err != nil || len(text) > maxPattern {
-		delete(pattern["detail"].(fields), "object")
-	}
-	return pattern
-}
-
-// events returns the rules of event triggers, one for each pattern. It returns an error when a pattern exceeds
-// maxPattern.
-func (g generator) events() ([]resource, error) {
-	var patterns []string
-	for _, m := range g.catalog.Models {
-		for _, t := range m.Triggers {
-			if t.Kind != model.Event {
-				continue
-			}
-			if len(t.Pattern) > maxPattern {
-				return nil, fmt.Errorf("model %q: trigger %q: the event pattern has %d characters; EventBridge allows %d",
-					m.Name, t.Name, len(t.Pattern), maxPattern)
-			}
-			patterns = append(patterns, string(t.Pattern))
-		}
-	}
-	slices.Sort(patterns)
+// events returns the rules that invoke the event function, one for each pattern.
+func (g generator) events(patterns []json.RawMessage) ([]resource, error) {
 	var all []resource
-	for _, pattern := range slices.Compact(patterns) {
-		decoded, err := decode([]byte(pattern))
+	for _, pattern := range patterns {
+		decoded, err := decode(pattern)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, g.rule("Event", "EventFunction", pattern, decoded))
+		all = append(all, g.rule("Event", "EventFunction", string(pattern), decoded))
 	}
 	return all, nil
 }
@@ -144,22 +85,21 @@ func (g generator) rule(kind, function, about string, pattern any) resource {
 // queues returns the queues of message triggers and a mapping for each. A trigger that names a queue gets one of the
 // deployment's own. A trigger that gives an ARN reads that existing queue, which needs only a mapping.
 func (g generator) queues() (queues, mappings []resource) {
-	for _, queue := range g.catalog.Queues() {
-		arn := any(queue)
-		if !isARN(queue) {
-			made := ownQueue(queue)
+	for _, queue := range route.Queues(g.catalog) {
+		arn := any(queue.ARN)
+		if queue.ARN == "" {
+			made := ownQueue(queue.Name)
 			queues = append(queues, made...)
 			arn = getAtt(made[0].id, "Arn")
 		}
-		mappings = append(mappings, resource{logicalID("Mapping", queue), fields{"Type": "AWS::Lambda::EventSourceMapping", "Properties": fields{
+		id := logicalID("Mapping", queue.String())
+		mappings = append(mappings, resource{id, fields{"Type": "AWS::Lambda::EventSourceMapping", "Properties": fields{
 			"EventSourceArn": arn, "FunctionName": ref("MessageFunction"), "Enabled": !g.catalog.Paused, "BatchSize": 10,
 			"FunctionResponseTypes": []any{"ReportBatchItemFailures"}, "ScalingConfig": fields{"MaximumConcurrency": 5},
 		}}})
 	}
 	return queues, mappings
 }
-
-func isARN(text string) bool { return strings.HasPrefix(text, "arn:") }
 
 // ownQueue returns a queue that a message trigger names, and the queue's policy. A message that the function has
 // received five times without success goes to the dead-letter queue.

@@ -17,6 +17,7 @@ import (
 
 	"modeldispatch/internal/catalog"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/route"
 	"modeldispatch/internal/stack"
 )
 
@@ -251,9 +252,9 @@ func TestNamesEqualTheCatalogs(t *testing.T) {
 			t.Errorf("model %s runs family %q; the templates create %v", m.Name, m.Task.Family, slices.Sorted(maps.Keys(names)))
 		}
 	}
-	for _, queue := range deployed.Queues() {
-		if !strings.HasPrefix(queue, "arn:") && !names[queue] {
-			t.Errorf("a model reads queue %q; the templates create %v", queue, slices.Sorted(maps.Keys(names)))
+	for _, queue := range route.Queues(deployed) {
+		if queue.ARN == "" && !names[queue.Name] {
+			t.Errorf("a model reads queue %q; the templates create %v", queue.Name, slices.Sorted(maps.Keys(names)))
 		}
 	}
 	if len(names) < 6 {

@@ -89,12 +89,12 @@ type Objects struct{ Client *s3.Client }
 // keys, because XML cannot carry most control characters: a key with one makes a plain listing unreadable.
 // https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 func (o Objects) Stat(ctx context.Context, uri string) (time.Time, bool, error) {
-	bucket, key, err := model.SplitS3(uri)
+	object, err := model.ParseObjectURI(uri)
 	if err != nil {
 		return time.Time{}, false, err
 	}
 	out, err := o.Client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{
-		Bucket: &bucket, Prefix: &key, MaxKeys: aws.Int32(1), EncodingType: s3types.EncodingTypeUrl,
+		Bucket: &object.Bucket, Prefix: &object.Key, MaxKeys: aws.Int32(1), EncodingType: s3types.EncodingTypeUrl,
 	})
 	if err != nil {
 		return time.Time{}, false, fmt.Errorf("looking for %s: %w", uri, err)
@@ -109,7 +109,7 @@ func (o Objects) Stat(ctx context.Context, uri string) (time.Time, bool, error) 
 			return time.Time{}, false, fmt.Errorf("looking for %s: S3 lists a key that is not URL-encoded: %w", uri, err)
 		}
 	}
-	if listed != key {
+	if listed != object.Key {
 		return time.Time{}, false, nil
 	}
 	return aws.ToTime(first.LastModified), true, nil
@@ -117,11 +117,11 @@ func (o Objects) Stat(ctx context.Context, uri string) (time.Time, bool, error) 
 
 // Put writes an object, and replaces an existing one.
 func (o Objects) Put(ctx context.Context, uri string, body []byte) error {
-	bucket, key, err := model.SplitS3(uri)
+	object, err := model.ParseObjectURI(uri)
 	if err != nil {
 		return err
 	}
-	_, err = o.Client.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(body)})
+	_, err = o.Client.PutObject(ctx, &s3.PutObjectInput{Bucket: &object.Bucket, Key: &object.Key, Body: bytes.NewReader(body)})
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", uri, err)
 	}
@@ -130,11 +130,11 @@ func (o Objects) Put(ctx context.Context, uri string, body []byte) error {
 
 // Get reads an object. A missing object is an error.
 func (o Objects) Get(ctx context.Context, uri string) ([]byte, error) {
-	bucket, key, err := model.SplitS3(uri)
+	object, err := model.ParseObjectURI(uri)
 	if err != nil {
 		return nil, err
 	}
-	out, err := o.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+	out, err := o.Client.GetObject(ctx, &s3.GetObjectInput{Bucket: &object.Bucket, Key: &object.Key})
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", uri, err)
 	}

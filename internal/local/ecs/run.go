@@ -1,7 +1,6 @@
 package ecs
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"modeldispatch/internal/jsonread"
 	"modeldispatch/internal/local/awsjson"
 )
 
@@ -215,10 +215,8 @@ func (r runRequest) asked(d *definition) LaunchRequest {
 
 // fingerprint returns a hash of a request's parameters that does not depend on their order.
 func fingerprint(request json.RawMessage) string {
-	var parameters any
-	in := json.NewDecoder(bytes.NewReader(request))
-	in.UseNumber()
-	if err := in.Decode(&parameters); err != nil {
+	parameters, err := jsonread.Value(request)
+	if err != nil {
 		return ""
 	}
 	canonical, err := json.Marshal(parameters) // sorts the keys

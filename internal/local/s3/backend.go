@@ -14,6 +14,7 @@ import (
 
 	"github.com/rclone/gofakes3"
 
+	"modeldispatch/internal/model"
 	"modeldispatch/internal/private"
 )
 
@@ -128,7 +129,8 @@ func (b *backend) create(ctx context.Context, reason string, s putInput) (record
 		Bucket: s.bucket, Key: s.key, ETag: r.etag(), Sequencer: r.Sequencer, Size: r.Size, Reason: reason, Time: r.Modified,
 	})
 	if err != nil {
-		return r, gofakes3.ErrorMessagef(gofakes3.ErrInternal, "s3://%s/%s is stored, but publishing its event failed: %v", s.bucket, s.key, err)
+		return r, gofakes3.ErrorMessagef(gofakes3.ErrInternal, "%s is stored, but publishing its event failed: %v",
+			model.ObjectURI{Bucket: s.bucket, Key: s.key}, err)
 	}
 	return r, nil
 }

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"modeldispatch/internal/model"
 )
 
 // The values of `reason` in S3's events.
@@ -37,7 +39,7 @@ const partition = "aws"
 // object, the account and the region: the same object gives the same event, including the event's id. The key is not
 // URL-encoded, unlike in S3's notifications to queues.
 func (o Object) Event(account, region string) json.RawMessage {
-	id := uuid.NewSHA1(uuid.NameSpaceURL, []byte("s3://"+o.Bucket+"/"+o.Key+"#"+o.Sequencer))
+	id := uuid.NewSHA1(uuid.NameSpaceURL, []byte(model.ObjectURI{Bucket: o.Bucket, Key: o.Key}.String()+"#"+o.Sequencer))
 	text, err := json.Marshal(event{
 		Version: "0", ID: id.String(), DetailType: "Object Created", Source: "aws.s3", Account: account,
 		Time: o.Time.UTC().Format(time.RFC3339), Region: region, Resources: []string{"arn:" + partition + ":s3:::" + o.Bucket},

@@ -66,6 +66,8 @@ import (
 	"time"
 
 	"github.com/rclone/gofakes3"
+
+	"modeldispatch/internal/model"
 )
 
 // Options configures a Server. Folder and Now are required.
@@ -183,7 +185,7 @@ func (s *Server) CreateBucket(name string) error {
 // error if the bucket does not exist or S3 does not allow the key.
 func (s *Server) Seed(bucket, key string, r io.Reader) error {
 	if _, err := s.backend.put(context.Background(), putInput{bucket: bucket, key: key, body: r, size: unknownSize}); err != nil {
-		return fmt.Errorf("putting s3://%s/%s: %w", bucket, key, err)
+		return fmt.Errorf("putting %s: %w", model.ObjectURI{Bucket: bucket, Key: key}, err)
 	}
 	return nil
 }

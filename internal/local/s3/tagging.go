@@ -6,6 +6,8 @@ import (
 	"maps"
 
 	"github.com/rclone/gofakes3"
+
+	"modeldispatch/internal/model"
 )
 
 var _ gofakes3.ObjectTaggingBackend = (*backend)(nil)
@@ -41,7 +43,7 @@ func (b *backend) replace(name string, d *draft, before, after record) error {
 	in := b.buckets[name]
 	if in == nil || in.records[before.Key].Sequencer != before.Sequencer {
 		return newStatusError("OperationAborted", gofakes3.ErrBucketNotEmpty,
-			"s3://%s/%s was changed by another request: try again.", name, before.Key)
+			"%s was changed by another request: try again.", model.ObjectURI{Bucket: name, Key: before.Key})
 	}
 	if err := d.publish(in.file(after.Key), &after); err != nil {
 		return err
