@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/yamldoc"
 )
 
 // afterReference is one upstream model that an `after` trigger names.
 type afterReference struct {
-	at       value         // the model's name in the file
+	at       yamldoc.Value // the model's name in the file
 	trigger  *triggerDraft // the trigger, which belongs to the downstream model
 	upstream string        // the name of the upstream model
 }
@@ -26,7 +27,7 @@ func (p *project) checkAfter() {
 		upstream, known := models[f.upstream]
 		if !known {
 			if !slices.Contains(p.folders, f.upstream) { // a model that exists and has errors is not in models
-				f.at.errorf("there is no model %q; %s", f.upstream, hint("models", f.upstream, slices.Collect(maps.Keys(models))))
+				f.at.Errorf("there is no model %q; %s", f.upstream, yamldoc.Hint("models", f.upstream, slices.Collect(maps.Keys(models))))
 			}
 			continue
 		}
@@ -48,16 +49,16 @@ func (f afterReference) checkBound(upstream model.Model) {
 		for _, placeholder := range a.Value.Placeholders() {
 			name, ofUpstream := strings.CutPrefix(placeholder.Name, "upstream.")
 			if ofUpstream && !slices.Contains(has, name) {
-				f.at.errorf("input %q takes {upstream.%s}, but model %q has no such input or output; %s",
-					a.Input, name, upstream.Name, hint("names", name, has))
+				f.at.Errorf("input %q takes {upstream.%s}, but model %q has no such input or output; %s",
+					a.Input, name, upstream.Name, yamldoc.Hint("names", name, has))
 			}
 		}
 	}
 	if f.trigger.where != nil {
-		for _, tested := range patternFields(f.trigger.where.value, "") {
+		for _, tested := range patternFields(f.trigger.where.Value, "") {
 			if tested.namespace == "upstream" && tested.field != "" && tested.field != "model" && !slices.Contains(has, tested.field) {
-				f.trigger.problem(tested.at, false, "where tests \"upstream.%s\", but model %q has no such input or output; %s",
-					tested.field, upstream.Name, hint("names", tested.field, has))
+				tested.at.Errorf("where tests \"upstream.%s\", but model %q has no such input or output; %s",
+					tested.field, upstream.Name, yamldoc.Hint("names", tested.field, has))
 			}
 		}
 	}
@@ -66,7 +67,7 @@ func (f afterReference) checkBound(upstream model.Model) {
 	}
 	for _, in := range f.trigger.draft.model.Inputs {
 		if !slices.Contains(has, in.Name) && in.Default == nil && !in.Optional && !f.trigger.assigned[in.Name] {
-			f.at.errorf("inputs: upstream does not bind input %q: model %q has no input or output of that name", in.Name, upstream.Name)
+			f.at.Errorf("inputs: upstream does not bind input %q: model %q has no input or output of that name", in.Name, upstream.Name)
 		}
 	}
 }
@@ -87,7 +88,7 @@ func (p *project) checkCycles() {
 		}
 		reported[name] = true
 		slices.Reverse(path)
-		f.at.errorf("the models start each other forever: %s -> %s", strings.Join(path, " -> "), name)
+		f.at.Errorf("the models start each other forever: %s -> %s", strings.Join(path, " -> "), name)
 	}
 }
 

@@ -10,44 +10,43 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"modeldispatch/internal/yamldoc"
 )
 
 // lint checks a task definition. It reports an error if ECS would reject the definition, and a warning if the
 // definition probably does not do what its author wants.
 type lint struct {
 	*draft
-	root   value            // the whole definition
-	values map[string]value // each value of the definition by its dotted path, such as containerDefinitions.0.name
+	root   yamldoc.Value            // the whole definition
+	values map[string]yamldoc.Value // each yamldoc.Value of the definition by its dotted path, such as containerDefinitions.0.name
 }
 
 // index fills values, and reports fields that ECS does not know. shape is the path without list indexes.
-func (l *lint) index(path, shape string, v value, depth int) {
+func (l *lint) index(path, shape string, v yamldoc.Value) {
 	l.values[path] = v
-	if depth > maxDepth {
-		return
-	}
 	switch {
-	case v.isObject():
+	case v.IsObject():
 		known, closed := members[shape]
-		all, _ := v.members("a task definition")
+		all, _ := v.Members("a task definition")
 		for _, m := range all {
 			names := strings.Fields(known)
-			described := shape == "" && slices.Contains(describedOnly, m.name)
-			if closed && !described && !slices.Contains(names, m.name) {
-				v.doc.problem(m.key, false, "ECS does not know the field %q here, and would reject the definition; %s",
-					m.name, hint("fields", m.name, names))
+			described := shape == "" && slices.Contains(describedOnly, m.Name)
+			if closed && !described && !slices.Contains(names, m.Name) {
+				m.Key.Errorf("ECS does not know the field %q here, and would reject the definition; %s",
+					m.Name, yamldoc.Hint("fields", m.Name, names))
 			}
-			l.index(strings.TrimPrefix(path+"."+m.name, "."), strings.TrimPrefix(shape+"."+m.name, "."), m.value, depth+1)
+			l.index(strings.TrimPrefix(path+"."+m.Name, "."), strings.TrimPrefix(shape+"."+m.Name, "."), m.Value)
 		}
-	case v.isList():
-		for i, item := range v.list() {
-			l.index(path+"."+strconv.Itoa(i), shape, item, depth+1)
+	case v.IsList():
+		for i, item := range v.List() {
+			l.index(path+"."+strconv.Itoa(i), shape, item)
 		}
 	}
 }
 
 // at returns the value at a path, or else the nearest enclosing value that the file has.
-func (l *lint) at(path string) value {
+func (l *lint) at(path string) yamldoc.Value {
 	for ; path != ""; path = path[:max(strings.LastIndexByte(path, '.'), 0)] {
 		if v, known := l.values[path]; known {
 			return v
@@ -76,7 +75,7 @@ func (l *lint) normalize(fields map[string]any) {
 	}
 	containers, _ := fields["containerDefinitions"].([]any)
 	if len(containers) == 0 {
-		l.at("containerDefinitions").errorf("the task definition has no containers")
+		l.at("containerDefinitions").Errorf("the task definition has no containers")
 		return
 	}
 	l.checkFargate(fields)
@@ -124,14 +123,14 @@ func (l *lint) checkFargate(fields map[string]any) {
 		return
 	}
 	if fields["networkMode"] != "awsvpc" {
-		l.at("networkMode").errorf("networkMode must be \"awsvpc\" for Fargate")
+		l.at("networkMode").Errorf("networkMode must be \"awsvpc\" for Fargate")
 	}
 	if list, _ := fields["requiresCompatibilities"].([]any); !slices.Contains(list, any("FARGATE")) {
-		l.at("requiresCompatibilities").errorf("requiresCompatibilities must contain FARGATE: write [\"FARGATE\"]")
+		l.at("requiresCompatibilities").Errorf("requiresCompatibilities must contain FARGATE: write [\"FARGATE\"]")
 	}
 	switch {
 	case fields["cpu"] == nil || fields["memory"] == nil:
-		l.root.errorf("Fargate requires cpu and memory for the task: " +
+		l.root.Errorf("Fargate requires cpu and memory for the task: " +
 			"write \"cpu\": \"256\" and \"memory\": \"512\", or more, next to containerDefinitions")
 	default:
 		checkSize(l.at("cpu"), cpu, memory)
@@ -154,10 +153,10 @@ func (l *lint) checkRoles(fields map[string]any, containers []any) {
 		}
 	}
 	if execution == nil && needs != "" {
-		l.root.errorf("executionRoleArn is missing: the task needs it %s", needs)
+		l.root.Errorf("executionRoleArn is missing: the task needs it %s", needs)
 	}
 	if execution != nil && execution == task {
-		l.at("taskRoleArn").warnf("taskRoleArn and executionRoleArn are the same role, so the model has all permissions " +
+		l.at("taskRoleArn").Warnf("taskRoleArn and executionRoleArn are the same role, so the model has all permissions " +
 			"that ECS uses to start it: give the model its own task role")
 	}
 }
@@ -197,11 +196,11 @@ func (l *lint) checkContainers(all []any) {
 		c := read[i]
 		switch {
 		case c.Name == "":
-			l.at(path+".name").errorf("container %d has no name: write \"name\": \"model\"", i+1)
+			l.at(path+".name").Errorf("container %d has no name: write \"name\": \"model\"", i+1)
 		case !ecsName.MatchString(c.Name):
-			l.at(path+".name").errorf("container name %q is not valid: %s", c.Name, ecsNameRule)
+			l.at(path+".name").Errorf("container name %q is not valid: %s", c.Name, ecsNameRule)
 		case slices.Contains(names, c.Name):
-			l.at(path+".name").errorf("two containers have the name %q", c.Name)
+			l.at(path+".name").Errorf("two containers have the name %q", c.Name)
 		}
 		names = append(names, c.Name)
 		if c.Essential == nil || *c.Essential {
@@ -223,7 +222,7 @@ func (l *lint) checkContainers(all []any) {
 func (l *lint) reportType(path string, err error) {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) || wrong.Field == "" {
-		l.at(path).errorf("a container must be an object such as {\"name\": \"model\", \"image\": \"…\"}")
+		l.at(path).Errorf("a container must be an object such as {\"name\": \"model\", \"image\": \"…\"}")
 		return
 	}
 	kinds := map[reflect.Kind]string{
@@ -233,7 +232,7 @@ func (l *lint) reportType(path string, err error) {
 	for name := range strings.SplitSeq(wrong.Field, ".") {
 		field = strings.TrimPrefix(field+"."+strings.ToLower(name[:min(1, len(name))])+name[min(1, len(name)):], ".")
 	}
-	l.at(path+"."+field).errorf("%s has type %s; ECS expects %s", field, wrong.Value, cmp.Or(kinds[wrong.Type.Kind()], "an object"))
+	l.at(path+"."+field).Errorf("%s has type %s; ECS expects %s", field, wrong.Value, cmp.Or(kinds[wrong.Type.Kind()], "an object"))
 }
 
 // selectContainer sets task.container to the only essential container, unless model.yaml names one.
@@ -241,13 +240,13 @@ func (l *lint) selectContainer(essential, names []string) {
 	t := &l.draft.model.Task
 	switch {
 	case len(essential) == 0:
-		l.at("containerDefinitions").errorf("no container is essential, so the task would never end by itself: " +
+		l.at("containerDefinitions").Errorf("no container is essential, so the task would never end by itself: " +
 			"set \"essential\": true on the container that runs the model")
 	case t.Container != "" && !slices.Contains(names, t.Container):
-		l.draft.definition.errorf("task.container is %q, but the task definition has no such container; %s",
-			t.Container, hint("containers", t.Container, names))
+		l.draft.definition.Errorf("task.container is %q, but the task definition has no such container; %s",
+			t.Container, yamldoc.Hint("containers", t.Container, names))
 	case t.Container == "" && len(essential) > 1:
-		l.draft.definition.errorf("the task definition has %d essential containers (%s): set task.container to the container that runs the model",
+		l.draft.definition.Errorf("the task definition has %d essential containers (%s): set task.container to the container that runs the model",
 			len(essential), strings.Join(essential, ", "))
 	case t.Container == "":
 		t.Container = essential[0]
@@ -260,7 +259,7 @@ var secretForm = regexp.MustCompile(`(?i)(password|passwd|secret|token|api_?key|
 func (l *lint) checkContainer(path string, c container, fields map[string]any) {
 	if c.Name == l.draft.model.Task.Container {
 		if l.image != nil {
-			c.Image, _ = l.image.textForCloudFormation("image")
+			c.Image, _ = l.image.TextForCloudFormation("image")
 			fields["image"] = c.Image
 		}
 		if len(l.local) > 0 && l.project.options.Processes {
@@ -269,13 +268,13 @@ func (l *lint) checkContainer(path string, c container, fields map[string]any) {
 	}
 	switch {
 	case c.Image == "":
-		l.at(path+".image").errorf("container %q has no image: set it here, or in task.image for the container that runs the model", c.Name)
+		l.at(path+".image").Errorf("container %q has no image: set it here, or in task.image for the container that runs the model", c.Name)
 	case strings.HasSuffix(c.Image, ":latest") || !strings.Contains(c.Image[strings.LastIndexByte(c.Image, '/')+1:], ":"):
-		l.at(path+".image").warnf("image %s has no fixed tag, so each task may run a different version: use a version tag or a digest", c.Image)
+		l.at(path+".image").Warnf("image %s has no fixed tag, so each task may run a different version: use a version tag or a digest", c.Image)
 	}
 	l.checkLogs(path, c)
 	if c.StopTimeout != nil && (*c.StopTimeout < 2 || *c.StopTimeout > 120) {
-		l.at(path+".stopTimeout").errorf("stopTimeout is %d; Fargate allows 2 to 120 seconds", *c.StopTimeout)
+		l.at(path+".stopTimeout").Errorf("stopTimeout is %d; Fargate allows 2 to 120 seconds", *c.StopTimeout)
 	}
 	l.checkEnvironment(path, c)
 }
@@ -284,11 +283,11 @@ func (l *lint) checkContainer(path string, c container, fields map[string]any) {
 func (l *lint) checkEnvironment(path string, c container) {
 	for i, e := range c.Environment {
 		if secretForm.MatchString(e.Name) && e.Value != "" {
-			l.at(fmt.Sprintf("%s.environment.%d", path, i)).warnf("variable %s looks like a secret in plain text, which anyone "+
+			l.at(fmt.Sprintf("%s.environment.%d", path, i)).Warnf("variable %s looks like a secret in plain text, which anyone "+
 				"with permission to describe the task definition can read: use secrets", e.Name)
 		}
 		if isReserved(e.Name) {
-			l.at(fmt.Sprintf("%s.environment.%d", path, i)).errorf("variable %s is set by modeldispatch for each run: remove it", e.Name)
+			l.at(fmt.Sprintf("%s.environment.%d", path, i)).Errorf("variable %s is set by modeldispatch for each run: remove it", e.Name)
 		}
 	}
 }
@@ -313,7 +312,7 @@ func (l *lint) setLocalCommand(fields map[string]any) {
 // checkLogs warns about a log configuration that is missing or incomplete.
 func (l *lint) checkLogs(path string, c container) {
 	if c.Log == nil || c.Log.LogDriver == "" {
-		l.at(path).warnf("container %q has no logConfiguration, so its output is lost: use awslogs", c.Name)
+		l.at(path).Warnf("container %q has no logConfiguration, so its output is lost: use awslogs", c.Name)
 		return
 	}
 	var missing []string
@@ -323,7 +322,7 @@ func (l *lint) checkLogs(path string, c container) {
 		}
 	}
 	if len(missing) > 0 {
-		l.at(path+".logConfiguration").warnf("container %q: awslogs has no %s; a deployment adds the missing options, "+
+		l.at(path+".logConfiguration").Warnf("container %q: awslogs has no %s; a deployment adds the missing options, "+
 			"but any other way to register the definition needs them", c.Name, strings.Join(missing, ", "))
 	}
 }
@@ -335,16 +334,16 @@ func (l *lint) checkLinks(path string, c container, names []string) {
 	for i, d := range c.DependsOn {
 		if !slices.Contains(names, d.ContainerName) || d.ContainerName == c.Name {
 			others := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return name == c.Name })
-			l.at(fmt.Sprintf("%s.dependsOn.%d", path, i)).errorf("container %q depends on %q, which is not another container of the task; %s",
-				c.Name, d.ContainerName, hint("containers", d.ContainerName, others))
+			l.at(fmt.Sprintf("%s.dependsOn.%d", path, i)).Errorf("container %q depends on %q, which is not another container of the task; %s",
+				c.Name, d.ContainerName, yamldoc.Hint("containers", d.ContainerName, others))
 		}
 	}
 	if l.usesFargate() && len(c.Links) > 0 {
-		l.at(path+".links").errorf("container %q has links, which Fargate does not support: "+
+		l.at(path+".links").Errorf("container %q has links, which Fargate does not support: "+
 			"containers of a task reach each other at localhost", c.Name)
 	}
 	if l.usesFargate() && c.Privileged {
-		l.at(path+".privileged").errorf("container %q is privileged, which Fargate does not support: remove it", c.Name)
+		l.at(path+".privileged").Errorf("container %q is privileged, which Fargate does not support: remove it", c.Name)
 	}
 }
 
@@ -356,11 +355,11 @@ func (l *lint) checkVolumes(fields map[string]any, containers []any) {
 		volume, _ := raw.(map[string]any)
 		names = append(names, fmt.Sprint(volume["name"]))
 		if name, has := volume["name"].(string); has && !ecsName.MatchString(name) {
-			l.at(fmt.Sprintf("volumes.%d.name", i)).errorf("volume name %q is not valid: %s", name, ecsNameRule)
+			l.at(fmt.Sprintf("volumes.%d.name", i)).Errorf("volume name %q is not valid: %s", name, ecsNameRule)
 		}
 		host, _ := volume["host"].(map[string]any)
 		if l.usesFargate() && (host["sourcePath"] != nil || volume["dockerVolumeConfiguration"] != nil) {
-			l.at(fmt.Sprintf("volumes.%d", i)).errorf("volume %v is on the host, which Fargate does not support: "+
+			l.at(fmt.Sprintf("volumes.%d", i)).Errorf("volume %v is on the host, which Fargate does not support: "+
 				"remove its host or dockerVolumeConfiguration for an empty volume, or use efsVolumeConfiguration", volume["name"])
 		}
 	}
@@ -372,8 +371,8 @@ func (l *lint) checkVolumes(fields map[string]any, containers []any) {
 		for j, m := range c.MountPoints {
 			if !slices.Contains(names, m.SourceVolume) {
 				at := l.at(fmt.Sprintf("containerDefinitions.%d.mountPoints.%d", i, j))
-				at.errorf("container %q mounts %q, which is not a volume of the task definition; %s",
-					c.Name, m.SourceVolume, hint("volumes", m.SourceVolume, slices.Clone(names)))
+				at.Errorf("container %q mounts %q, which is not a volume of the task definition; %s",
+					c.Name, m.SourceVolume, yamldoc.Hint("volumes", m.SourceVolume, slices.Clone(names)))
 			}
 		}
 	}
@@ -390,7 +389,7 @@ func (l *lint) checkSums(fields map[string]any, containers []any) {
 		limit := max(number(c["memory"]), number(c["memoryReservation"]))
 		if task["memory"] > 0 && limit > task["memory"] {
 			at := l.at(fmt.Sprintf("containerDefinitions.%d.memory", i))
-			at.errorf("the container's memory of %d MiB is more than the task's %d MiB", limit, task["memory"])
+			at.Errorf("the container's memory of %d MiB is more than the task's %d MiB", limit, task["memory"])
 			return
 		}
 		for _, name := range []string{"cpu", "memory", "memoryReservation"} {
@@ -399,13 +398,13 @@ func (l *lint) checkSums(fields map[string]any, containers []any) {
 	}
 	switch total := task["memory"]; {
 	case total > 0 && sum["memoryReservation"] > total:
-		l.at("memory").errorf("the containers together reserve %d MiB, but the task has only %d MiB", sum["memoryReservation"], total)
+		l.at("memory").Errorf("the containers together reserve %d MiB, but the task has only %d MiB", sum["memoryReservation"], total)
 	case total > 0 && l.usesFargate() && sum["memory"] > total:
-		l.at("memory").errorf("the containers together have %d MiB of memory, but the task has only %d MiB: "+
+		l.at("memory").Errorf("the containers together have %d MiB of memory, but the task has only %d MiB: "+
 			"lower theirs, use memoryReservation, or raise the task's memory", sum["memory"], total)
 	}
 	if total := task["cpu"]; total > 0 && sum["cpu"] > total {
-		l.at("cpu").errorf("the containers together have %d CPU units, but the task has only %d: "+
+		l.at("cpu").Errorf("the containers together have %d CPU units, but the task has only %d: "+
 			"lower theirs, or raise the task's cpu", sum["cpu"], total)
 	}
 }

@@ -9,25 +9,26 @@ import (
 	"slices"
 
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/yamldoc"
 )
 
 // capacities lists the words that task.capacity accepts.
 var capacities = []string{string(model.OnDemand), string(model.Spot), string(model.EC2), string(model.External)}
 
 // readTaskFields reads task. readTask reads task.definition later.
-func (d *draft) readTaskFields(m member) {
+func (d *draft) readTaskFields(m yamldoc.Member) {
 	t := &d.model.Task
-	m.fields("task", map[string]func(member){
-		"definition": func(f member) { d.definition = &f },
-		"image":      func(f member) { d.image = &f },
-		"container":  func(f member) { t.Container, _ = f.text("container") },
-		"cpu":        func(f member) { t.CPU, _ = f.integer("cpu", 256, 16384) },
-		"memory":     func(f member) { t.Memory, _ = f.integer("memory", 512, 122880) },
-		"capacity": func(f member) {
-			for _, v := range f.list() {
-				word, ok := v.word("capacity", capacities...)
+	m.Fields("task", yamldoc.Readers{
+		"definition": func(f yamldoc.Member) { d.definition = &f },
+		"image":      func(f yamldoc.Member) { d.image = &f },
+		"container":  func(f yamldoc.Member) { t.Container, _ = f.Text("container") },
+		"cpu":        func(f yamldoc.Member) { t.CPU, _ = f.Integer("cpu", 256, 16384) },
+		"memory":     func(f yamldoc.Member) { t.Memory, _ = f.Integer("memory", 512, 122880) },
+		"capacity": func(f yamldoc.Member) {
+			for _, v := range f.List() {
+				word, ok := v.Word("capacity", capacities...)
 				if ok && slices.Contains(t.Capacity, model.Capacity(word)) {
-					v.errorf("capacity lists %q twice", word)
+					v.Errorf("capacity lists %q twice", word)
 				}
 				if ok {
 					t.Capacity = append(t.Capacity, model.Capacity(word))
@@ -56,10 +57,10 @@ var (
 // readTask reads task.definition when all other fields of the model except the triggers are known.
 func (d *draft) readTask() {
 	if d.definition == nil {
-		d.root.errorf("a model needs task.definition: a .json file with a task definition, a family, family:revision or an ARN")
+		d.root.Errorf("a model needs task.definition: a .json file with a task definition, a family, family:revision or an ARN")
 		return
 	}
-	name, ok := d.definition.text("definition")
+	name, ok := d.definition.Text("definition")
 	switch {
 	case !ok:
 	case definitionFile.MatchString(name):
@@ -68,33 +69,33 @@ func (d *draft) readTask() {
 		d.model.Task.Family = name
 		switch container := d.model.Task.Container; {
 		case container == "":
-			d.definition.errorf("task definition %s is not a file of the project, "+
+			d.definition.Errorf("task definition %s is not a file of the project, "+
 				"so task.container must name the container that runs the model", name)
 		case !ecsName.MatchString(container):
-			d.definition.errorf("task.container is %q: %s", container, ecsNameRule)
+			d.definition.Errorf("task.container is %q: %s", container, ecsNameRule)
 		}
 		if d.image != nil {
-			d.image.errorf("task.image needs a task definition that is a file of the project; %s has its own image", name)
+			d.image.Errorf("task.image needs a task definition that is a file of the project; %s has its own image", name)
 		}
 		d.checkOverride(*d.definition, 0, 0)
 	default:
-		d.definition.errorf("task.definition is %q; expected a .json file, a family, family:revision or an ARN", name)
+		d.definition.Errorf("task.definition is %q; expected a .json file, a family, family:revision or an ARN", name)
 	}
 }
 
 // readDefinition reads a task definition that is a file in the model's folder.
 func (d *draft) readDefinition(name string) {
-	file := &document{
-		report: d.report, file: filepath.ToSlash(filepath.Join(d.folder, name)), model: d.document.model, json: true,
-		minimum: "a task definition in the form that aws ecs register-task-definition reads",
+	file := &yamldoc.Document{
+		Report: d.file.Report, File: filepath.ToSlash(filepath.Join(d.folder, name)), Model: d.file.Model, JSON: true,
+		Minimum: "a task definition in the form that aws ecs register-task-definition reads",
 	}
-	text, err := os.ReadFile(filepath.Join(d.dir, file.file))
+	text, err := os.ReadFile(filepath.Join(d.dir, file.File))
 	if err != nil {
-		d.definition.errorf("cannot read %s: %v", file.file, errors.Unwrap(err))
+		d.definition.Errorf("cannot read %s: %v", file.File, errors.Unwrap(err))
 		d.checkOverride(*d.definition, 0, 0)
 		return
 	}
-	root, ok := file.parse(text)
+	root, ok := file.Parse(text)
 	if !ok {
 		d.checkOverride(*d.definition, 0, 0)
 		return
@@ -103,19 +104,19 @@ func (d *draft) readDefinition(name string) {
 }
 
 // useDefinition checks a task definition, and sets it as the model's in the form in which it is registered.
-func (d *draft) useDefinition(root value) {
+func (d *draft) useDefinition(root yamldoc.Value) {
 	root, tags := unwrapDescribed(root)
-	decoded, ok := root.decoded(0)
+	decoded, ok := root.Decode("a task definition")
 	fields, isObject := decoded.(map[string]any)
 	if !ok || !isObject {
-		root.errorf("a task definition must be a JSON object in the form that aws ecs register-task-definition reads, not %s", root.kind())
+		root.Errorf("a task definition must be a JSON object in the form that aws ecs register-task-definition reads, not %s", root.Kind())
 		return
 	}
 	if tags != nil {
 		fields["tags"] = tags
 	}
-	l := &lint{draft: d, root: root, values: map[string]value{}}
-	l.index("", "", root, 0)
+	l := &lint{draft: d, root: root, values: map[string]yamldoc.Value{}}
+	l.index("", "", root)
 	l.normalize(fields)
 	d.model.Task.Definition = rawJSON(fields)
 	d.model.Task.Family = fmt.Sprint(fields["family"])
@@ -123,18 +124,18 @@ func (d *draft) useDefinition(root value) {
 
 // unwrapDescribed returns the task definition and the tags in the output of aws ecs describe-task-definition, which has
 // them in two separate objects. It returns any other value unchanged.
-func unwrapDescribed(root value) (definition value, tags any) {
-	if !root.isObject() {
+func unwrapDescribed(root yamldoc.Value) (definition yamldoc.Value, tags any) {
+	if !root.IsObject() {
 		return root, nil
 	}
 	definition = root
-	all, _ := root.members("a task definition")
+	all, _ := root.Members("a task definition")
 	for _, m := range all {
-		switch m.name {
+		switch m.Name {
 		case "taskDefinition":
-			definition = m.value
+			definition = m.Value
 		case "tags":
-			tags, _ = m.decoded(0)
+			tags, _ = m.Decode("a task definition")
 		default:
 			return root, nil
 		}
@@ -145,7 +146,7 @@ func unwrapDescribed(root value) (definition value, tags any) {
 // checkOverride checks the size of the task: task.cpu and task.memory, or for each that is not set, the task
 // definition's own value. 0 means that the definition's value is not known. It also checks max-memory, which depends
 // on the size.
-func (d *draft) checkOverride(at member, cpu, memory int) {
+func (d *draft) checkOverride(at yamldoc.Member, cpu, memory int) {
 	t := d.model.Task
 	if t.CPU > 0 {
 		cpu = t.CPU
@@ -155,7 +156,7 @@ func (d *draft) checkOverride(at member, cpu, memory int) {
 	}
 	d.checkMaxMemory(memory)
 	if (t.CPU > 0 || t.Memory > 0) && d.usesFargate() && cpu > 0 && memory > 0 {
-		checkSize(at.value, cpu, memory)
+		checkSize(at.Value, cpu, memory)
 	}
 }
 
@@ -164,10 +165,10 @@ func (d *draft) checkMaxMemory(memory int) {
 	switch {
 	case d.maxMemory == nil:
 	case !d.usesFargate():
-		d.maxMemory.errorf("max-memory needs capacity on-demand or spot, because only Fargate can start a larger task; the capacity is %s",
+		d.maxMemory.Errorf("max-memory needs capacity on-demand or spot, because only Fargate can start a larger task; the capacity is %s",
 			d.model.Task.Capacity)
 	case d.model.Policy.Retry.OutOfMemory.MaxMemory <= memory:
-		d.maxMemory.errorf("max-memory is %d MiB; it must be more than the task's own %d MiB",
+		d.maxMemory.Errorf("max-memory is %d MiB; it must be more than the task's own %d MiB",
 			d.model.Policy.Retry.OutOfMemory.MaxMemory, memory)
 	}
 }

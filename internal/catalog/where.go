@@ -6,36 +6,37 @@ import (
 	"strings"
 
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/yamldoc"
 )
 
 // patternField is a field that an EventBridge pattern tests.
 type patternField struct {
 	namespace, field string // the first two steps of its path; field is "" for the namespace itself
-	at               position
+	at               yamldoc.Value
 }
 
 // patternFields returns the fields that a pattern tests, including those in the branches of $or. namespace is the
 // namespace of the fields in v, or "" for a whole pattern.
-func patternFields(v value, namespace string) []patternField {
-	if !v.isObject() {
+func patternFields(v yamldoc.Value, namespace string) []patternField {
+	if !v.IsObject() {
 		return nil
 	}
 	var all []patternField
-	members, _ := v.members("a pattern")
+	members, _ := v.Members("a pattern")
 	for _, m := range members {
-		first, rest, dotted := strings.Cut(m.name, ".") // {"a.b": …} means {"a": {"b": …}}
+		first, rest, dotted := strings.Cut(m.Name, ".") // {"a.b": …} means {"a": {"b": …}}
 		switch {
-		case m.name == "$or":
-			for _, branch := range m.list() {
+		case m.Name == "$or":
+			for _, branch := range m.List() {
 				all = append(all, patternFields(branch, namespace)...)
 			}
 		case namespace != "":
-			all = append(all, patternField{namespace, first, m.key})
+			all = append(all, patternField{namespace, first, m.Key})
 		case dotted:
 			field, _, _ := strings.Cut(rest, ".")
-			all = append(all, patternField{first, "", m.key}, patternField{first, field, m.key})
+			all = append(all, patternField{first, "", m.Key}, patternField{first, field, m.Key})
 		default:
-			all = append(append(all, patternField{first, "", m.key}), patternFields(m.value, first)...)
+			all = append(append(all, patternField{first, "", m.Key}), patternFields(m.Value, first)...)
 		}
 	}
 	return all
@@ -57,21 +58,21 @@ var whereFields = map[model.Kind]map[string][]string{
 
 // checkPatternFields checks that a pattern tests only fields that events of the trigger's kind have. Otherwise it would
 // never match, and the model would never run. what names the pattern in an error.
-func (t *triggerDraft) checkPatternFields(what string, m *member) {
+func (t *triggerDraft) checkPatternFields(what string, m *yamldoc.Member) {
 	if m == nil || t.badPattern {
 		return
 	}
 	has := whereFields[t.Kind]
 	names := slices.Concat(slices.Collect(maps.Keys(has)), t.captured)
-	for _, tested := range patternFields(m.value, "") {
+	for _, tested := range patternFields(m.Value, "") {
 		fields, known := has[tested.namespace]
 		switch {
 		case !known && tested.field == "" && !slices.Contains(t.captured, tested.namespace):
-			t.problem(tested.at, false, "%s tests %q, which %s event does not have; %s",
-				what, tested.namespace, withArticle(t.Kind), hint("names", tested.namespace, names))
+			tested.at.Errorf("%s tests %q, which %s event does not have; %s",
+				what, tested.namespace, withArticle(t.Kind), yamldoc.Hint("names", tested.namespace, names))
 		case tested.field != "" && fields != nil && !slices.Contains(fields, tested.field):
-			t.problem(tested.at, false, "%s tests \"%s.%s\", which %s event does not have; %s",
-				what, tested.namespace, tested.field, withArticle(t.Kind), hint("fields", tested.field, slices.Clone(fields)))
+			tested.at.Errorf("%s tests \"%s.%s\", which %s event does not have; %s",
+				what, tested.namespace, tested.field, withArticle(t.Kind), yamldoc.Hint("fields", tested.field, slices.Clone(fields)))
 		}
 	}
 }
@@ -85,7 +86,7 @@ func (t *triggerDraft) checkCaptures() {
 		}
 	}
 	if t.where != nil {
-		for _, tested := range patternFields(t.where.value, "") {
+		for _, tested := range patternFields(t.where.Value, "") {
 			used = append(used, tested.namespace)
 		}
 	}
@@ -99,8 +100,8 @@ func (t *triggerDraft) checkCaptures() {
 		if _, binds := t.draft.model.Input(capture); binds || slices.Contains(used, capture) {
 			continue
 		}
-		if near := nearest(capture, free); near != "" {
-			t.at.warnf("trigger %q: capture {%s} is not an input and is not used; did you mean {%s}?", t.Name, capture, near)
+		if near := yamldoc.Nearest(capture, free); near != "" {
+			t.at.Warnf("trigger %q: capture {%s} is not an input and is not used; did you mean {%s}?", t.Name, capture, near)
 		}
 	}
 }
@@ -108,7 +109,7 @@ func (t *triggerDraft) checkCaptures() {
 // checkBucket checks the bucket of an S3 URI or arrival pattern, unless it depends on inputs. It returns false after an
 // error.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-func (v value) checkBucket(text string) bool {
+func checkBucket(v yamldoc.Value, text string) bool {
 	rest, isS3 := strings.CutPrefix(text, "s3://")
 	bucket, _, slash := strings.Cut(rest, "/")
 	switch {
@@ -117,14 +118,15 @@ func (v value) checkBucket(text string) bool {
 	case strings.ContainsAny(bucket, "{}*") || model.IsBucket(bucket):
 		return true
 	case bucket == "":
-		written, _ := v.raw()
-		if name := variableForm.FindStringSubmatch(written); name != nil && v.doc.variables[name[1]] == "" {
-			v.errorf("%s has no bucket: variable %s of the environment is empty", written, name[1])
+		written, _ := v.Raw()
+		if rest, named := strings.CutPrefix(written, "s3://${"); named {
+			name, _, _ := strings.Cut(rest, "}")
+			v.Errorf("%s has no bucket: variable %s of the environment is empty", written, name)
 			return false
 		}
-		v.errorf("%s has no bucket; expected s3://bucket/key", written)
+		v.Errorf("%s has no bucket; expected s3://bucket/key", written)
 	default:
-		v.errorf("%q is not a valid bucket name: %s", bucket, model.BucketRule)
+		v.Errorf("%q is not a valid bucket name: %s", bucket, model.BucketRule)
 	}
 	return false
 }
