@@ -64,22 +64,3 @@ func FuzzProject(f *testing.F) {
 		checkReported(t, p.file.Report, ok && p.build(v))
 	})
 }
-
-func FuzzTaskDefinition(f *testing.F) {
-	addSeeds(f, "../../models/*/task-definition.json", "testdata/task-definition.json", "testdata/bad/*/task-definition.json")
-	f.Fuzz(func(t *testing.T, text []byte) {
-		p := newFuzzProject()
-		d := p.draft(".", "forecast", filepath.Join("testdata", "model.yaml"))
-		model, ok := d.file.Parse([]byte("name: forecast\ntask: { definition: x.json }"))
-		if !ok {
-			t.Fatal("the model has an error")
-		}
-		d.root, d.definition = model, &yamldoc.Member{Name: "definition", Value: model}
-		file := &yamldoc.Document{Report: p.file.Report, File: "task-definition.json", Model: "forecast", JSON: true}
-		root, ok := file.Parse(text)
-		if ok {
-			d.useDefinition(root)
-		}
-		checkReported(t, p.file.Report, ok && (d.model.Task.Definition != nil))
-	})
-}

@@ -352,7 +352,7 @@ func (d *draft) readEnvironment(m yamldoc.Member) {
 		switch {
 		case !variableNameForm.MatchString(one.Name):
 			one.Key.Errorf("%q is not a valid variable name: %s", one.Name, variableNameRule)
-		case isReserved(one.Name):
+		case model.IsReserved(one.Name):
 			one.Key.Errorf("variable %s is set by modeldispatch: choose another name", one.Name)
 		}
 		t, ok := d.template(one.Value, "variable "+one.Name)
@@ -362,15 +362,6 @@ func (d *draft) readEnvironment(m yamldoc.Member) {
 		d.checkInputs(one.Value, t, false)
 		d.model.Environment = append(d.model.Environment, model.Variable{Name: one.Name, Value: t})
 	}
-}
-
-// isReserved reports whether modeldispatch itself sets the environment variable for each run.
-func isReserved(name string) bool {
-	switch name {
-	case "MODEL_NAME", "RUN_ID", "RUN_ATTEMPT":
-		return true
-	}
-	return strings.HasPrefix(name, "INPUT_") || strings.HasPrefix(name, "OUTPUT_")
 }
 
 // finish makes the checks that need all parts of the model.

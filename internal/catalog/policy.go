@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"modeldispatch/internal/cron"
-	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/yamldoc"
 )
@@ -238,29 +237,4 @@ func (d *draft) checkExpectPer(m yamldoc.Member, e *model.Expect) {
 		}
 		seen[value] = true
 	}
-}
-
-// checkSize checks that Fargate offers tasks with these CPU units and MiB.
-func checkSize(v yamldoc.Value, cpu, memory int) {
-	if fargate.ValidSize(cpu, memory) {
-		return
-	}
-	var right []string
-	for _, s := range fargate.Sizes() {
-		if s.CPU == cpu {
-			right = append(right, strconv.Itoa(s.Memory))
-		}
-	}
-	if len(right) == 0 {
-		var cpus []string
-		for _, s := range fargate.Sizes() {
-			cpus = append(cpus, strconv.Itoa(s.CPU))
-		}
-		v.Errorf("Fargate does not offer %d CPU units; use one of %s", cpu, strings.Join(slices.Compact(cpus), ", "))
-		return
-	}
-	if len(right) > 6 {
-		right = []string{right[0], right[1], "…", right[len(right)-1]}
-	}
-	v.Errorf("Fargate does not offer %d CPU units with %d MiB; with this CPU, use one of %s MiB", cpu, memory, strings.Join(right, ", "))
 }

@@ -194,7 +194,7 @@ func (v Value) Kind() string {
 // replaced. what names the value in an error.
 func (v Value) Decode(what string) (any, bool) { return v.decode(what, 0) }
 
-// decode decodes a value that is depth levels below the one that what names.
+// decode decodes a value that is depth levels below the value of Decode.
 func (v Value) decode(what string, depth int) (any, bool) {
 	if depth > maxDepth {
 		v.Errorf("the value is nested more than %d levels deep", maxDepth)
