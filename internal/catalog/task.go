@@ -141,9 +141,7 @@ func (d *draft) checkOverride(cpu, memory int) {
 	cpu, memory = cmp.Or(t.CPU, cpu), cmp.Or(t.Memory, memory)
 	d.checkMaxMemory(memory)
 	if (t.CPU > 0 || t.Memory > 0) && d.usesFargate() && cpu > 0 && memory > 0 {
-		if err := taskdef.CheckSize(cpu, memory); err != nil {
-			d.definition.Errorf("%v", err)
-		}
+		taskdef.CheckSize(d.definition.Value, cpu, memory)
 	}
 }
 

@@ -27,7 +27,7 @@
 // # Entry points
 //
 // Check lints a definition and returns its registered form. Properties returns CloudFormation's form. CheckName and
-// CheckSize check one name and one size, for the fields of model.yaml that override those of a definition.
+// CheckSize check a name and a size that model.yaml gives.
 //
 // # Rules
 //

@@ -87,7 +87,7 @@ func (l *lint) index(path, shape string, v yamldoc.Value) {
 	switch {
 	case v.IsObject():
 		known, closed := members[shape]
-		all, _ := v.Members("a task definition")
+		all, _ := v.Members(what)
 		for _, m := range all {
 			names := strings.Fields(known)
 			described := shape == "" && slices.Contains(describedOnly, m.Name)
@@ -140,12 +140,12 @@ func (l *lint) checkFargate() {
 	if list, _ := l.fields["requiresCompatibilities"].([]any); !slices.Contains(list, any("FARGATE")) {
 		l.at("requiresCompatibilities").Errorf("requiresCompatibilities must contain FARGATE: write [\"FARGATE\"]")
 	}
-	switch err := CheckSize(l.cpu, l.memory); {
+	switch {
 	case l.fields["cpu"] == nil || l.fields["memory"] == nil:
 		l.root.Errorf("Fargate requires cpu and memory for the task: " +
 			"write \"cpu\": \"256\" and \"memory\": \"512\", or more, next to containerDefinitions")
-	case err != nil && l.cpu > 0 && l.memory > 0: // size has reported a size that is not known
-		l.at("cpu").Errorf("%v", err)
+	case l.cpu > 0 && l.memory > 0: // size has reported any other size
+		CheckSize(l.at("cpu"), l.cpu, l.memory)
 	}
 }
 

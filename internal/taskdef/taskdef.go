@@ -102,9 +102,10 @@ func withoutEmpty(v any) any {
 	case map[string]any:
 		out := map[string]any{}
 		for name, value := range v {
-			if list, isList := value.([]any); value != nil && !(isList && len(list) == 0) {
-				out[name] = withoutEmpty(value)
+			if list, isList := value.([]any); value == nil || isList && len(list) == 0 {
+				continue
 			}
+			out[name] = withoutEmpty(value)
 		}
 		return out
 	case []any:
@@ -154,10 +155,10 @@ func CheckName(name string) error {
 	return errors.New("ECS allows at most 255 letters (a-z and A-Z), digits, hyphens and underscores")
 }
 
-// CheckSize returns an error if Fargate offers no tasks with these CPU units and MiB.
-func CheckSize(cpu, memory int) error {
+// CheckSize reports an error at v if Fargate offers no tasks with these CPU units and MiB.
+func CheckSize(v yamldoc.Value, cpu, memory int) {
 	if fargate.ValidSize(cpu, memory) {
-		return nil
+		return
 	}
 	var right, cpus []string
 	for _, s := range fargate.Sizes() {
@@ -167,11 +168,11 @@ func CheckSize(cpu, memory int) error {
 		}
 	}
 	if len(right) == 0 {
-		return fmt.Errorf("Fargate does not offer %d CPU units; use one of %s", cpu, strings.Join(slices.Compact(cpus), ", "))
+		v.Errorf("Fargate does not offer %d CPU units; use one of %s", cpu, strings.Join(slices.Compact(cpus), ", "))
+		return
 	}
 	if len(right) > 6 {
 		right = []string{right[0], right[1], "…", right[len(right)-1]}
 	}
-	return fmt.Errorf("Fargate does not offer %d CPU units with %d MiB; with this CPU, use one of %s MiB",
-		cpu, memory, strings.Join(right, ", "))
+	v.Errorf("Fargate does not offer %d CPU units with %d MiB; with this CPU, use one of %s MiB", cpu, memory, strings.Join(right, ", "))
 }

@@ -111,7 +111,7 @@ func TestUse(t *testing.T) {
 	}{
 		"nothing":   {func(*taskdef.Use) {}, "model", whole, ""},
 		"container": {func(u *taskdef.Use) { u.Container = "proxy" }, "proxy", whole, ""},
-		"bad container": {func(u *taskdef.Use) { u.Container = "modle" }, "modle", whole, at + `task.container is "modle", but the task ` +
+		"bad container": {func(u *taskdef.Use) { u.Container = "modl" }, "modl", whole, at + `task.container is "modl", but the task ` +
 			`definition has no such container; did you mean "model"?`},
 		"image": {func(u *taskdef.Use) { u.Image = "new:2" }, "model", strings.Replace(whole, "model:1", "new:2", 1), ""},
 		"command": {func(u *taskdef.Use) { u.Command = []string{"sh", "run.sh"} }, "model",
@@ -236,8 +236,22 @@ func TestCheckSize(t *testing.T) {
 		{256, 700}: "Fargate does not offer 256 CPU units with 700 MiB; with this CPU, use one of 512, 1024, 2048 MiB",
 		{1024, 1}:  "Fargate does not offer 1024 CPU units with 1 MiB; with this CPU, use one of 2048, 3072, …, 8192 MiB",
 	} {
-		if err := taskdef.CheckSize(size[0], size[1]); err == nil && want != "" || err != nil && err.Error() != want {
-			t.Errorf("CheckSize(%v) = %v, want %q", size, err, want)
+		r := &yamldoc.Report{}
+		taskdef.CheckSize(forecast(t, r).At, size[0], size[1])
+		_, errors := r.Split()
+		if _, got, _ := strings.Cut(errors.Error(), `model "forecast": `); got != want {
+			t.Errorf("CheckSize(%v) reports %q, want %q", size, got, want)
+		}
+	}
+}
+
+func TestCheckName(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]bool{
+		"Model_1-a": true, strings.Repeat("a", 255): true, strings.Repeat("a", 256): false, "": false, "a.b": false, "ä": false,
+	} {
+		if err := taskdef.CheckName(name); (err == nil) != want {
+			t.Errorf("CheckName(%q) = %v, want accepted: %t", name, err, want)
 		}
 	}
 }
