@@ -6,8 +6,8 @@
 //	file -> Document -> Value -> what the file means: packages catalog and taskdef
 //	                      └-> Report -> problems, sorted: `modeldispatch check`
 //
-// Package catalog reads modeldispatch.yaml and model.yaml with it, and package taskdef reads task definitions. The
-// package knows YAML, numbers and units, but no field of any file. It imports no other package of this module.
+// Package catalog reads modeldispatch.yaml and model.yaml with it, and package taskdef reads task definitions. Those two
+// know the fields of the files. This package knows YAML, numbers and units, and imports no other package of this module.
 //
 // # Terms
 //
