@@ -7,11 +7,12 @@ import (
 
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/yamldoc"
 )
 
 // afterReference is one upstream model that an `after` trigger names.
 type afterReference struct {
-	at       value         // the model's name in the file
+	at       yamldoc.Value // the model's name in the file
 	trigger  *triggerDraft // the trigger, which belongs to the downstream model
 	upstream string        // the name of the upstream model
 }
@@ -27,7 +28,7 @@ func (p *project) checkAfter() {
 		upstream, known := models[f.upstream]
 		if !known {
 			if !slices.Contains(p.folders, f.upstream) { // a model that exists and has errors is not in models
-				f.at.errorf("there is no model %q; %s", f.upstream, hint("models", f.upstream, slices.Collect(maps.Keys(models))))
+				f.at.Errorf("there is no model %q; %s", f.upstream, yamldoc.Hint("models", f.upstream, slices.Collect(maps.Keys(models))))
 			}
 			continue
 		}
@@ -49,16 +50,16 @@ func (f afterReference) checkBound(upstream model.Model) {
 		for _, placeholder := range a.Value.Placeholders() {
 			name, ofUpstream := strings.CutPrefix(placeholder.Name, event.UpstreamField+".")
 			if ofUpstream && !slices.Contains(has, name) {
-				f.at.errorf("input %q takes {upstream.%s}, but model %q has no such input or output; %s",
+				f.at.Errorf("input %q takes {upstream.%s}, but model %q has no such input or output; %s",
 					a.Input, name, upstream.Name, fieldHint("names", name, has))
 			}
 		}
 	}
 	testable := slices.Concat(has, fieldsBelow(f.trigger.whereFields(), event.UpstreamField))
 	if f.trigger.where != nil {
-		for _, tested := range patternFields(f.trigger.where.value, "") {
+		for _, tested := range patternFields(f.trigger.where.Value, "") {
 			if tested.namespace == event.UpstreamField && tested.field != "" && !slices.Contains(testable, tested.field) {
-				f.trigger.problem(tested.at, false, "where tests \"upstream.%s\", but model %q has no such input or output; %s",
+				tested.at.Errorf("where tests \"upstream.%s\", but model %q has no such input or output; %s",
 					tested.field, upstream.Name, fieldHint("names", tested.field, testable))
 			}
 		}
@@ -68,7 +69,7 @@ func (f afterReference) checkBound(upstream model.Model) {
 	}
 	for _, in := range f.trigger.draft.model.Inputs {
 		if !slices.Contains(has, in.Name) && in.Default == nil && !in.Optional && !f.trigger.assigned[in.Name] {
-			f.at.errorf("inputs: upstream does not bind input %q: model %q has no input or output of that name", in.Name, upstream.Name)
+			f.at.Errorf("inputs: upstream does not bind input %q: model %q has no input or output of that name", in.Name, upstream.Name)
 		}
 	}
 }
@@ -89,7 +90,7 @@ func (p *project) checkCycles() {
 		}
 		reported[name] = true
 		slices.Reverse(path)
-		f.at.errorf("the models start each other forever: %s -> %s", strings.Join(path, " -> "), name)
+		f.at.Errorf("the models start each other forever: %s -> %s", strings.Join(path, " -> "), name)
 	}
 }
 

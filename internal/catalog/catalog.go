@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/yamldoc"
 )
 
 // ProjectFile is the name of the file that makes a folder a project.
@@ -51,34 +52,34 @@ type Options struct {
 }
 
 // Compile compiles the models of the project in the folder dir. It returns the catalog and all warnings. If a file
-// has an error, it returns an empty catalog, and Problems with all errors.
-func Compile(dir string, o Options) (model.Catalog, []Problem, error) {
+// has an error, it returns an empty catalog, and yamldoc.Problems with all errors.
+func Compile(dir string, o Options) (model.Catalog, []yamldoc.Problem, error) {
 	if o.Environment == "" {
 		o.Environment = "local"
 	}
-	r := &report{}
+	r := &yamldoc.Report{}
 	p, ok := readProject(r, dir, o)
 	if ok {
 		p.readModels(dir)
 		p.finish()
 	}
-	warnings, problems := r.split()
+	warnings, problems := r.Split()
 	if len(problems) > 0 {
 		return model.Catalog{}, warnings, problems
 	}
 	c := model.Catalog{
-		Schema: model.Schema, Environment: o.Environment, Variables: p.variables, Paused: p.paused, Pools: p.pools, Models: p.models,
+		Schema: model.Schema, Environment: o.Environment, Variables: p.file.Variables, Paused: p.paused, Pools: p.pools, Models: p.models,
 	}
 	c.Version = hash(c)
 	return c, warnings, nil
 }
 
 // DeploymentName returns the name of an environment's deployment, which is also the name of its CloudFormation stack.
-// It does not read the models. If modeldispatch.yaml has errors, it returns them as Problems.
+// It does not read the models. If modeldispatch.yaml has errors, it returns them as yamldoc.Problems.
 func DeploymentName(dir, environment string) (string, error) {
-	r := &report{}
+	r := &yamldoc.Report{}
 	p, _ := readProject(r, dir, Options{Environment: environment})
-	if _, problems := r.split(); len(problems) > 0 {
+	if _, problems := r.Split(); len(problems) > 0 {
 		return "", problems
 	}
 	return p.deployment, nil
@@ -88,7 +89,8 @@ func DeploymentName(dir, environment string) (string, error) {
 func (p *project) readModels(dir string) {
 	folders, err := os.ReadDir(filepath.Join(dir, "models"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		p.problem(position{}, false, "cannot read the folder models: %v", err)
+		p.file.Errorf("cannot read the folder models: %v", err)
+		return
 	}
 	for _, folder := range folders {
 		file := filepath.Join("models", folder.Name(), "model.yaml")
@@ -98,8 +100,8 @@ func (p *project) readModels(dir string) {
 		p.folders = append(p.folders, folder.Name())
 		p.readModel(dir, folder.Name(), file)
 	}
-	if len(p.models) == 0 && len(p.all) == 0 {
-		p.problem(position{}, false, "the project has no models: create models/<name>/model.yaml")
+	if len(p.folders) == 0 {
+		p.file.Errorf("the project has no models: create models/<name>/model.yaml")
 	}
 }
 

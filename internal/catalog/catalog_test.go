@@ -16,6 +16,7 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"modeldispatch/internal/catalog"
+	"modeldispatch/internal/yamldoc"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -63,7 +64,7 @@ func compileProblems(t *testing.T, dir string) string {
 	for _, w := range warnings {
 		all = append(all, w.String())
 	}
-	var errs catalog.Problems
+	var errs yamldoc.Problems
 	if errors.As(err, &errs) {
 		all = append(all, errs.Error())
 	} else if err != nil {

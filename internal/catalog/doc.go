@@ -1,5 +1,6 @@
 // Package catalog compiles the files of a project into a catalog: modeldispatch.yaml, one models/<name>/model.yaml for
-// each model, and the task definitions that are files of a model.
+// each model, and the task definitions that are files of a model. Package yamldoc reads the files, and package taskdef
+// checks the task definitions.
 //
 // # Place in the flow
 //
@@ -22,11 +23,10 @@
 //     from the templates that package stack generates.
 //   - Defaults are fields in modeldispatch.yaml for the models that do not set them. A model's field replaces the
 //     default as a whole; the two are not merged.
-//   - A problem (Problem) is an error or a warning with its file, line, column and model. A file with a warning
+//   - A problem (yamldoc.Problem) is an error or a warning with its file, line, column and model. A file with a warning
 //     compiles, but probably does not do what its author wants: Compile returns warnings beside the catalog.
 //   - A placeholder, {name}, stands for a value that is known when an event arrives. A variable, ${NAME}, is replaced
 //     during compilation. ${AWS::…} is left for CloudFormation, and is an error where CloudFormation does not see it.
-//   - The lint checks a task definition against the rules of ECS and Fargate.
 //
 // # Entry points
 //
@@ -35,25 +35,19 @@
 //
 // # Inside
 //
-//   - yaml.go: document parses a file. A value is a YAML value with its position, and has readers such as text, word and
-//     integer. units.go: the readers of memory and durations.
 //   - project.go: project.build reads modeldispatch.yaml.
 //   - model.go: draft.build reads one model.yaml. The other draft methods read a part each: policies (policy.go), the
-//     task (task.go) and its definition (definition.go, members.go), triggers (trigger.go, where.go).
+//     task (task.go), triggers (trigger.go, where.go).
 //   - after.go: project.checkAfter checks `after` triggers, for which all models must be known.
-//   - problem.go: report collects the problems, and split sorts them into warnings and errors. value.errorf and
-//     value.warnf report an error or a warning at the position of a value. document.problem does so at any other
-//     position.
+//   - schema.go, model.schema.json: the JSON schemas of both files.
 //
 // # Rules
 //
-//   - A reader that finds an error reports it and returns ok == false. The caller continues with the rest of the file.
-//     An error should not cause further errors: code that depends on a part with an error stays silent about it.
-//   - An unknown field is an error, as is a field that is set twice. Compile returns no catalog if there is any error.
-//   - A message states the cause and then the correct form.
+//   - The rules of package yamldoc hold. An error should not cause further errors: code that depends on a part with an
+//     error stays silent about it. Compile returns no catalog if there is any error.
 //   - A check of one field belongs in the method of draft that reads the field, a check of several fields of a model in
-//     draft.finish, a check across models in project.finish, and a check of a task definition in a check method of
-//     lint, which lint.normalize calls. Wherever it is, it calls errorf or warnf on the value that is wrong.
+//     draft.finish, a check across models in project.finish, and a check of a task definition in package taskdef.
+//     Wherever it is, it calls Errorf or Warnf on the value that is wrong.
 //   - Each rule has a bad project, testdata/bad/<rule>. It holds only the files that differ from the valid ones in
 //     testdata: modeldispatch.yaml, model.yaml and task-definition.json of the model forecast, and
 //     models/<name>/model.yaml of further models. TestBadProjects compiles it for the environment local, and compares
@@ -61,5 +55,4 @@
 //   - A new field of model.yaml needs a reader, an entry in fields (and in defaultable, if modeldispatch.yaml may set
 //     it), a property in model.schema.json, and a line in testdata/whole.yaml. The schema files in the project's root
 //     are copies: `check --schema` and `check --project-schema` print them.
-//   - members lists the fields that ECS accepts in a task definition. TestMembers compares it with the AWS SDK.
 package catalog

@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"modeldispatch/internal/yamldoc"
 )
 
 // addSeeds adds files to the seed corpus.
@@ -26,16 +28,16 @@ func addSeeds(f *testing.F, patterns ...string) {
 
 // newFuzzProject returns a project whose models are in memory. Only testdata/task-definition.json is a file.
 func newFuzzProject() *project {
-	p := newProject(&report{}, Options{Environment: "local", Processes: true})
-	p.deployment, p.defined = "modeldispatch", true
-	p.variables = map[string]string{"LANDING": "landing", "RESULTS": "results", "EMPTY": ""}
+	p := newProject(&yamldoc.Report{}, Options{Environment: "local", Processes: true})
+	p.deployment = "modeldispatch"
+	p.file.Variables = map[string]string{"LANDING": "landing", "RESULTS": "results", "EMPTY": ""}
 	return p
 }
 
 // checkReported fails if a file was rejected without an error.
-func checkReported(t *testing.T, r *report, ok bool) {
+func checkReported(t *testing.T, r *yamldoc.Report, ok bool) {
 	t.Helper()
-	if _, problems := r.split(); !ok && len(problems) == 0 {
+	if _, problems := r.Split(); !ok && len(problems) == 0 {
 		t.Fatal("the file was rejected without an error")
 	}
 }
@@ -45,39 +47,20 @@ func FuzzModel(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text []byte) {
 		p := newFuzzProject()
 		d := p.draft(".", "forecast", filepath.Join("testdata", "model.yaml"))
-		root, ok := d.parse(text)
+		root, ok := d.file.Parse(text)
 		if ok {
 			d.build(root, "forecast")
 			p.finish()
 		}
-		checkReported(t, p.report, ok)
+		checkReported(t, p.file.Report, ok)
 	})
 }
 
 func FuzzProject(f *testing.F) {
 	addSeeds(f, "../../modeldispatch.yaml", "testdata/modeldispatch.yaml", "testdata/bad/*/modeldispatch.yaml")
 	f.Fuzz(func(t *testing.T, text []byte) {
-		p := newProject(&report{}, Options{Environment: "prod"})
-		v, ok := p.parse(text)
-		checkReported(t, p.report, ok && p.build(v))
-	})
-}
-
-func FuzzTaskDefinition(f *testing.F) {
-	addSeeds(f, "../../models/*/task-definition.json", "testdata/task-definition.json", "testdata/bad/*/task-definition.json")
-	f.Fuzz(func(t *testing.T, text []byte) {
-		p := newFuzzProject()
-		d := p.draft(".", "forecast", filepath.Join("testdata", "model.yaml"))
-		model, ok := d.parse([]byte("name: forecast\ntask: { definition: x.json }"))
-		if !ok {
-			t.Fatal("the model has an error")
-		}
-		d.root, d.definition = model, &member{name: "definition", value: model}
-		file := &document{report: p.report, file: "task-definition.json", model: "forecast", json: true}
-		root, ok := file.parse(text)
-		if ok {
-			d.useDefinition(root)
-		}
-		checkReported(t, p.report, ok && (d.model.Task.Definition != nil))
+		p := newProject(&yamldoc.Report{}, Options{Environment: "prod"})
+		v, ok := p.file.Parse(text)
+		checkReported(t, p.file.Report, ok && p.build(v))
 	})
 }

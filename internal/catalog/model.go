@@ -13,47 +13,48 @@ import (
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/route"
+	"modeldispatch/internal/yamldoc"
 )
 
 // draft holds a model while its model.yaml is read. Its methods report errors and continue, so one pass finds all
 // errors.
 type draft struct {
-	*document
+	file       *yamldoc.Document
 	project    *project
-	model      model.Model // the result so far
-	folder     string      // the model's folder, relative to dir
-	dir        string      // the project's folder
-	root       value       // the whole file
-	image      *member     // task.image
-	definition *member     // task.definition
-	maxMemory  *member     // retry.out-of-memory.max-memory
+	model      model.Model     // the result so far
+	folder     string          // the model's folder, relative to dir
+	dir        string          // the project's folder
+	root       yamldoc.Value   // the whole file
+	image      *yamldoc.Member // task.image
+	definition *yamldoc.Member // task.definition
+	maxMemory  *yamldoc.Member // retry.out-of-memory.max-memory
 	local      []model.Template
-	timezone   string // the model's own time zone; "" is UTC
-	inputs     map[string]position
-	outputs    map[string]member
-	triggers   []member
+	timezone   string                   // the model's own time zone; "" is UTC
+	inputs     map[string]yamldoc.Value // the names of the inputs
+	outputs    map[string]yamldoc.Member
+	triggers   []yamldoc.Value
 }
 
 // readModel reads the file of the model with this name. dir is the project's folder, and file is relative to it.
 func (p *project) readModel(dir, name, file string) {
 	d := p.draft(dir, name, file)
-	if root, ok := d.read(dir); ok {
+	if root, ok := d.file.Read(dir); ok {
 		d.build(root, name)
 	}
 }
 
 func (p *project) draft(dir, name, file string) *draft {
 	return &draft{
-		document: &document{
-			report: p.report, file: filepath.ToSlash(file), model: name, variables: p.variables, defined: true,
-			minimum: fmt.Sprintf("name: %s and task: { definition: task-definition.json }", name),
+		file: &yamldoc.Document{
+			Report: p.file.Report, File: filepath.ToSlash(file), Model: name, Variables: p.file.Variables,
+			Minimum: fmt.Sprintf("name: %s and task: { definition: task-definition.json }", name),
 		},
-		project: p, folder: filepath.Dir(file), dir: dir, inputs: map[string]position{}, outputs: map[string]member{},
+		project: p, folder: filepath.Dir(file), dir: dir, inputs: map[string]yamldoc.Value{}, outputs: map[string]yamldoc.Member{},
 	}
 }
 
 // build reads the whole file, checks it, and adds the model to the project.
-func (d *draft) build(root value, name string) {
+func (d *draft) build(root yamldoc.Value, name string) {
 	d.root = root
 	d.model.Dir = filepath.Join(d.dir, d.folder)
 	d.model.Policy = model.Policy{Timeout: model.DefaultTimeout, Retry: model.Retry{Attempts: 1}}
@@ -67,23 +68,23 @@ func (d *draft) build(root value, name string) {
 // readFields reads the fields of the file and the project's defaults. It reads inputs before the fields that refer to
 // them. It only collects the task's definition and the triggers: readTask and readTriggers read those later.
 func (d *draft) readFields(name string) {
-	given := map[string]member{}
-	readers := map[string]func(member){}
+	given := map[string]yamldoc.Member{}
+	readers := yamldoc.Readers{}
 	for _, field := range fields {
-		readers[field] = func(m member) { given[field] = m }
+		readers[field] = func(m yamldoc.Member) { given[field] = m }
 	}
-	d.root.fields("a model", readers)
+	d.root.Fields("a model", readers)
 	for _, m := range d.project.defaults {
-		if !slices.Contains(defaultable, m.name) {
-			m.doc.problem(m.key, false, "defaults cannot have %q; %s", m.name, hint("fields", m.name, slices.Clone(defaultable)))
+		if !slices.Contains(defaultable, m.Name) {
+			m.Key.Errorf("defaults cannot have %q; %s", m.Name, yamldoc.Hint("fields", m.Name, defaultable))
 			continue
 		}
-		if _, own := given[m.name]; !own {
-			given[m.name] = m
+		if _, own := given[m.Name]; !own {
+			given[m.Name] = m
 		}
 	}
 	if _, named := given["name"]; !named {
-		d.root.errorf("a model needs a name: write name: %s", name)
+		d.root.Errorf("a model needs a name: write name: %s", name)
 	}
 	for _, field := range fields {
 		if m, has := given[field]; has {
@@ -104,25 +105,25 @@ var defaultable = []string{
 	"max-launches-per-hour",
 }
 
-func (d *draft) readField(field string, m member, name string) {
+func (d *draft) readField(field string, m yamldoc.Member, name string) {
 	switch field {
 	case "name":
 		d.readName(m, name)
 	case "description":
-		d.model.Description, _ = m.text(field)
+		d.model.Description, _ = m.Text(field)
 	case "owner":
-		d.model.Owner, _ = m.text(field)
+		d.model.Owner, _ = m.Text(field)
 	case "tags":
 		d.readTags(m)
 	case "timezone":
-		d.timezone = m.zone()
+		d.timezone = m.TimeZone("timezone")
 	case "inputs":
-		list, _ := m.members("inputs")
+		list, _ := m.Members("inputs")
 		for _, one := range list {
 			d.readInput(one)
 		}
 	case "outputs":
-		list, _ := m.members("outputs")
+		list, _ := m.Members("outputs")
 		for _, one := range list {
 			d.readOutput(one)
 		}
@@ -133,40 +134,38 @@ func (d *draft) readField(field string, m member, name string) {
 	case "environment":
 		d.readEnvironment(m)
 	case "local":
-		m.fields("local", map[string]func(member){"command": func(f member) { d.local = d.templates(f, "local.command") }})
+		m.Fields("local", yamldoc.Readers{"command": func(f yamldoc.Member) { d.local = d.templates(f, "local.command") }})
 	case "triggers":
-		for _, v := range m.list() {
-			d.triggers = append(d.triggers, member{name: "trigger", key: v.at, value: v})
-		}
+		d.triggers = m.List()
 	default:
 		d.readPolicy(field, m)
 	}
 }
 
-func (d *draft) readName(m member, folder string) {
-	name, ok := m.text("name")
+func (d *draft) readName(m yamldoc.Member, folder string) {
+	name, ok := m.Text("name")
 	switch {
 	case !ok:
 	case !nameForm.MatchString(name):
-		m.errorf("%q is not a valid model name: %s", name, nameRule)
+		m.Errorf("%q is not a valid model name: %s", name, nameRule)
 	case name != folder:
-		m.errorf("the name is %q, but the folder is %q: they must be equal", name, folder)
+		m.Errorf("the name is %q, but the folder is %q: they must be equal", name, folder)
 	}
 	d.model.Name = folder
 }
 
-func (d *draft) readTags(m member) {
-	list, _ := m.members("tags")
+func (d *draft) readTags(m yamldoc.Member) {
+	list, _ := m.Members("tags")
 	d.model.Tags = map[string]string{}
 	for _, one := range list {
-		text, ok := one.text("tag " + one.name)
-		if ok && (len(one.name) > 128 || len(text) > 256 || strings.HasPrefix(strings.ToLower(one.name), "aws:")) {
-			one.errorf("tag %q: a key may have at most 128 characters and must not start with aws:, and a value may have at most 256", one.name)
+		text, ok := one.Text("tag " + one.Name)
+		if ok && (len(one.Name) > 128 || len(text) > 256 || strings.HasPrefix(strings.ToLower(one.Name), "aws:")) {
+			one.Errorf("tag %q: a key may have at most 128 characters and must not start with aws:, and a value may have at most 256", one.Name)
 		}
-		d.model.Tags[one.name] = text
+		d.model.Tags[one.Name] = text
 	}
 	if len(list) > 40 {
-		m.errorf("the model has %d tags; the maximum is 40, because ECS allows 50 and modeldispatch adds its own", len(list))
+		m.Errorf("the model has %d tags; the maximum is 40, because ECS allows 50 and modeldispatch adds its own", len(list))
 	}
 }
 
@@ -174,28 +173,28 @@ var inputForm = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,39}$`)
 
 const inputRule = "use at most 40 lowercase letters, digits, hyphens and underscores, starting with a letter"
 
-func (d *draft) readInput(m member) {
-	in := model.Input{Name: m.name, Type: model.String}
-	if !inputForm.MatchString(m.name) {
-		d.problem(m.key, false, "%q is not a valid input name: %s", m.name, inputRule)
+func (d *draft) readInput(m yamldoc.Member) {
+	in := model.Input{Name: m.Name, Type: model.String}
+	if !inputForm.MatchString(m.Name) {
+		m.Key.Errorf("%q is not a valid input name: %s", m.Name, inputRule)
 	}
-	var enum, format, fallback, file *member
-	ok := m.fields(fmt.Sprintf("input %q", m.name), map[string]func(member){
-		"type": func(f member) {
+	var enum, format, fallback, file *yamldoc.Member
+	ok := m.Fields(fmt.Sprintf("input %q", m.Name), yamldoc.Readers{
+		"type": func(f yamldoc.Member) {
 			words := []string{}
 			for _, t := range model.Types() {
 				words = append(words, string(t))
 			}
-			if word, ok := f.word("type", words...); ok {
+			if word, ok := f.Word("type", words...); ok {
 				in.Type = model.Type(word)
 			}
 		},
-		"description": func(f member) { in.Description, _ = f.text("description") },
-		"optional":    func(f member) { in.Optional = f.boolean("optional") },
-		"enum":        func(f member) { enum = &f },
-		"format":      func(f member) { format = &f },
-		"default":     func(f member) { fallback = &f },
-		"as":          func(f member) { file = &f },
+		"description": func(f yamldoc.Member) { in.Description, _ = f.Text("description") },
+		"optional":    func(f yamldoc.Member) { in.Optional = f.Boolean("optional") },
+		"enum":        func(f yamldoc.Member) { enum = &f },
+		"format":      func(f yamldoc.Member) { format = &f },
+		"default":     func(f yamldoc.Member) { fallback = &f },
+		"as":          func(f yamldoc.Member) { file = &f },
 	})
 	if !ok {
 		return
@@ -203,72 +202,72 @@ func (d *draft) readInput(m member) {
 	d.readFormat(&in, format)
 	d.readEnum(&in, enum)
 	if file != nil {
-		_, in.AsFile = file.word("as", "file")
+		_, in.AsFile = file.Word("as", "file")
 	}
 	d.readDefault(&in, fallback)
-	d.inputs[m.name] = m.key
+	d.inputs[m.Name] = m.Key
 	d.model.Inputs = append(d.model.Inputs, in)
 }
 
-func (d *draft) readFormat(in *model.Input, m *member) {
+func (d *draft) readFormat(in *model.Input, m *yamldoc.Member) {
 	if m == nil {
 		return
 	}
-	text, ok := m.text("format")
+	text, ok := m.Text("format")
 	if ok && in.Type != model.Date && in.Type != model.DateTime {
-		m.errorf("input %q has type %s, but only a date or datetime can have a format", in.Name, in.Type)
+		m.Errorf("input %q has type %s, but only a date or datetime can have a format", in.Name, in.Type)
 		return
 	}
 	if err := model.CheckFormat(text); err != nil {
-		m.errorf("%v", err)
+		m.Errorf("%v", err)
 		return
 	}
 	in.Format = text
 }
 
-func (d *draft) readEnum(in *model.Input, m *member) {
+func (d *draft) readEnum(in *model.Input, m *yamldoc.Member) {
 	if m == nil {
 		return
 	}
 	plain := *in
-	for _, v := range m.list() {
-		text, ok := v.text("an enum value")
+	for _, v := range m.List() {
+		text, ok := v.Text("an enum value")
 		if !ok {
 			continue
 		}
 		canonical, err := plain.Parse(model.Text(text))
 		if err != nil {
-			v.errorf("input %q: %v", in.Name, err)
+			v.Errorf("input %q: %v", in.Name, err)
 			continue
 		}
 		if slices.Contains(in.Enum, canonical) {
-			v.errorf("input %q: enum lists %q twice", in.Name, text)
+			v.Errorf("input %q: enum lists %q twice", in.Name, text)
 			continue
 		}
 		in.Enum = append(in.Enum, canonical)
 	}
 }
 
-func (d *draft) readDefault(in *model.Input, m *member) {
+func (d *draft) readDefault(in *model.Input, m *yamldoc.Member) {
 	if m == nil {
 		return
 	}
 	in.Default = &model.Template{} // so that a default with an error does not also cause "input is not bound"
-	t, ok := d.template(m.value, "default")
+	t, ok := d.template(m.Value, "default")
 	if !ok {
 		return
 	}
 	for _, p := range t.Placeholders() {
 		if _, above := d.model.Input(p.Name); !above {
-			m.errorf("the default of %q mentions {%s}, which is not an input above it; %s",
-				in.Name, p.Name, hint("inputs above it", p.Name, d.inputNames()))
+			m.Errorf("the default of %q mentions {%s}, which is not an input above it; %s",
+				in.Name, p.Name, yamldoc.Hint("inputs above it", p.Name, d.inputNames()))
 			return
 		}
 	}
 	if len(t.Placeholders()) == 0 {
 		v, _ := t.Expand(nil)
 		if _, err := in.Parse(v); err != nil {
-			m.errorf("the default of %q: %v", in.Name, err)
+			m.Errorf("the default of %q: %v", in.Name, err)
 			return
 		}
 	}
@@ -283,44 +282,44 @@ func (d *draft) inputNames() []string {
 	return names
 }
 
-func (d *draft) readOutput(m member) {
-	if !inputForm.MatchString(m.name) {
-		d.problem(m.key, false, "%q is not a valid output name: %s", m.name, inputRule)
+func (d *draft) readOutput(m yamldoc.Member) {
+	if !inputForm.MatchString(m.Name) {
+		m.Key.Errorf("%q is not a valid output name: %s", m.Name, inputRule)
 	}
-	t, ok := d.template(m.value, "an output")
+	t, ok := d.template(m.Value, "an output")
 	if !ok {
 		return
 	}
 	if !strings.HasPrefix(t.String(), model.ObjectScheme) {
-		m.errorf("output %q is %q; expected an S3 URI of the form s3://bucket/key", m.name, t)
+		m.Errorf("output %q is %q; expected an S3 URI of the form s3://bucket/key", m.Name, t)
 	}
-	m.checkBucket(t.String())
-	d.checkInputs(m.value, t, true)
-	d.model.Outputs, d.outputs[m.name] = append(d.model.Outputs, model.Output{Name: m.name, URI: t}), m
+	checkBucket(m.Value, t.String())
+	d.checkInputs(m.Value, t, true)
+	d.model.Outputs, d.outputs[m.Name] = append(d.model.Outputs, model.Output{Name: m.Name, URI: t}), m
 }
 
 // template reads text with placeholders. It does not check that the placeholders exist.
-func (d *draft) template(v value, what string) (model.Template, bool) {
-	text, ok := v.text(what)
+func (d *draft) template(v yamldoc.Value, what string) (model.Template, bool) {
+	text, ok := v.Text(what)
 	if !ok {
 		return model.Template{}, false
 	}
 	t, err := model.ParseTemplate(text)
 	if err != nil {
-		v.errorf("%v", err)
+		v.Errorf("%v", err)
 		return model.Template{}, false
 	}
 	return t, true
 }
 
 // templates reads a command: a list of texts that may mention inputs.
-func (d *draft) templates(m member, what string) []model.Template {
-	if !m.isList() {
-		m.errorf("%s must be a list such as [program, argument], not %s", what, m.kind())
+func (d *draft) templates(m yamldoc.Member, what string) []model.Template {
+	if !m.IsList() {
+		m.Errorf("%s must be a list such as [program, argument], not %s", what, m.Kind())
 		return nil
 	}
 	var all []model.Template
-	for _, v := range m.list() {
+	for _, v := range m.List() {
 		t, ok := d.template(v, "an argument of "+what)
 		if !ok {
 			continue
@@ -333,45 +332,36 @@ func (d *draft) templates(m member, what string) []model.Template {
 
 // checkInputs checks that a template mentions only inputs of the model. If complete is true, it must not mention an
 // input that may be unset.
-func (d *draft) checkInputs(v value, t model.Template, complete bool) {
+func (d *draft) checkInputs(v yamldoc.Value, t model.Template, complete bool) {
 	for _, p := range t.Placeholders() {
 		in, known := d.model.Input(p.Name)
 		switch {
 		case !known:
-			v.errorf("{%s} is not an input of the model; %s", p.Name, hint("inputs", p.Name, d.inputNames()))
+			v.Errorf("{%s} is not an input of the model; %s", p.Name, yamldoc.Hint("inputs", p.Name, d.inputNames()))
 		case p.Format != "" && in.Type != model.Date && in.Type != model.DateTime:
-			v.errorf("{%s:%s} formats a date, but input %q has type %s", p.Name, p.Format, p.Name, in.Type)
+			v.Errorf("{%s:%s} formats a date, but input %q has type %s", p.Name, p.Format, p.Name, in.Type)
 		case complete && in.Optional && in.Default == nil:
-			v.errorf("{%s} may be unset: give input %q a default, or remove the placeholder here", p.Name, p.Name)
+			v.Errorf("{%s} may be unset: give input %q a default, or remove the placeholder here", p.Name, p.Name)
 		}
 	}
 }
 
-func (d *draft) readEnvironment(m member) {
-	list, _ := m.members("environment")
+func (d *draft) readEnvironment(m yamldoc.Member) {
+	list, _ := m.Members("environment")
 	for _, one := range list {
 		switch {
-		case !variableNameForm.MatchString(one.name):
-			d.problem(one.key, false, "%q is not a valid variable name: %s", one.name, variableNameRule)
-		case isReserved(one.name):
-			d.problem(one.key, false, "variable %s is set by modeldispatch: choose another name", one.name)
+		case !variableNameForm.MatchString(one.Name):
+			one.Key.Errorf("%q is not a valid variable name: %s", one.Name, variableNameRule)
+		case model.IsReserved(one.Name):
+			one.Key.Errorf("variable %s is set by modeldispatch: choose another name", one.Name)
 		}
-		t, ok := d.template(one.value, "variable "+one.name)
+		t, ok := d.template(one.Value, "variable "+one.Name)
 		if !ok {
 			continue
 		}
-		d.checkInputs(one.value, t, false)
-		d.model.Environment = append(d.model.Environment, model.Variable{Name: one.name, Value: t})
+		d.checkInputs(one.Value, t, false)
+		d.model.Environment = append(d.model.Environment, model.Variable{Name: one.Name, Value: t})
 	}
-}
-
-// isReserved reports whether modeldispatch itself sets the environment variable for each run.
-func isReserved(name string) bool {
-	switch name {
-	case "MODEL_NAME", "RUN_ID", "RUN_ATTEMPT":
-		return true
-	}
-	return strings.HasPrefix(name, "INPUT_") || strings.HasPrefix(name, "OUTPUT_")
 }
 
 // finish makes the checks that need all parts of the model.
@@ -393,15 +383,15 @@ func (d *draft) finish(name string) {
 	}
 	request := fargate.NewRequest(rendered, fargate.Launch{Deployment: d.project.deployment, Run: name, Attempt: 1})
 	if err := request.Check(); err != nil {
-		d.root.errorf("command and environment do not fit into one RunTask call: %v", err)
+		d.root.Errorf("command and environment do not fit into one RunTask call: %v", err)
 	}
 }
 
 // checkVariable reports an input whose environment variable has the same name as another input's. seen holds the inputs
 // by variable.
-func (d *draft) checkVariable(seen map[string]string, variable, name string, at position) {
+func (d *draft) checkVariable(seen map[string]string, variable, name string, at yamldoc.Value) {
 	if other, twice := seen[variable]; twice {
-		d.problem(at, false, "inputs %q and %q would both set the variable %s: rename one of them", other, name, variable)
+		at.Errorf("inputs %q and %q would both set the variable %s: rename one of them", other, name, variable)
 	}
 	seen[variable] = name
 }
@@ -417,7 +407,7 @@ func (d *draft) checkLoop() {
 			}
 			for _, out := range d.model.Outputs {
 				if uri, matches := d.matchingSample(arrival, out.URI); matches {
-					d.outputs[out.Name].errorf("output %q can be %s, which matches the model's own arrival %s: "+
+					d.outputs[out.Name].Errorf("output %q can be %s, which matches the model's own arrival %s: "+
 						"the model would start itself forever; write the output elsewhere", out.Name, uri, text)
 				}
 			}

@@ -1,23 +1,24 @@
 package catalog
 
 import (
+	"cmp"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/yamldoc"
 )
 
 // project holds modeldispatch.yaml for one environment, and the models that were read so far.
 type project struct {
-	*document
+	file            *yamldoc.Document
 	options         Options
 	deployment      string
-	paused          bool           // triggers: paused
-	pools           map[string]int // limits by name
-	defaults        []member       // fields for the models that do not set them
+	paused          bool             // triggers: paused
+	pools           map[string]int   // limits by name
+	defaults        []yamldoc.Member // fields for the models that do not set them
 	models          []model.Model
 	folders         []string // the folders in models/ that have a model.yaml, with or without errors
 	afterReferences []afterReference
@@ -31,62 +32,56 @@ type environment struct {
 }
 
 // readProject reads modeldispatch.yaml. It returns false if the file cannot be read or lacks the environment.
-func readProject(r *report, dir string, o Options) (*project, bool) {
+func readProject(r *yamldoc.Report, dir string, o Options) (*project, bool) {
 	p := newProject(r, o)
-	v, ok := p.read(dir)
+	v, ok := p.file.Read(dir)
 	return p, ok && p.build(v)
 }
 
-func newProject(r *report, o Options) *project {
+func newProject(r *yamldoc.Report, o Options) *project {
 	return &project{
-		document: &document{report: r, file: ProjectFile, minimum: "environments: { local: {} }"},
-		options:  o, pools: map[string]int{},
+		file:    &yamldoc.Document{Report: r, File: ProjectFile, Minimum: "environments: { local: {} }"},
+		options: o, pools: map[string]int{},
 	}
 }
 
 // build reads the fields of the file for the environment of the options. It returns false if that environment does not
 // exist.
-func (p *project) build(v value) bool {
+func (p *project) build(v yamldoc.Value) bool {
 	o := p.options
-	var environments value
+	environments := v
 	all := map[string]environment{}
-	v.fields("a project", map[string]func(member){
-		"environments": func(m member) {
-			environments = m.value
-			list, _ := m.members("environments")
+	v.Fields("a project", yamldoc.Readers{
+		"environments": func(m yamldoc.Member) {
+			environments = m.Value
+			list, _ := m.Members("environments")
 			for _, e := range list {
-				all[e.name] = readEnvironment(e)
+				all[e.Name] = readEnvironment(e)
 			}
 		},
-		"pools": func(m member) {
-			list, _ := m.members("pools")
+		"pools": func(m yamldoc.Member) {
+			list, _ := m.Members("pools")
 			for _, pool := range list {
-				if n, ok := pool.integer("a pool's limit", 1, 200); ok {
-					p.pools[pool.name] = n
+				if n, ok := pool.Integer("a pool's limit", 1, 200); ok {
+					p.pools[pool.Name] = n
 				}
 			}
 		},
-		"defaults": func(m member) { p.defaults, _ = m.members("defaults") },
+		"defaults": func(m yamldoc.Member) { p.defaults, _ = m.Members("defaults") },
 	})
 	e, known := all[o.Environment]
 	if !known && o.Environment != "local" {
-		if environments.doc == nil {
-			environments = v
-		}
-		environments.errorf("there is no environment %q; %s", o.Environment, hint("environments", o.Environment, slices.Collect(maps.Keys(all))))
+		environments.Errorf("there is no environment %q; %s",
+			o.Environment, yamldoc.Hint("environments", o.Environment, slices.Collect(maps.Keys(all))))
 		return false
 	}
-	p.deployment, p.paused, p.variables = o.Deployment, e.paused, e.variables
-	if p.deployment == "" {
-		p.deployment = e.stack
-	}
-	if p.deployment == "" {
-		p.deployment = "modeldispatch"
-	}
+	p.deployment, p.paused = cmp.Or(o.Deployment, e.stack, "modeldispatch"), e.paused
 	if !nameForm.MatchString(p.deployment) {
-		v.errorf("%q is not a valid deployment name: %s", p.deployment, nameRule)
+		v.Errorf("%q is not a valid deployment name: %s", p.deployment, nameRule)
 	}
-	p.defined = true
+	if p.file.Variables = e.variables; e.variables == nil {
+		p.file.Variables = map[string]string{}
+	}
 	return true
 }
 
@@ -100,37 +95,24 @@ const (
 	variableNameRule = "use letters, digits and underscores, not starting with a digit"
 )
 
-func readEnvironment(m member) environment {
+func readEnvironment(m yamldoc.Member) environment {
 	e := environment{variables: map[string]string{}}
-	m.fields("an environment", map[string]func(member){
-		"stack": func(f member) { e.stack, _ = f.text("stack") },
-		"triggers": func(f member) {
-			word, _ := f.word("triggers", "paused", "active")
+	m.Fields("an environment", yamldoc.Readers{
+		"stack": func(f yamldoc.Member) { e.stack, _ = f.Text("stack") },
+		"triggers": func(f yamldoc.Member) {
+			word, _ := f.Word("triggers", "paused", "active")
 			e.paused = word == "paused"
 		},
-		"variables": func(f member) {
-			list, _ := f.members("variables")
+		"variables": func(f yamldoc.Member) {
+			list, _ := f.Members("variables")
 			for _, one := range list {
-				if !variableNameForm.MatchString(one.name) || strings.HasPrefix(one.name, "AWS") {
-					one.doc.problem(one.key, false, "%q is not a valid variable name: %s or with AWS", one.name, variableNameRule)
+				if !variableNameForm.MatchString(one.Name) || strings.HasPrefix(one.Name, "AWS") {
+					one.Key.Errorf("%q is not a valid variable name: %s or with AWS", one.Name, variableNameRule)
 					continue
 				}
-				e.variables[one.name], _ = one.text("variable " + one.name)
+				e.variables[one.Name], _ = one.Text("variable " + one.Name)
 			}
 		},
 	})
 	return e
-}
-
-// zone reads the name of a time zone.
-func (v value) zone() string {
-	name, ok := v.text("timezone")
-	if !ok {
-		return ""
-	}
-	if _, err := time.LoadLocation(name); err != nil || name == "" || name == "Local" {
-		v.errorf("there is no time zone %q; use an IANA name such as Europe/Berlin or UTC", name)
-		return ""
-	}
-	return name
 }

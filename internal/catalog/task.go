@@ -1,33 +1,35 @@
 package catalog
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/taskdef"
+	"modeldispatch/internal/yamldoc"
 )
 
 // capacities lists the words that task.capacity accepts.
 var capacities = []string{string(model.OnDemand), string(model.Spot), string(model.EC2), string(model.External)}
 
 // readTaskFields reads task. readTask reads task.definition later.
-func (d *draft) readTaskFields(m member) {
+func (d *draft) readTaskFields(m yamldoc.Member) {
 	t := &d.model.Task
-	m.fields("task", map[string]func(member){
-		"definition": func(f member) { d.definition = &f },
-		"image":      func(f member) { d.image = &f },
-		"container":  func(f member) { t.Container, _ = f.text("container") },
-		"cpu":        func(f member) { t.CPU, _ = f.integer("cpu", 256, 16384) },
-		"memory":     func(f member) { t.Memory, _ = f.integer("memory", 512, 122880) },
-		"capacity": func(f member) {
-			for _, v := range f.list() {
-				word, ok := v.word("capacity", capacities...)
+	m.Fields("task", yamldoc.Readers{
+		"definition": func(f yamldoc.Member) { d.definition = &f },
+		"image":      func(f yamldoc.Member) { d.image = &f },
+		"container":  func(f yamldoc.Member) { t.Container, _ = f.Text("container") },
+		"cpu":        func(f yamldoc.Member) { t.CPU, _ = f.Integer("cpu", 256, 16384) },
+		"memory":     func(f yamldoc.Member) { t.Memory, _ = f.Integer("memory", 512, 122880) },
+		"capacity": func(f yamldoc.Member) {
+			for _, v := range f.List() {
+				word, ok := v.Word("capacity", capacities...)
 				if ok && slices.Contains(t.Capacity, model.Capacity(word)) {
-					v.errorf("capacity lists %q twice", word)
+					v.Errorf("capacity lists %q twice", word)
 				}
 				if ok {
 					t.Capacity = append(t.Capacity, model.Capacity(word))
@@ -40,12 +42,6 @@ func (d *draft) readTaskFields(m member) {
 	}
 }
 
-// ecsName matches the names that ECS accepts for containers and volumes:
-// https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html
-var ecsName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}$`)
-
-const ecsNameRule = "ECS allows at most 255 letters (a-z and A-Z), digits, hyphens and underscores"
-
 var (
 	familyForm    = regexp.MustCompile(`^[A-Za-z0-9_-]{1,255}(:[1-9][0-9]*)?$`)
 	definitionARN = regexp.MustCompile(
@@ -56,106 +52,96 @@ var (
 // readTask reads task.definition when all other fields of the model except the triggers are known.
 func (d *draft) readTask() {
 	if d.definition == nil {
-		d.root.errorf("a model needs task.definition: a .json file with a task definition, a family, family:revision or an ARN")
+		d.root.Errorf("a model needs task.definition: a .json file with a task definition, a family, family:revision or an ARN")
 		return
 	}
-	name, ok := d.definition.text("definition")
+	var own taskdef.Definition
+	name, ok := d.definition.Text("definition")
 	switch {
 	case !ok:
 	case definitionFile.MatchString(name):
-		d.readDefinition(name)
+		own = d.readDefinition(name)
 	case familyForm.MatchString(name), definitionARN.MatchString(name):
 		d.model.Task.Family = name
-		switch container := d.model.Task.Container; {
-		case container == "":
-			d.definition.errorf("task definition %s is not a file of the project, "+
-				"so task.container must name the container that runs the model", name)
-		case !ecsName.MatchString(container):
-			d.definition.errorf("task.container is %q: %s", container, ecsNameRule)
-		}
-		if d.image != nil {
-			d.image.errorf("task.image needs a task definition that is a file of the project; %s has its own image", name)
-		}
-		d.checkOverride(*d.definition, 0, 0)
+		d.checkOutside(name)
 	default:
-		d.definition.errorf("task.definition is %q; expected a .json file, a family, family:revision or an ARN", name)
+		d.definition.Errorf("task.definition is %q; expected a .json file, a family, family:revision or an ARN", name)
+	}
+	d.checkOverride(own.CPU, own.Memory)
+}
+
+// checkOutside checks the fields that depend on a task definition that is not a file of the project.
+func (d *draft) checkOutside(name string) {
+	container := d.model.Task.Container
+	switch err := taskdef.CheckName(container); {
+	case container == "":
+		d.definition.Errorf("task definition %s is not a file of the project, "+
+			"so task.container must name the container that runs the model", name)
+	case err != nil:
+		d.definition.Errorf("task.container is %q: %v", container, err)
+	}
+	if d.image != nil {
+		d.image.Errorf("task.image needs a task definition that is a file of the project; %s has its own image", name)
 	}
 }
 
-// readDefinition reads a task definition that is a file in the model's folder.
-func (d *draft) readDefinition(name string) {
-	file := &document{
-		report: d.report, file: filepath.ToSlash(filepath.Join(d.folder, name)), model: d.document.model, json: true,
-		minimum: "a task definition in the form that aws ecs register-task-definition reads",
+// readDefinition reads a task definition that is a file in the model's folder, checks it, and sets it as the model's.
+// It returns the zero Definition if it cannot read the file.
+func (d *draft) readDefinition(name string) taskdef.Definition {
+	file := &yamldoc.Document{
+		Report: d.file.Report, File: filepath.ToSlash(filepath.Join(d.folder, name)), Model: d.file.Model, JSON: true,
+		Minimum: "a task definition in the form that aws ecs register-task-definition reads",
 	}
-	text, err := os.ReadFile(filepath.Join(d.dir, file.file))
+	text, err := os.ReadFile(filepath.Join(d.dir, file.File))
 	if err != nil {
-		d.definition.errorf("cannot read %s: %v", file.file, errors.Unwrap(err))
-		d.checkOverride(*d.definition, 0, 0)
-		return
+		d.definition.Errorf("cannot read %s: %v", file.File, errors.Unwrap(err))
+		return taskdef.Definition{}
 	}
-	root, ok := file.parse(text)
+	root, ok := file.Parse(text)
 	if !ok {
-		d.checkOverride(*d.definition, 0, 0)
-		return
+		return taskdef.Definition{}
 	}
-	d.useDefinition(root)
+	use := taskdef.Use{
+		At: d.definition.Value, Family: d.project.deployment + "-" + d.model.Name, Fargate: d.usesFargate(),
+		Container: d.model.Task.Container, Command: d.localCommand(),
+	}
+	if d.image != nil {
+		use.Image, _ = d.image.TextForCloudFormation("image")
+	}
+	own, ok := taskdef.Check(root, use)
+	if ok {
+		d.model.Task.Definition, d.model.Task.Family, d.model.Task.Container = own.JSON, use.Family, own.Container
+	}
+	return own
 }
 
-// useDefinition checks a task definition, and sets it as the model's in the form in which it is registered.
-func (d *draft) useDefinition(root value) {
-	root, tags := unwrapDescribed(root)
-	decoded, ok := root.decoded(0)
-	fields, isObject := decoded.(map[string]any)
-	if !ok || !isObject {
-		root.errorf("a task definition must be a JSON object in the form that aws ecs register-task-definition reads, not %s", root.kind())
-		return
+// localCommand returns the command for the container's own definition, so that a task that is started without a command
+// override runs local.command too. It is empty if local.command mentions inputs, because only runs have inputs. It is
+// nil if local.command does not apply.
+func (d *draft) localCommand() []string {
+	if len(d.local) == 0 || !d.project.options.Processes {
+		return nil
 	}
-	if tags != nil {
-		fields["tags"] = tags
-	}
-	l := &lint{draft: d, root: root, values: map[string]value{}}
-	l.index("", "", root, 0)
-	l.normalize(fields)
-	d.model.Task.Definition = rawJSON(fields)
-	d.model.Task.Family = fmt.Sprint(fields["family"])
-}
-
-// unwrapDescribed returns the task definition and the tags in the output of aws ecs describe-task-definition, which has
-// them in two separate objects. It returns any other value unchanged.
-func unwrapDescribed(root value) (definition value, tags any) {
-	if !root.isObject() {
-		return root, nil
-	}
-	definition = root
-	all, _ := root.members("a task definition")
-	for _, m := range all {
-		switch m.name {
-		case "taskDefinition":
-			definition = m.value
-		case "tags":
-			tags, _ = m.decoded(0)
-		default:
-			return root, nil
+	command := []string{}
+	for _, t := range d.local {
+		if len(t.Placeholders()) > 0 {
+			return []string{}
 		}
+		argument, _ := t.Expand(nil)
+		command = append(command, argument.Text)
 	}
-	return definition, tags
+	return command
 }
 
 // checkOverride checks the size of the task: task.cpu and task.memory, or for each that is not set, the task
 // definition's own value. 0 means that the definition's value is not known. It also checks max-memory, which depends
 // on the size.
-func (d *draft) checkOverride(at member, cpu, memory int) {
+func (d *draft) checkOverride(cpu, memory int) {
 	t := d.model.Task
-	if t.CPU > 0 {
-		cpu = t.CPU
-	}
-	if t.Memory > 0 {
-		memory = t.Memory
-	}
+	cpu, memory = cmp.Or(t.CPU, cpu), cmp.Or(t.Memory, memory)
 	d.checkMaxMemory(memory)
 	if (t.CPU > 0 || t.Memory > 0) && d.usesFargate() && cpu > 0 && memory > 0 {
-		checkSize(at.value, cpu, memory)
+		taskdef.CheckSize(d.definition.Value, cpu, memory)
 	}
 }
 
@@ -164,10 +150,10 @@ func (d *draft) checkMaxMemory(memory int) {
 	switch {
 	case d.maxMemory == nil:
 	case !d.usesFargate():
-		d.maxMemory.errorf("max-memory needs capacity on-demand or spot, because only Fargate can start a larger task; the capacity is %s",
+		d.maxMemory.Errorf("max-memory needs capacity on-demand or spot, because only Fargate can start a larger task; the capacity is %s",
 			d.model.Task.Capacity)
 	case d.model.Policy.Retry.OutOfMemory.MaxMemory <= memory:
-		d.maxMemory.errorf("max-memory is %d MiB; it must be more than the task's own %d MiB",
+		d.maxMemory.Errorf("max-memory is %d MiB; it must be more than the task's own %d MiB",
 			d.model.Policy.Retry.OutOfMemory.MaxMemory, memory)
 	}
 }

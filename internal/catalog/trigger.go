@@ -13,23 +13,24 @@ import (
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/pattern"
 	"modeldispatch/internal/route"
+	"modeldispatch/internal/yamldoc"
 )
 
 // triggerDraft holds a trigger while it is read.
 type triggerDraft struct {
 	*draft
 	model.Trigger
-	at         value           // the whole trigger
+	at         yamldoc.Value   // the whole trigger
 	named      bool            // the file gives it a name
 	captures   []string        // the captures that all its arrival patterns have
 	captured   []string        // the captures that at least one of its arrival patterns has
 	badPattern bool            // an arrival pattern has an error, so the captures are not known
 	assigned   map[string]bool // the inputs that for-each or inputs binds
-	inputs     *member         // read last, because the placeholders depend on the other fields
-	forEach    *member
-	where      *member
-	pattern    *member
-	schedule   member
+	inputs     *yamldoc.Member // read last, because the placeholders depend on the other fields
+	forEach    *yamldoc.Member
+	where      *yamldoc.Member
+	pattern    *yamldoc.Member
+	schedule   yamldoc.Member
 }
 
 // readTriggers reads the triggers, and checks that their names and contents are unique.
@@ -45,45 +46,45 @@ func (d *draft) readTriggers() {
 	names, hashes := map[string]bool{}, map[string]bool{}
 	for _, t := range all {
 		if !t.named && kinds[t.Kind] > 1 {
-			t.at.errorf("the model has several triggers of kind %s: give each a name", t.Kind)
+			t.at.Errorf("the model has several triggers of kind %s: give each a name", t.Kind)
 		}
 		if names[t.Name] && t.named {
-			t.at.errorf("two triggers have the name %q", t.Name)
+			t.at.Errorf("two triggers have the name %q", t.Name)
 		}
 		names[t.Name] = true
 		plain := t.Trigger
 		plain.Name = ""
 		t.Hash = hash(plain)
 		if hashes[t.Hash] {
-			t.at.errorf("two triggers are identical: remove one")
+			t.at.Errorf("two triggers are identical: remove one")
 		}
 		hashes[t.Hash] = true
 		d.model.Triggers = append(d.model.Triggers, t.Trigger)
 	}
 }
 
-func (d *draft) readTrigger(m member) *triggerDraft {
-	t := &triggerDraft{draft: d, at: m.value, assigned: map[string]bool{}}
+func (d *draft) readTrigger(m yamldoc.Value) *triggerDraft {
+	t := &triggerDraft{draft: d, at: m, assigned: map[string]bool{}}
 	t.Timezone = d.timezone
-	known := map[string]func(member){
-		"name": func(f member) {
-			if t.Name, t.named = f.text("name"); t.named && !nameForm.MatchString(t.Name) {
-				f.errorf("%q is not a valid trigger name: %s", t.Name, nameRule)
+	known := yamldoc.Readers{
+		"name": func(f yamldoc.Member) {
+			if t.Name, t.named = f.Text("name"); t.named && !nameForm.MatchString(t.Name) {
+				f.Errorf("%q is not a valid trigger name: %s", t.Name, nameRule)
 			}
 		},
-		"timezone": func(f member) { t.Timezone = f.zone() },
-		"where":    func(f member) { t.where, t.Where = &f, d.readPattern(f) },
-		"inputs":   func(f member) { t.inputs = &f },
-		"for-each": func(f member) { t.forEach = &f },
+		"timezone": func(f yamldoc.Member) { t.Timezone = f.TimeZone("timezone") },
+		"where":    func(f yamldoc.Member) { t.where, t.Where = &f, d.readPattern(f) },
+		"inputs":   func(f yamldoc.Member) { t.inputs = &f },
+		"for-each": func(f yamldoc.Member) { t.forEach = &f },
 	}
 	for _, kind := range []model.Kind{model.Schedule, model.Arrival, model.Message, model.After, model.Event} {
-		known[string(kind)] = func(f member) { t.readKind(kind, f) }
+		known[string(kind)] = func(f yamldoc.Member) { t.readKind(kind, f) }
 	}
-	if !m.fields("a trigger", known) {
+	if !m.Fields("a trigger", known) {
 		return nil
 	}
 	if t.Kind == "" {
-		m.errorf("a trigger needs one of schedule, arrival, message, after, event")
+		m.Errorf("a trigger needs one of schedule, arrival, message, after, event")
 		return nil
 	}
 	if t.Name == "" {
@@ -102,9 +103,9 @@ func (d *draft) readTrigger(m member) *triggerDraft {
 	return t
 }
 
-func (t *triggerDraft) readKind(kind model.Kind, m member) {
+func (t *triggerDraft) readKind(kind model.Kind, m yamldoc.Member) {
 	if t.Kind != "" {
-		m.doc.problem(m.key, false, "a trigger can have only one kind, but this one has %s and %s: split it into two triggers", t.Kind, kind)
+		m.Key.Errorf("a trigger can have only one kind, but this one has %s and %s: split it into two triggers", t.Kind, kind)
 		return
 	}
 	t.Kind = kind
@@ -122,14 +123,14 @@ func (t *triggerDraft) readKind(kind model.Kind, m member) {
 	}
 }
 
-func (t *triggerDraft) readSchedule(m member) {
-	text, ok := m.text("schedule")
+func (t *triggerDraft) readSchedule(m yamldoc.Member) {
+	text, ok := m.Text("schedule")
 	if !ok {
 		return
 	}
 	t.Schedule = text
 	if _, err := cron.Parse(text, nil); err != nil {
-		m.errorf("%v", err)
+		m.Errorf("%v", err)
 		return
 	}
 	t.schedule = m
@@ -143,13 +144,13 @@ func (t *triggerDraft) checkFires() {
 		now = time.Now()
 	}
 	if t.Kind == model.Schedule && err == nil && schedule.Next(now).IsZero() {
-		t.schedule.warnf("%s has no time in the future: it never fires", t.Schedule)
+		t.schedule.Warnf("%s has no time in the future: it never fires", t.Schedule)
 	}
 }
 
-func (t *triggerDraft) readArrival(m member) {
-	for i, v := range m.list() {
-		text, ok := v.text("an arrival pattern")
+func (t *triggerDraft) readArrival(m yamldoc.Member) {
+	for i, v := range m.List() {
+		text, ok := v.Text("an arrival pattern")
 		if !ok {
 			t.badPattern = true
 			continue
@@ -157,10 +158,10 @@ func (t *triggerDraft) readArrival(m member) {
 		a, err := route.ParseArrival(text)
 		if err != nil {
 			t.badPattern = true
-			v.errorf("%v", err)
+			v.Errorf("%v", err)
 			continue
 		}
-		if !v.checkBucket(text) {
+		if !checkBucket(v, text) {
 			t.badPattern = true
 			continue
 		}
@@ -179,8 +180,8 @@ var queueForm = regexp.MustCompile(`^([A-Za-z0-9_-]{1,80}|arn:[a-z-]+:sqs:[a-z0-
 
 // readQueue reads the queue of a message trigger. A queue that is given by its name gets the prefix <deployment>- in
 // AWS.
-func (t *triggerDraft) readQueue(m member) {
-	text, ok := m.text("message")
+func (t *triggerDraft) readQueue(m yamldoc.Member) {
+	text, ok := m.Text("message")
 	t.Queue = text
 	if !ok {
 		return
@@ -192,12 +193,12 @@ func (t *triggerDraft) readQueue(m member) {
 	}
 	switch {
 	case !queueForm.MatchString(text):
-		m.errorf("%q is not the name or ARN of a standard queue: a name has at most 80 letters, digits, hyphens and underscores, "+
+		m.Errorf("%q is not the name or ARN of a standard queue: a name has at most 80 letters, digits, hyphens and underscores, "+
 			"and FIFO queues are not supported", text)
 	case slices.ContainsFunc(ownQueues, func(own string) bool { return whole == t.project.deployment+"-"+own }):
-		m.errorf("the deployment itself uses queue %q: choose a name other than %s", whole, strings.Join(ownQueues, ", "))
+		m.Errorf("the deployment itself uses queue %q: choose a name other than %s", whole, strings.Join(ownQueues, ", "))
 	case len(whole) > maxQueue:
-		m.errorf("the queue would have the name %q with %d characters, but SQS allows at most %d: choose a shorter name",
+		m.Errorf("the queue would have the name %q with %d characters, but SQS allows at most %d: choose a shorter name",
 			whole, len(whole), maxQueue)
 	}
 }
@@ -209,9 +210,9 @@ var ownQueues = []string{"launch", "wake", "dead-letters"}
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html
 const maxQueue = 80
 
-func (t *triggerDraft) readAfter(m member) {
-	for _, v := range m.list() {
-		if text, ok := v.text("a model"); ok {
+func (t *triggerDraft) readAfter(m yamldoc.Member) {
+	for _, v := range m.List() {
+		if text, ok := v.Text("a model"); ok {
 			t.After = append(t.After, text)
 			t.project.afterReferences = append(t.project.afterReferences, afterReference{v, t, text})
 		}
@@ -219,14 +220,14 @@ func (t *triggerDraft) readAfter(m member) {
 }
 
 // readPattern reads an EventBridge pattern, and returns it as JSON.
-func (d *draft) readPattern(m member) json.RawMessage {
-	decoded, ok := m.decoded(0)
+func (d *draft) readPattern(m yamldoc.Member) json.RawMessage {
+	decoded, ok := m.Decode("a pattern")
 	if !ok {
 		return nil
 	}
 	text := rawJSON(decoded)
 	if _, err := pattern.Compile(text); err != nil {
-		m.errorf("%v", err)
+		m.Errorf("%v", err)
 		return nil
 	}
 	return text
@@ -238,28 +239,28 @@ func (t *triggerDraft) readForEach() {
 	if m == nil {
 		return
 	}
-	if !m.isObject() {
-		name, ok := m.text("for-each")
+	if !m.IsObject() {
+		name, ok := m.Text("for-each")
 		if !ok {
 			return
 		}
 		in, known := t.draft.model.Input(name)
 		switch {
 		case !known:
-			m.errorf("for-each: %q is not an input of the model; %s", name, hint("inputs", name, t.inputNames()))
+			m.Errorf("for-each: %q is not an input of the model; %s", name, yamldoc.Hint("inputs", name, t.inputNames()))
 		case len(in.Enum) == 0:
-			m.errorf("for-each: input %q has no enum: give it one, or write for-each: { %s: [a, b] }", name, name)
+			m.Errorf("for-each: input %q has no enum: give it one, or write for-each: { %s: [a, b] }", name, name)
 		default:
 			t.addAxis(name, in.Enum)
 		}
 	} else {
-		list, _ := m.members("for-each")
+		list, _ := m.Members("for-each")
 		for _, axis := range list {
 			t.readAxis(axis)
 		}
 	}
 	if tooMany(t.ForEach) {
-		m.errorf("for-each would start more than %d runs for one event: use fewer values", maxCombinations)
+		m.Errorf("for-each would start more than %d runs for one event: use fewer values", maxCombinations)
 	}
 }
 
@@ -279,30 +280,30 @@ func tooMany(axes []model.Axis) bool {
 }
 
 // readAxis reads the values of one input in for-each.
-func (t *triggerDraft) readAxis(axis member) {
-	in, known := t.draft.model.Input(axis.name)
+func (t *triggerDraft) readAxis(axis yamldoc.Member) {
+	in, known := t.draft.model.Input(axis.Name)
 	if !known {
-		t.problem(axis.key, false, "for-each: %q is not an input of the model; %s", axis.name, hint("inputs", axis.name, t.inputNames()))
+		axis.Key.Errorf("for-each: %q is not an input of the model; %s", axis.Name, yamldoc.Hint("inputs", axis.Name, t.inputNames()))
 		return
 	}
 	var values []string
-	for _, v := range axis.list() {
-		text, ok := v.text("a value of for-each")
+	for _, v := range axis.List() {
+		text, ok := v.Text("a value of for-each")
 		if !ok {
 			continue
 		}
 		canonical, err := in.Parse(model.Text(text))
 		if err != nil {
-			v.errorf("for-each: input %q: %v", axis.name, err)
+			v.Errorf("for-each: input %q: %v", axis.Name, err)
 			continue
 		}
 		if slices.Contains(values, canonical) {
-			v.errorf("for-each: input %q lists %q twice", axis.name, text)
+			v.Errorf("for-each: input %q lists %q twice", axis.Name, text)
 			continue
 		}
 		values = append(values, in.Text(canonical))
 	}
-	t.addAxis(axis.name, values)
+	t.addAxis(axis.Name, values)
 }
 
 func (t *triggerDraft) addAxis(name string, values []string) {
@@ -316,43 +317,43 @@ func (t *triggerDraft) readInputs() {
 	if m == nil {
 		return
 	}
-	if !m.isObject() {
-		word, ok := m.text("inputs")
+	if !m.IsObject() {
+		word, ok := m.Text("inputs")
 		right := event.InputsWord(t.Kind)
 		switch {
 		case !ok:
 		case right == "":
-			m.errorf("inputs is %q; expected a map such as { input: \"{placeholder}\" }", word)
+			m.Errorf("inputs is %q; expected a map such as { input: \"{placeholder}\" }", word)
 		case word != right:
-			m.errorf("inputs is %q; for a %s trigger, expected %s, or a map such as { input: \"{placeholder}\" }", word, t.Kind, right)
+			m.Errorf("inputs is %q; for a %s trigger, expected %s, or a map such as { input: \"{placeholder}\" }", word, t.Kind, right)
 		default:
 			t.Fields = word
 		}
 		return
 	}
-	list, _ := m.members("inputs")
+	list, _ := m.Members("inputs")
 	for _, one := range list {
-		in, known := t.draft.model.Input(one.name)
+		in, known := t.draft.model.Input(one.Name)
 		if !known {
-			t.problem(one.key, false, "%q is not an input of the model; %s", one.name, hint("inputs", one.name, t.inputNames()))
+			one.Key.Errorf("%q is not an input of the model; %s", one.Name, yamldoc.Hint("inputs", one.Name, t.inputNames()))
 			continue
 		}
-		template, ok := t.template(one.value, "input "+one.name)
+		template, ok := t.template(one.Value, "input "+one.Name)
 		if !ok {
 			continue
 		}
-		t.checkPlaceholders(one.value, template, in)
-		t.Inputs = append(t.Inputs, model.Assignment{Input: one.name, Value: template})
-		t.assigned[one.name] = true
+		t.checkPlaceholders(one.Value, template, in)
+		t.Inputs = append(t.Inputs, model.Assignment{Input: one.Name, Value: template})
+		t.assigned[one.Name] = true
 	}
 }
 
 // checkPlaceholders checks the text that a trigger binds to an input: events of its kind must have the placeholders,
 // and text without placeholders must be valid for the input.
-func (t *triggerDraft) checkPlaceholders(v value, template model.Template, in model.Input) {
+func (t *triggerDraft) checkPlaceholders(v yamldoc.Value, template model.Template, in model.Input) {
 	for _, p := range template.Placeholders() {
 		if !t.hasPlaceholder(p.Name) {
-			v.errorf("%s is not a placeholder of %s event; %s", p, withArticle(t.Kind), fieldHint("placeholders", p.Name, t.placeholders()))
+			v.Errorf("%s is not a placeholder of %s event; %s", p, withArticle(t.Kind), fieldHint("placeholders", p.Name, t.placeholders()))
 		}
 	}
 	if len(template.Placeholders()) > 0 {
@@ -360,7 +361,7 @@ func (t *triggerDraft) checkPlaceholders(v value, template model.Template, in mo
 	}
 	text, _ := template.Expand(nil)
 	if _, err := in.Parse(text); err != nil {
-		v.errorf("input %q: %v", in.Name, err)
+		v.Errorf("input %q: %v", in.Name, err)
 	}
 }
 
@@ -409,7 +410,7 @@ func (t *triggerDraft) checkBound() {
 	}
 	for _, in := range t.draft.model.Inputs {
 		if !t.assigned[in.Name] && !slices.Contains(t.captures, in.Name) && in.Default == nil && !in.Optional {
-			t.at.errorf("trigger %q does not bind input %q: bind it under inputs, or give it a default or optional: true", t.Name, in.Name)
+			t.at.Errorf("trigger %q does not bind input %q: bind it under inputs, or give it a default or optional: true", t.Name, in.Name)
 		}
 	}
 }

@@ -7,36 +7,37 @@ import (
 
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/yamldoc"
 )
 
 // patternField is a field that an EventBridge pattern tests.
 type patternField struct {
 	namespace, field string // the first two steps of its path; field is "" for the namespace itself
-	at               position
+	at               yamldoc.Value
 }
 
 // patternFields returns the fields that a pattern tests, including those in the branches of $or. namespace is the
 // namespace of the fields in v, or "" for a whole pattern.
-func patternFields(v value, namespace string) []patternField {
-	if !v.isObject() {
+func patternFields(v yamldoc.Value, namespace string) []patternField {
+	if !v.IsObject() {
 		return nil
 	}
 	var all []patternField
-	members, _ := v.members("a pattern")
+	members, _ := v.Members("a pattern")
 	for _, m := range members {
-		first, rest, dotted := strings.Cut(m.name, ".") // {"a.b": …} means {"a": {"b": …}}
+		first, rest, dotted := strings.Cut(m.Name, ".") // {"a.b": …} means {"a": {"b": …}}
 		switch {
-		case m.name == "$or":
-			for _, branch := range m.list() {
+		case m.Name == "$or":
+			for _, branch := range m.List() {
 				all = append(all, patternFields(branch, namespace)...)
 			}
 		case namespace != "":
-			all = append(all, patternField{namespace, first, m.key})
+			all = append(all, patternField{namespace, first, m.Key})
 		case dotted:
 			field, _, _ := strings.Cut(rest, ".")
-			all = append(all, patternField{first, "", m.key}, patternField{first, field, m.key})
+			all = append(all, patternField{first, "", m.Key}, patternField{first, field, m.Key})
 		default:
-			all = append(append(all, patternField{first, "", m.key}), patternFields(m.value, first)...)
+			all = append(append(all, patternField{first, "", m.Key}), patternFields(m.Value, first)...)
 		}
 	}
 	return all
@@ -50,7 +51,7 @@ func (t *triggerDraft) whereFields() []event.Field {
 // checkPatternFields checks that a pattern tests only fields that events of the trigger's kind have. Otherwise it would
 // never match, and the model would never run. what names the pattern in an error. afterReference.checkBound checks the
 // fields of the upstream run.
-func (t *triggerDraft) checkPatternFields(what string, m *member) {
+func (t *triggerDraft) checkPatternFields(what string, m *yamldoc.Member) {
 	if m == nil || t.badPattern {
 		return
 	}
@@ -60,19 +61,19 @@ func (t *triggerDraft) checkPatternFields(what string, m *member) {
 		namespace, _, _ := strings.Cut(f.Name, ".")
 		names = append(names, namespace)
 	}
-	for _, tested := range patternFields(m.value, "") {
+	for _, tested := range patternFields(m.Value, "") {
 		path := tested.namespace + "." + tested.field
 		below := fieldsBelow(fields, tested.namespace)
 		switch {
 		case tested.field == "" && !slices.Contains(names, tested.namespace):
-			t.problem(tested.at, false, "%s tests %q, which %s event does not have; %s",
+			tested.at.Errorf("%s tests %q, which %s event does not have; %s",
 				what, tested.namespace, withArticle(t.Kind), fieldHint("names", tested.namespace, names))
 		case tested.field == "" || slices.ContainsFunc(fields, func(f event.Field) bool { return f.Has(path) }):
 		case below != nil:
-			t.problem(tested.at, false, "%s tests %q, which %s event does not have; %s",
+			tested.at.Errorf("%s tests %q, which %s event does not have; %s",
 				what, path, withArticle(t.Kind), fieldHint("fields", tested.field, below))
 		case slices.ContainsFunc(fields, func(f event.Field) bool { return f.Name == tested.namespace }):
-			t.problem(tested.at, false, "%s tests %q, but %s of %s event has no fields; expected %[3]s: [...]",
+			tested.at.Errorf("%s tests %q, but %s of %s event has no fields; expected %[3]s: [...]",
 				what, path, tested.namespace, withArticle(t.Kind))
 		}
 	}
@@ -92,7 +93,7 @@ func fieldsBelow(fields []event.Field, namespace string) []string {
 // fieldHint returns the end of an error about a field that events do not have: the most similar name, or else all names.
 func fieldHint(kind, word string, known []string) string {
 	known = slices.Sorted(slices.Values(known))
-	if best := nearest(word, known); best != "" {
+	if best := yamldoc.Nearest(word, known); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return "known " + kind + ": " + strings.Join(slices.Compact(known), ", ")
@@ -107,7 +108,7 @@ func (t *triggerDraft) checkCaptures() {
 		}
 	}
 	if t.where != nil {
-		for _, tested := range patternFields(t.where.value, "") {
+		for _, tested := range patternFields(t.where.Value, "") {
 			used = append(used, tested.namespace)
 		}
 	}
@@ -121,8 +122,8 @@ func (t *triggerDraft) checkCaptures() {
 		if _, binds := t.draft.model.Input(capture); binds || slices.Contains(used, capture) {
 			continue
 		}
-		if near := nearest(capture, free); near != "" {
-			t.at.warnf("trigger %q: capture {%s} is not an input and is not used; did you mean {%s}?", t.Name, capture, near)
+		if near := yamldoc.Nearest(capture, free); near != "" {
+			t.at.Warnf("trigger %q: capture {%s} is not an input and is not used; did you mean {%s}?", t.Name, capture, near)
 		}
 	}
 }
@@ -130,7 +131,7 @@ func (t *triggerDraft) checkCaptures() {
 // checkBucket checks the bucket of an S3 URI or arrival pattern, unless it depends on inputs. It returns false after an
 // error.
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-func (v value) checkBucket(text string) bool {
+func checkBucket(v yamldoc.Value, text string) bool {
 	uri, isURI := model.CutObjectURI(text)
 	switch {
 	case !isURI: // the caller reports it
@@ -138,14 +139,15 @@ func (v value) checkBucket(text string) bool {
 	case strings.ContainsAny(uri.Bucket, "{}*") || model.IsBucket(uri.Bucket):
 		return true
 	case uri.Bucket == "":
-		written, _ := v.raw()
-		if name := variableForm.FindStringSubmatch(written); name != nil && v.doc.variables[name[1]] == "" {
-			v.errorf("%s has no bucket: variable %s of the environment is empty", written, name[1])
+		written, _ := v.Raw()
+		if rest, named := strings.CutPrefix(written, "s3://${"); named {
+			name, _, _ := strings.Cut(rest, "}")
+			v.Errorf("%s has no bucket: variable %s of the environment is empty", written, name)
 			return false
 		}
-		v.errorf("%s has no bucket; expected s3://bucket/key", written)
+		v.Errorf("%s has no bucket; expected s3://bucket/key", written)
 	default:
-		v.errorf("%q is not a valid bucket name: %s", uri.Bucket, model.BucketRule)
+		v.Errorf("%q is not a valid bucket name: %s", uri.Bucket, model.BucketRule)
 	}
 	return false
 }

@@ -64,6 +64,7 @@ import (
 	"modeldispatch/internal/catalog"
 	"modeldispatch/internal/cli/safe"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/yamldoc"
 )
 
 // Streams holds the standard streams of a command. In may be nil if the command does not read it.
@@ -230,8 +231,8 @@ func (s *session) compile() (string, model.Catalog, error) {
 
 // printProblems prints the problems of a project's files and returns failure. With --json it prints the warnings too.
 // It returns any other error unchanged.
-func (s *session) printProblems(err error, warnings ...catalog.Problem) error {
-	var problems catalog.Problems
+func (s *session) printProblems(err error, warnings ...yamldoc.Problem) error {
+	var problems yamldoc.Problems
 	if !errors.As(err, &problems) {
 		return err
 	}

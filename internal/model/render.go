@@ -99,6 +99,15 @@ func EnvironmentName(prefix, name string) string {
 	return prefix + "_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
+// IsReserved reports whether each run has an environment variable of this name that modeldispatch sets itself.
+func IsReserved(name string) bool {
+	switch name {
+	case "MODEL_NAME", "RUN_ID", "RUN_ATTEMPT":
+		return true
+	}
+	return strings.HasPrefix(name, "INPUT_") || strings.HasPrefix(name, "OUTPUT_")
+}
+
 // tags returns the model's tags for its tasks, together with model and owner.
 func (m Model) tags() map[string]string {
 	tags := make(map[string]string, len(m.Tags)+2)

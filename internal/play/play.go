@@ -53,7 +53,7 @@ import (
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/records"
 	"modeldispatch/internal/run"
-	"modeldispatch/internal/yamlstrict"
+	"modeldispatch/internal/yamldoc"
 )
 
 // File is the name of the file that lists the steps in a folder of events.
@@ -118,7 +118,7 @@ func ReadSteps(folder string) ([]Step, error) {
 }
 
 func parseSteps(text []byte) (steps []Step, err error) {
-	err = yamlstrict.Unmarshal(text, &steps)
+	err = yamldoc.Unmarshal(text, &steps)
 	return steps, err
 }
 

@@ -81,12 +81,12 @@ var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 // the environment does not have. Variables of IAM stay as they are, and CloudFormation replaces its own, which
 // start with AWS::.
 func (g generator) policy(text []byte) (any, error) {
-	document, err := decode(text)
+	decoded, err := decode(text)
 	if err != nil {
 		return nil, err
 	}
 	var unknown []error
-	document = mapStrings(document, func(text string) any {
+	document := mapStrings(decoded, func(text string) any {
 		return placeholder.ReplaceAllStringFunc(text, func(mention string) string {
 			name := mention[len("${") : len(mention)-1]
 			value, known := g.catalog.Variables[name]

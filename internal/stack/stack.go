@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/fnv"
@@ -62,7 +61,7 @@ var partParameters = []string{
 }
 
 // Policies reads the policy.json of each model that has one, and returns the texts by model name. A policy.json is an
-// IAM policy document for the model's tasks. Policies returns an error when a file cannot be read or is not JSON.
+// IAM policy document for the model's tasks. Policies returns an error when a file cannot be read; Generate checks the text.
 func Policies(c model.Catalog) (map[string][]byte, error) {
 	policies := map[string][]byte{}
 	for _, m := range c.Models {
@@ -72,8 +71,6 @@ func Policies(c model.Catalog) (map[string][]byte, error) {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			return nil, err
-		case !json.Valid(text):
-			return nil, fmt.Errorf("%s is not JSON; it must hold an IAM policy document", file)
 		default:
 			policies[m.Name] = text
 		}
@@ -84,8 +81,8 @@ func Policies(c model.Catalog) (map[string][]byte, error) {
 // Generate returns the templates for a compiled catalog, by file name. policies holds the policy.json texts by model
 // name, as Policies returns them. now is the time of the compilation: recurrence derives StartDate from it.
 //
-// Generate returns an error when a model cannot be converted to CloudFormation, when a policy.json mentions an unknown
-// variable, and when a limit of CloudFormation, IAM or EventBridge would be exceeded.
+// Generate returns an error when a model cannot be converted to CloudFormation, when a policy.json is not a JSON object or
+// mentions an unknown variable, and when a limit of CloudFormation, IAM or EventBridge would be exceeded.
 func Generate(c model.Catalog, policies map[string][]byte, now time.Time) (map[string][]byte, error) {
 	g := generator{catalog: c, policies: policies, now: now}
 	var byPart [partCount][]resource

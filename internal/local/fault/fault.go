@@ -44,7 +44,7 @@ import (
 
 	"modeldispatch/internal/local/ecs"
 	"modeldispatch/internal/model"
-	"modeldispatch/internal/yamlstrict"
+	"modeldispatch/internal/yamldoc"
 )
 
 // File is the name of the faults file in a folder of events that "modeldispatch local --play" plays.
@@ -120,7 +120,7 @@ func Read(file string, c model.Catalog) ([]Fault, error) {
 }
 
 func parse(text []byte, c model.Catalog) (faults []Fault, err error) {
-	if err := yamlstrict.Unmarshal(text, &faults); err != nil {
+	if err := yamldoc.Unmarshal(text, &faults); err != nil {
 		return nil, err
 	}
 	for i, f := range faults {

@@ -1,4 +1,4 @@
-package catalog
+package yamldoc
 
 import (
 	"cmp"
@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Problem is one error or warning about a project's files.
+// Problem is one error or warning about a file.
 type Problem struct {
 	File    string `json:"file"`             // path relative to the project's folder
 	Line    int    `json:"line,omitempty"`   // line, counted from 1; 0 means the file as a whole
@@ -34,7 +34,7 @@ func (p Problem) String() string {
 	return text.String() + p.Message
 }
 
-// Problems is the error that Compile and DeploymentName return: all errors of a project, sorted by file and line.
+// Problems is the error for files with errors: all of them, sorted by file and line.
 type Problems []Problem
 
 // Error returns the problems, one on each line.
@@ -46,11 +46,11 @@ func (p Problems) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// report collects the problems of a project.
-type report struct{ all []Problem }
+// Report collects the problems of the documents that are read with it. The zero Report is ready for use.
+type Report struct{ all []Problem }
 
-// split returns the warnings and the errors, both sorted by file and line and without duplicates.
-func (r *report) split() (warnings []Problem, errors Problems) {
+// Split returns the warnings and the errors, both sorted by file and line and without duplicates.
+func (r *Report) Split() (warnings []Problem, errors Problems) {
 	slices.SortStableFunc(r.all, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.File, b.File), a.Line-b.Line, a.Column-b.Column, strings.Compare(a.Message, b.Message))
 	})
@@ -64,8 +64,8 @@ func (r *report) split() (warnings []Problem, errors Problems) {
 	return warnings, errors
 }
 
-// nearest returns the known word that is most similar to word, or "" if none is similar enough to be a typing error.
-func nearest(word string, known []string) string {
+// Nearest returns the known word that is most similar to word, or "" if none is similar enough to be a typing error.
+func Nearest(word string, known []string) string {
 	best, distance := "", 1+len(word)/3
 	for _, k := range known {
 		if d := edits(word, k); d <= distance {
@@ -75,12 +75,11 @@ func nearest(word string, known []string) string {
 	return best
 }
 
-// hint returns the end of an error about an unknown name: the most similar known name, or else all known names if they
-// are at most 12. kind names their kind in the plural, such as models. hint sorts known in place.
-func hint(kind, word string, known []string) string {
-	slices.Sort(known)
-	known = slices.Compact(known)
-	best := nearest(word, known)
+// Hint returns the end of an error about an unknown name: the most similar known name, or else all known names if they
+// are at most 12. kind names their kind in the plural, such as models.
+func Hint(kind, word string, known []string) string {
+	known = slices.Compact(slices.Sorted(slices.Values(known)))
+	best := Nearest(word, known)
 	switch {
 	case best != "":
 		return fmt.Sprintf("did you mean %q?", best)
@@ -95,7 +94,7 @@ func hint(kind, word string, known []string) string {
 // wordHint returns the end of an error about a value that is not one of a few words: the most similar word, or else
 // all.
 func wordHint(text string, words []string) string {
-	if best := nearest(text, words); best != "" {
+	if best := Nearest(text, words); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return "expected one of " + strings.Join(words, ", ")

@@ -1,4 +1,11 @@
-package catalog
+package taskdef
+
+// describedOnly lists the fields that only describe-task-definition answers: register-task-definition rejects them, and
+// CloudFormation does not know them. TestDescribedOnly compares it with the AWS SDK.
+var describedOnly = []string{
+	"taskDefinitionArn", "revision", "status", "requiresAttributes", "compatibilities", "registeredAt", "registeredBy", "deregisteredAt",
+	"deleteRequestedAt",
+}
 
 // members holds the field names that ECS's RegisterTaskDefinition accepts in each object of a task definition. The
 // key is the object's path without list indexes. Objects that are not in it, such as dockerLabels, have keys that the
