@@ -165,7 +165,7 @@ func (h *harness) wantRun(t *testing.T, id string, state run.State, class run.Cl
 	}
 }
 
-func TestObjectStartsRunThatSucceeds(t *testing.T) {
+func TestFromAnObjectToItsEnd(t *testing.T) {
 	t.Parallel()
 	h := newHarness(t, nil)
 	id := h.accept(t, "may.csv")

@@ -129,7 +129,7 @@ const stopped = "STOPPED"
 // observation turns a task, as ECS shows it, into a task observation. For a stopped task it adds the outcome. If the
 // container exited with 0, it looks for the declared outputs; a missing one changes the class to output-missing.
 func (k tasks) observation(ctx context.Context, t event.Task, spec run.Spec) (run.TaskObservation, error) {
-	seen := run.TaskObservation{ARN: t.ARN, Status: t.LastStatus, Version: t.Version, Started: t.StartedAt, Size: t.Size()}
+	seen := run.TaskObservation{ARN: t.ARN, Status: t.LastStatus, Version: t.Version, Started: t.StartedAt, Size: fargate.SizeOf(t)}
 	if t.LastStatus != stopped {
 		return seen, nil
 	}

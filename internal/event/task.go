@@ -4,10 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
-
-	"modeldispatch/internal/model"
 )
 
 // Task describes a task in the words of ECS. Its JSON form is the detail of an ECS Task State Change event. Package
@@ -31,17 +28,6 @@ type Task struct {
 	StoppedAt        time.Time `json:"stoppedAt"`
 
 	Containers []Container `json:"containers"`
-}
-
-// Size returns the CPU and memory of the task. It returns zero if ECS does not report them, which is the case on
-// container instances.
-func (t Task) Size() model.Size {
-	cpu, cpuErr := strconv.Atoi(t.CPU)
-	memory, memoryErr := strconv.Atoi(t.Memory)
-	if cpuErr != nil || memoryErr != nil {
-		return model.Size{}
-	}
-	return model.Size{CPU: cpu, Memory: memory}
 }
 
 // Container describes a container in the words of ECS. ExitCode is nil if ECS reported none, which differs from 0.

@@ -106,6 +106,14 @@ func (r Run) Listed(attempt int, arns []string, retry RetryInputs, asked time.Ti
 	return r.to(r.closeAttempt(Outcome{Class: ClassLost, Detail: detail}, retry, asked), AttemptEnded)
 }
 
+// OpensBreaker reports whether ECS had no capacity or quota for the task, so that the breaker of its capacity type
+// opens.
+func (c Class) OpensBreaker() bool { return c == ClassCapacity || c == ClassQuota }
+
+// KeepsToken reports whether RunTask must be called again with the same token after a refusal of this class, because
+// ECS may have started a task all the same.
+func (c Class) KeepsToken() bool { return c == ClassThrottled }
+
 // RetryInputs holds the facts outside the run that the decision about its next attempt needs.
 type RetryInputs struct {
 	Jitter float64 // a random number in [0, 1)

@@ -109,11 +109,3 @@ var budgets = map[Class]budget{
 	ClassNothingToDo:   budgetFinal,
 	ClassSucceeded:     budgetFinal,
 }
-
-// OpensBreaker reports whether ECS had no capacity or quota for the task, so that the breaker of its capacity type
-// opens.
-func (c Class) OpensBreaker() bool { return c == ClassCapacity || c == ClassQuota }
-
-// KeepsToken reports whether RunTask must be called again with the same token after a refusal of this class, because
-// ECS may have started a task all the same.
-func (c Class) KeepsToken() bool { return c == ClassThrottled }

@@ -2,6 +2,7 @@ package run
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 
 	"modeldispatch/internal/model"
@@ -403,3 +404,19 @@ func later(a, b time.Time) time.Time {
 	}
 	return b
 }
+
+// withClass lists the kinds of transitions that record an outcome or a refusal, even if the run does not end.
+var withClass = []TransitionKind{CallThrottled, CallRefused, AttemptEnded}
+
+// to returns the transition from this run to the next one.
+func (r Run) to(next Run, kind TransitionKind) Transition {
+	t := Transition{Run: next, Kind: kind, Effects: next.Outbox.Since(r.Outbox.Last)}
+	t.Ended = next.State.Ended() && !r.State.Ended()
+	if t.Ended || slices.Contains(withClass, kind) {
+		t.Class = next.Outcome.Class
+	}
+	return t
+}
+
+// ignored returns the transition of an input that changes nothing.
+func (r Run) ignored() Transition { return Transition{Run: r} }

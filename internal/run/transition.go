@@ -2,7 +2,6 @@ package run
 
 import (
 	"errors"
-	"slices"
 )
 
 // Transition is the result of an input: the run to store, and the name of what happened to it. Callers switch on the
@@ -95,19 +94,3 @@ const (
 // ErrIgnored reports that a run ignored its input, so that nothing was stored. Mostly, another caller has changed the run
 // meanwhile: it no longer waits, or its stop was requested already.
 var ErrIgnored = errors.New("the run ignored the input")
-
-// withClass lists the kinds of transitions that record an outcome or a refusal, even if the run does not end.
-var withClass = []TransitionKind{CallThrottled, CallRefused, AttemptEnded}
-
-// to returns the transition from this run to the next one.
-func (r Run) to(next Run, kind TransitionKind) Transition {
-	t := Transition{Run: next, Kind: kind, Effects: next.Outbox.Since(r.Outbox.Last)}
-	t.Ended = next.State.Ended() && !r.State.Ended()
-	if t.Ended || slices.Contains(withClass, kind) {
-		t.Class = next.Outcome.Class
-	}
-	return t
-}
-
-// ignored returns the transition of an input that changes nothing.
-func (r Run) ignored() Transition { return Transition{Run: r} }
