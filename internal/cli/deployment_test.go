@@ -57,7 +57,7 @@ func (s shell) run(code int, pattern string, args ...string) string {
 	return out.String()
 }
 
-const sample = "../app/testdata/project"
+const sample = "../wiring/testdata/project"
 
 // setAWSEnvironment sets the variables that lead the AWS SDK of a command to an endpoint.
 func setAWSEnvironment(t *testing.T, url string) {

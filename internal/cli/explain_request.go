@@ -48,7 +48,8 @@ func (s *session) explainedEnvironment(folder string, c model.Catalog) (explaine
 	if s.Environment == localEnvironment {
 		x := explainer{deployment: local.Deployment, bucket: local.Bucket, placement: local.Placement()}
 		if address, err := local.Endpoint(s.ctx, dataFolder(folder)); err == nil {
-			x.definitions = fargate.NewClient(ecs.NewFromConfig(address.Config()))
+			cfg := wiring.Endpoint(address.URL, local.Region, address.Credential.AccessKeyID, address.Credential.SecretAccessKey)
+			x.definitions = fargate.NewClient(ecs.NewFromConfig(cfg))
 		}
 		return x, c, nil
 	}

@@ -13,6 +13,7 @@ import (
 
 	"modeldispatch/internal/local"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/wiring"
 )
 
 // put puts an object into the local stack of a script's project. The argument is its URI as a quoted Go string.
@@ -25,7 +26,8 @@ func put(ts *testscript.TestScript, _ bool, args []string) {
 	defer cancel()
 	a, err := local.Endpoint(ctx, ts.MkAbs(".modeldispatch"))
 	ts.Check(err)
-	_, err = s3.NewFromConfig(a.Config(), pathStyle).PutObject(ctx, &s3.PutObjectInput{
+	cfg := wiring.Endpoint(a.URL, local.Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey)
+	_, err = s3.NewFromConfig(cfg, pathStyle).PutObject(ctx, &s3.PutObjectInput{
 		Bucket: &object.Bucket, Key: &object.Key, Body: strings.NewReader(""),
 	})
 	ts.Check(err)

@@ -18,10 +18,6 @@ import (
 	"modeldispatch/internal/store"
 )
 
-// maxConflicts is the maximum number of tries of a commit that ends in a conflict. After that the caller returns an
-// error, and SQS delivers its message again.
-const maxConflicts = 100
-
 // minExternalPayload is the smallest size, in bytes, of an event payload that is stored in the state bucket instead of
 // the event record.
 const minExternalPayload = 32 << 10
@@ -106,7 +102,7 @@ func (d *Dispatcher) unmatched(ctx context.Context, e event.Event, reason string
 // is debounced and its debounce window is open, the event joins the run of the window instead. A binding that was
 // accepted before yields a decision of kind Duplicate.
 func (d *Dispatcher) AcceptBinding(ctx context.Context, e event.Event, b route.Binding) (records.Decision, error) {
-	for range maxConflicts {
+	for range store.MaxConflicts {
 		decision, err := d.tryAccept(ctx, e, b)
 		if !errors.Is(err, store.ErrConflict) {
 			return decision, err
@@ -116,7 +112,7 @@ func (d *Dispatcher) AcceptBinding(ctx context.Context, e event.Event, b route.B
 			return d.decisions.countDuplicate(ctx, e, b.Model.Name, b.Combination)
 		}
 	}
-	return records.Decision{}, fmt.Errorf("gave up after %d conflicts with other writers", maxConflicts)
+	return records.Decision{}, fmt.Errorf("gave up after %d conflicts with other writers", store.MaxConflicts)
 }
 
 // tryAccept accepts a binding in one commit. It returns store.ErrConflict if another caller changed a document
@@ -130,7 +126,10 @@ func (d *Dispatcher) tryAccept(ctx context.Context, e event.Event, b route.Bindi
 			return records.Decision{}, err
 		}
 	}
-	decision := records.Decision{Model: b.Model.Name, Combination: b.Combination, Kind: records.Started, Run: records.RunID(b.Model.Name, e.Identity, b.Combination)}
+	decision := records.Decision{
+		Model: b.Model.Name, Combination: b.Combination, Kind: records.Started,
+		Run: records.RunID(b.Model.Name, e.Identity, b.Combination),
+	}
 	if w.run.ID != "" {
 		decision.Kind, decision.Run = records.Joined, w.run.ID
 	}

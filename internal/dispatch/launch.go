@@ -134,7 +134,9 @@ func (l launcher) newAttempt(ctx context.Context, claimed run.Transition, spec r
 		Deployment: l.Deployment, Run: r.ID, Attempt: r.Attempt, Definition: r.Definition, AWSVPC: r.AWSVPC,
 		Capacity: r.Capacities[r.CapacityIndex], Placement: l.Placement, Size: r.Size, ContainerMemoryMiB: r.ContainerMemoryMiB,
 	})
-	a := run.Attempt{Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: records.Encode(request), FirstCall: r.FirstCall}
+	a := run.Attempt{
+		Schema: model.Schema, Number: r.Attempt, Token: request.ClientToken, Request: records.Encode(request), FirstCall: r.FirstCall,
+	}
 	err := l.Store.Commit(ctx,
 		store.Update(records.RunDoc(r, version, l.Retention)),
 		store.Create(records.AttemptDoc(r.ID, a, 0, l.Retention)))

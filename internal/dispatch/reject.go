@@ -83,4 +83,6 @@ func (x decisions) countDuplicate(ctx context.Context, e event.Event, model, com
 }
 
 // firstDecisionText says what the first delivery of an event led to, for the reason of a duplicate.
-var firstDecisionText = map[records.DecisionKind]string{records.Started: "has a run already", records.Joined: "joined a run", records.Rejected: "was rejected"}
+var firstDecisionText = map[records.DecisionKind]string{
+	records.Started: "has a run already", records.Joined: "joined a run", records.Rejected: "was rejected",
+}

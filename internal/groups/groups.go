@@ -97,15 +97,11 @@ func (g *Groups) ruleOf(group run.Group, r run.Run) rule {
 // admission reads the group again and starts over.
 var errNotWaiting = errors.New("the run does not wait for the slot any more")
 
-// maxConflicts is the maximum number of tries of a commit that ends in a conflict. After that the caller returns an
-// error: its effect stays in the outbox, and SQS delivers its message again.
-const maxConflicts = 100
-
 // Admit grants the free slots of a concurrency group to its waiters, in the order in which their runs were accepted.
 // It skips the runs of paused models. No other code grants slots: each run that joins a group, ends or is resumed
 // stores an Admit effect.
 func (g *Groups) Admit(ctx context.Context, group run.Group) error {
-	for range maxConflicts {
+	for range store.MaxConflicts {
 		first, err := g.firstWaiter(ctx, group)
 		if err == nil && first.ID == "" {
 			return nil
@@ -120,7 +116,7 @@ func (g *Groups) Admit(ctx context.Context, group run.Group) error {
 			return err
 		}
 	}
-	return fmt.Errorf("admitting the waiters of group %s: gave up after %d tries", group, maxConflicts)
+	return fmt.Errorf("admitting the waiters of group %s: gave up after %d tries", group, store.MaxConflicts)
 }
 
 // firstWaiter returns the first waiter of a group whose model is not paused, and a run without an id if there is none.

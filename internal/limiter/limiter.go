@@ -21,10 +21,6 @@ const DefaultRate = 19.5
 // one. Otherwise, after a time without launches, all runs with old reservations would call RunTask at once.
 const reservationLife = 10 * time.Second
 
-// maxConflicts is the maximum number of tries of a commit that ends in a conflict. After that the caller returns an
-// error, and SQS delivers its message again.
-const maxConflicts = 100
-
 // Runs applies inputs to stored runs.
 type Runs interface {
 	// TryUpdate applies an input to a run, and stores the result in one commit with more writes. It returns
@@ -66,7 +62,7 @@ func (l *Limiter) read(ctx context.Context) (records.Limiter, int64, error) {
 // update stores a change of the limiter's document, and repeats it after a conflict. It stores nothing if the function
 // reports that it changed nothing.
 func (l *Limiter) update(ctx context.Context, change func(*records.Limiter) bool) error {
-	for range maxConflicts {
+	for range store.MaxConflicts {
 		doc, version, err := l.read(ctx)
 		if err != nil || !change(&doc) {
 			return err
@@ -75,7 +71,7 @@ func (l *Limiter) update(ctx context.Context, change func(*records.Limiter) bool
 			return err
 		}
 	}
-	return fmt.Errorf("launch rate limiter: gave up after %d conflicts with other writers", maxConflicts)
+	return fmt.Errorf("launch rate limiter: gave up after %d conflicts with other writers", store.MaxConflicts)
 }
 
 // Reservation says what a run that is ready to be launched must do. At most one of WaitFor and Looping is set; the run

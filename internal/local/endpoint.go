@@ -12,8 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"modeldispatch/internal/dispatch"
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/model"
@@ -38,12 +36,8 @@ type Address struct {
 // Wire returns a dispatcher that works on the local stack at an address, with the given catalog and store. It returns
 // an error if a trigger of the catalog is invalid.
 func Wire(a Address, c model.Catalog, s store.Store, change ...func(*dispatch.Options)) (*dispatch.Dispatcher, error) {
-	return wiring.Wire(a.Config(), options(a.URL), c, s, change...)
-}
-
-// Config returns the configuration of AWS clients for the local stack.
-func (a Address) Config() aws.Config {
-	return wiring.Endpoint(a.URL, Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey)
+	cfg := wiring.Endpoint(a.URL, Region, a.Credential.AccessKeyID, a.Credential.SecretAccessKey)
+	return wiring.Wire(cfg, options(a.URL), c, s, change...)
 }
 
 // options returns the options of the functions in a local stack.

@@ -71,7 +71,9 @@ var noon = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 // TestHooks checks the metrics that each call of a hook writes.
 func TestHooks(t *testing.T) {
 	t.Parallel()
-	r := run.Run{ID: "m-1", Model: "m", State: run.Launching, Attempt: 1, Accepted: noon.Add(-time.Minute), ReadySince: noon.Add(-2 * time.Second)}
+	r := run.Run{
+		ID: "m-1", Model: "m", State: run.Launching, Attempt: 1, Accepted: noon.Add(-time.Minute), ReadySince: noon.Add(-2 * time.Second),
+	}
 	second, failed, skipped := r, r, r
 	second.Attempt = 2
 	failed.State, failed.Ended = run.Failed, noon

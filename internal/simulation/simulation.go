@@ -81,7 +81,7 @@
 // # What it does not cover
 //
 //   - Real AWS services. The fakes keep the contracts that AWS documents, and a wrong fake hides a wrong assumption.
-//   - Lambda's runtime, the environment of a function and its IAM role: package app tests these. The SQLite store, the
+//   - Lambda's runtime, the environment of a function and its IAM role: package wiring tests these. The SQLite store, the
 //     local stack and the command line have tests of their own.
 //   - Parallel execution within one process. Actors interleave only at calls, so a data race between two goroutines of
 //     one function stays hidden.

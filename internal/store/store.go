@@ -62,6 +62,10 @@ var (
 // https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 const MaxWrites = 100
 
+// MaxConflicts is the maximum number of tries of a commit that ends in a conflict. After that the caller returns an error,
+// and its work is repeated later: an effect stays in the outbox, and SQS delivers a message again.
+const MaxConflicts = 100
+
 // Shards is the number of shards of the index of due documents.
 const Shards = 4
 

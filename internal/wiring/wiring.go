@@ -1,7 +1,7 @@
-// Package app connects the parts of the program: it makes AWS clients, a store and a dispatcher, and starts the Lambda
+// Package wiring connects the parts of the program: it makes AWS clients, a store and a dispatcher, and starts the Lambda
 // functions with them. It is the composition root of the functions.
 //
-// In the flow event -> binding -> run -> launch -> task -> outcome -> announcement, package app is no step. It builds
+// In the flow event -> binding -> run -> launch -> task -> outcome -> announcement, package wiring is no step. It builds
 // the dispatcher, which drives the steps. One binary for each function calls [Start] with a handler of package handler.
 // Start does the following at each cold start:
 //

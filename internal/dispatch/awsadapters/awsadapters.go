@@ -6,7 +6,7 @@
 //   - [Objects] implements dispatch.Objects. It reads and writes objects of S3.
 //   - [Bus] implements dispatch.Bus. It emits announcements with PutEvents.
 //
-// The other two interfaces, dispatch.Launcher and dispatch.Watcher, are implemented by fargate.Client. Package app
+// The other two interfaces, dispatch.Launcher and dispatch.Watcher, are implemented by fargate.Client. Package wiring
 // wires all of them, for the Lambda functions and, with other endpoints, for the local stack.
 //
 // The types keep no state, and are safe for concurrent use. They do not retry, except as the SDK's clients do: the

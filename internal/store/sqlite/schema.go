@@ -10,8 +10,9 @@ import (
 // i+1. A file keeps the number of its schema in user_version. Never change a migration that has been released: append a
 // new one.
 //
-// Times are milliseconds since 1970; a document without a time is not listed. Each index is partial, and holds only the rows that have its columns. The index of
-// listed documents includes model and state, so that SQLite filters by them before it reads a document.
+// Times are milliseconds since 1970; a document without a time is not listed. Each index is partial, and holds only the
+// rows that have its columns. The index of listed documents includes model and state, so that SQLite filters by them
+// before it reads a document.
 var migrations = [...]string{`
 CREATE TABLE document (
 	pk      TEXT NOT NULL,

@@ -52,7 +52,8 @@ func listOrder(t *testing.T, s store.Store) {
 		pk := fmt.Sprintf("%d minutes", minute)
 		commit(t, s, store.Create(listed(pk, "run", store.Index{Time: noon().Add(time.Duration(minute) * time.Minute)})))
 	}
-	commit(t, s, store.Create(listed("another kind", "event", store.Index{Time: noon()})), store.Create(listed("not listed", "run", store.Index{})))
+	commit(t, s, store.Create(listed("another kind", "event", store.Index{Time: noon()})))
+	commit(t, s, store.Create(listed("not listed", "run", store.Index{})))
 	for minute := 4; minute >= 0; minute-- {
 		want = append(want, fmt.Sprintf("%d minutes", minute))
 	}

@@ -4,7 +4,7 @@
 // A [Watch] is middleware for AWS clients. It records each call as the IAM action, resource and condition keys that the
 // call needs. [Watch.Check] then reads the roles from the CloudFormation templates of a [Stack]: template.yaml, and the
 // templates that package stack generates for the models. It returns a text for each call that a role does not allow,
-// and for each permission that no call needs. The test in package app makes every call that the functions can make,
+// and for each permission that no call needs. The test in package wiring makes every call that the functions can make,
 // from the event to the announcement.
 //
 // # Terms
