@@ -7,7 +7,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-lambda-go/events"
@@ -153,7 +152,8 @@ func isCompletion(e any) bool {
 	detail, _ := e.(map[string]any)["detail"].(map[string]any)
 	startedBy, _ := detail["startedBy"].(string)
 	status := detail["lastStatus"]
-	return strings.HasPrefix(startedBy, Deployment+"/") && (status == "RUNNING" || status == "STOPPED")
+	_, _, ours := fargate.ParseStartedBy(Deployment, startedBy)
+	return ours && (status == "RUNNING" || status == "STOPPED")
 }
 
 // triggerMatcher returns a predicate for events that match a rule of the event triggers. A deployment has each rule on
