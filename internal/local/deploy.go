@@ -183,7 +183,7 @@ func (s *Stack) triggerMatcher() func(any) bool {
 // publishTask publishes a task's state change on the bus. It only logs an error, because the sweep describes silent
 // tasks.
 func (s *Stack) publishTask(e json.RawMessage) {
-	if err := s.bus.Publish(context.Background(), e); err != nil {
+	if err := s.bus.Publish(s.withLog(context.Background()), e); err != nil {
 		s.options.Log.Error().Err(err).Msg("cannot publish a task state change; the sweep will describe the task")
 	}
 }

@@ -84,8 +84,6 @@ func (b *Bus) putEvents(ctx context.Context, in putRequest) (putResponse, error)
 		return putResponse{}, invalid("Total size of the entries in the request is over the limit: "+
 			"it is %d bytes, and the limit is %d bytes.", total, maxTotalSize)
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.options.DeliveryTimeout)
-	defer cancel()
 	out := putResponse{Entries: make([]result, len(in.Entries))}
 	var puts sync.WaitGroup
 	for i, e := range in.Entries {
