@@ -145,3 +145,13 @@ func TestStoppedPartIsLogged(t *testing.T) {
 	}
 	log.waitFor(t, "the functions stopped")
 }
+
+// TestSweepIsNotRetried checks that a failed delivery of the sweep is not retried, as in template.yaml. Otherwise, the
+// retries of all sweeps would add up while the queues are unusable.
+func TestSweepIsNotRetried(t *testing.T) {
+	t.Parallel()
+	entries, err := (&Stack{}).schedules()
+	if err != nil || len(entries) != 1 || entries[0].Name != sweepEntry || !entries[0].NoRetry {
+		t.Errorf("the schedules are %+v, %v; want a sweep without retries", entries, err)
+	}
+}

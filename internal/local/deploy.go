@@ -193,6 +193,7 @@ func (s *Stack) schedules() ([]scheduler.Entry, error) {
 	entries := []scheduler.Entry{{
 		Name: sweepEntry, Next: func(after time.Time) time.Time { return after.Add(sweepEvery) },
 		Payload: func(time.Time) json.RawMessage { return json.RawMessage(`{}`) },
+		NoRetry: true, // as in template.yaml
 	}}
 	if s.options.Catalog.Paused {
 		return entries, nil
