@@ -198,7 +198,7 @@ func (s *Stack) open(ctx context.Context) error {
 	s.tasks, err = ecs.New(ctx, ecs.Options{
 		Region: Region, Account: Account, Clusters: []string{cluster}, Now: time.Now, File: file("ecs.db"),
 		Runner: process.Runner{Folder: s.modelFolder, Logs: logFolder(s.options.Data)}, Emit: s.publishTask, Secrets: s.secret,
-		Environment: environment(s.Address()), LogFile: logFile, Faults: s.options.Faults,
+		Environment: environment(s.Address()), LogFile: logFile, Faults: s.options.Faults, Log: s.options.Log,
 	})
 	return err
 }
