@@ -129,7 +129,11 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 		s.warnf("modeldispatch: %s; see %s --help\n", parseErrorText(err), parsedCommand(err))
 		return 2
 	}
-	return s.exitCode(command.Run(s))
+	code := s.exitCode(command.Run(s))
+	if err := out.Flush(); err != nil && code == 0 {
+		return s.exitCode(fmt.Errorf("writing the output: %w", err))
+	}
+	return code
 }
 
 // newParser returns the parser of the command line. The parser calls exit after it has printed a help text.

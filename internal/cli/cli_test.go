@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"io"
 	"net"
@@ -70,5 +71,23 @@ func TestPortInUse(t *testing.T) {
 	want := "modeldispatch: port " + port + " is in use: choose another port, or omit --port to get a free one\n"
 	if code != 1 || errs.String() != want {
 		t.Errorf("the exit code is %d and the error %q; want 1 and %q", code, errs.String(), want)
+	}
+}
+
+// fullDisk is a stream on which every write fails.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// TestLostOutputIsAnError checks that a command whose output cannot be written fails.
+func TestLostOutputIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"check"}, {"check", "--json"}, {"check", "--schema"}, {"next"}, {"next", "--json"}} {
+		var errs strings.Builder
+		args = append(args, "--project", "testdata/project")
+		code := cli.Main(t.Context(), args, cli.Streams{Out: fullDisk{}, Err: &errs})
+		if code != 1 || strings.Count(errs.String(), "no space left on device") != 1 {
+			t.Errorf("%v: the exit code is %d and the error %q; want 1 and the error of the stream", args, code, errs.String())
+		}
 	}
 }
