@@ -24,21 +24,10 @@ const (
 // operations returns the API operations by name.
 func (b *Bus) operations() map[string]awsjson.Operation {
 	return map[string]awsjson.Operation{
-		"PutEvents":        requireUTF8(awsjson.Handle(b.putEvents)),
+		"PutEvents":        awsjson.Handle(b.putEvents),
 		"ListRules":        awsjson.Handle(b.listRules),
 		"DescribeEventBus": awsjson.Handle(b.describeEventBus),
 		"ListEventBuses":   awsjson.Handle(b.listEventBuses),
-	}
-}
-
-// requireUTF8 rejects a request with bytes that are not UTF-8. The JSON decoder would silently replace
-// them.
-func requireUTF8(operation awsjson.Operation) awsjson.Operation {
-	return func(ctx context.Context, request json.RawMessage) (any, error) {
-		if !utf8.Valid(request) {
-			return nil, &awsjson.Error{Type: "SerializationException", Message: "the request is not UTF-8"}
-		}
-		return operation(ctx, request)
 	}
 }
 
