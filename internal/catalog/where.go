@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/similar"
 )
 
 // patternField is a field that an EventBridge pattern tests.
@@ -99,7 +100,7 @@ func (t *triggerDraft) checkCaptures() {
 		if _, binds := t.draft.model.Input(capture); binds || slices.Contains(used, capture) {
 			continue
 		}
-		if near := nearest(capture, free); near != "" {
+		if near := similar.Nearest(capture, free); near != "" {
 			t.at.warnf("trigger %q: capture {%s} is not an input and is not used; did you mean {%s}?", t.Name, capture, near)
 		}
 	}
