@@ -20,8 +20,8 @@ func pages(t *testing.T) map[string]string {
 	all := map[string]string{}
 	for _, glob := range []string{"*.md", "docs/*.md", "models/*.md", "models/*/*.md", "events/*.md"} {
 		names, err := filepath.Glob(glob)
-		if err != nil {
-			t.Fatal(err)
+		if err != nil || len(names) == 0 {
+			t.Fatalf("%s matches no page: %v", glob, err)
 		}
 		for _, name := range names {
 			text, err := os.ReadFile(name)

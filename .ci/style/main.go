@@ -1,6 +1,6 @@
-// Command style checks the rules of the Go code that a linter does not know: plain comments, the length of lines, and
-// the sizes of functions. It reads the files below the current folder, prints each line that breaks a rule, and exits with 1 if a
-// rule is broken.
+// Command style checks the rules of the Go code that a linter does not know: plain comments, the length of lines, the
+// sizes of functions, and regular expressions that each call compiles again. It reads the files below the current
+// folder, prints each line that breaks a rule, and exits with 1 if a rule is broken.
 //
 //	go run ./.ci/style
 package main
@@ -42,6 +42,7 @@ type report struct {
 	long     []string // lines over maxLine
 	sizes    []int    // lines of each function outside tests
 	longest  string   // position of the longest function
+	compiled []string // positions in functions outside tests where a fixed regular expression is compiled
 }
 
 func main() {
@@ -98,8 +99,28 @@ func (r *report) read(name string, text []byte) error {
 			r.longest = fmt.Sprintf("%s:%d", name, start.Line)
 		}
 		r.sizes = append(r.sizes, size)
+		r.readRegexps(files, f)
 	}
 	return nil
+}
+
+// readRegexps records where a function compiles a regular expression that is the same in each call.
+func (r *report) readRegexps(files *token.FileSet, f *ast.FuncDecl) {
+	ast.Inspect(f, func(n ast.Node) bool {
+		call, isCall := n.(*ast.CallExpr)
+		if !isCall || len(call.Args) != 1 {
+			return true
+		}
+		selector, isSelector := call.Fun.(*ast.SelectorExpr)
+		if !isSelector || !strings.HasSuffix(selector.Sel.Name, "Compile") {
+			return true
+		}
+		of, isName := selector.X.(*ast.Ident)
+		if _, isFixed := call.Args[0].(*ast.BasicLit); isName && of.Name == "regexp" && isFixed {
+			r.compiled = append(r.compiled, files.Position(call.Pos()).String())
+		}
+		return true
+	})
 }
 
 func (r *report) readLines(name string, text []byte) {
@@ -150,6 +171,10 @@ func (r *report) print(w io.Writer) bool {
 	if len(r.long) > 0 {
 		ok = false
 		fmt.Fprintf(w, "\nLines over %d characters: break them.\n%s\n", maxLine, strings.Join(r.long, "\n"))
+	}
+	if len(r.compiled) > 0 {
+		ok = false
+		fmt.Fprintln(w, "\nRegular expressions in functions: compile them once, in a package-level variable.\n"+strings.Join(r.compiled, "\n"))
 	}
 	if median > maxMedian || tenth > maxTenth || length > maxLength {
 		ok = false

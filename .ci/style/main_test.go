@@ -20,6 +20,8 @@ func TestRules(t *testing.T) {
 		"a comment in a line":  {"package p\n\nvar v = 1 // it is what counts\n" + short, "Unclear comments"},
 		"a long line":          {"package p\n\nvar v = \"" + strings.Repeat("x", maxLine) + "\"\n" + short, "Lines over 140"},
 		"a long function":      {"package p\n\n" + short + long, "Functions are too long"},
+		"an expression":        {"package p\n\n" + short + "func g() { regexp.MustCompile(`x`) }\n", "Regular expressions in functions"},
+		"expressions at rest":  {"package p\n\nvar a = regexp.MustCompile(`x`)\n\n" + short + "func g() { regexp.Compile(f()) }\n", ""},
 		"many long functions":  {"package p\n\n" + strings.Repeat(medium, 9), "Functions are too long"},
 		"a directive and code": {"package p\n\n//go:generate that is what is needed\nvar s = \"who was\"\n" + short, ""},
 	} {

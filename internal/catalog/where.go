@@ -7,6 +7,7 @@ import (
 
 	"modeldispatch/internal/event"
 	"modeldispatch/internal/model"
+	"modeldispatch/internal/similar"
 	"modeldispatch/internal/yamldoc"
 )
 
@@ -93,7 +94,7 @@ func fieldsBelow(fields []event.Field, namespace string) []string {
 // fieldHint returns the end of an error about a field that events do not have: the most similar name, or else all names.
 func fieldHint(kind, word string, known []string) string {
 	known = slices.Sorted(slices.Values(known))
-	if best := yamldoc.Nearest(word, known); best != "" {
+	if best := similar.Nearest(word, known); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return "known " + kind + ": " + strings.Join(slices.Compact(known), ", ")
@@ -122,7 +123,7 @@ func (t *triggerDraft) checkCaptures() {
 		if _, binds := t.draft.model.Input(capture); binds || slices.Contains(used, capture) {
 			continue
 		}
-		if near := yamldoc.Nearest(capture, free); near != "" {
+		if near := similar.Nearest(capture, free); near != "" {
 			t.at.Warnf("trigger %q: capture {%s} is not an input and is not used; did you mean {%s}?", t.Name, capture, near)
 		}
 	}

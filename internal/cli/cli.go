@@ -55,7 +55,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"text/tabwriter"
 
@@ -129,19 +128,24 @@ func Main(ctx context.Context, args []string, streams Streams) int {
 		return exit
 	}
 	if err != nil {
-		s.warnf("modeldispatch: %s; see %s --help\n", parseErrorText(err), parsedCommand(err))
+		s.warnf("modeldispatch: %s; see %s --help\n", err, parsedCommand(err))
 		return 2
 	}
-	return s.exitCode(command.Run(s))
+	code := s.exitCode(command.Run(s))
+	if err := out.Flush(); err != nil && code == 0 {
+		return s.exitCode(fmt.Errorf("writing the output: %w", err))
+	}
+	return code
 }
 
 // newParser returns the parser of the command line. The parser calls exit after it has printed a help text.
 func (s *session) newParser(exit func(code int)) (*kong.Kong, error) {
-	parser, err := kong.New(&s.commands, kong.Name("modeldispatch"),
+	options := append(valueMappers(), kong.WithBeforeApply(checkArguments), kong.Name("modeldispatch"),
 		kong.Description("modeldispatch runs containerized models on ECS Fargate when an event happens."),
 		kong.Writers(s.raw, s.Err), // the parser prints only help texts to s.raw, and reads the width of the terminal from it
 		kong.Exit(exit), kong.UsageOnError(), kong.Help(printHelp),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}))
+	parser, err := kong.New(&s.commands, options...)
 	if err == nil {
 		parser.Model.HelpFlag.Help = "Print this help."
 	}
@@ -157,19 +161,6 @@ func printHelp(options kong.HelpOptions, c *kong.Context) error {
 		}
 	}
 	return kong.DefaultHelpPrinter(options, c)
-}
-
-var (
-	noValue    = regexp.MustCompile(`expected .* value but got "EOL" \(<EOL>\)`)
-	noNumber   = regexp.MustCompile(`expected a valid [0-9]+ bit int but got ("[^"]*")`)
-	noArgument = regexp.MustCompile(`^expected "(<[a-z]+>).*"$`)
-)
-
-// parseErrorText returns the text of a parser's error, with plain words in place of the parser's terms.
-func parseErrorText(err error) string {
-	text := noValue.ReplaceAllString(err.Error(), "a value is missing")
-	text = noArgument.ReplaceAllString(text, "the argument $1 is missing")
-	return noNumber.ReplaceAllString(text, "$1 is not a whole number")
 }
 
 // parsedCommand returns the command that the parser had found before its error, such as "modeldispatch run", or only

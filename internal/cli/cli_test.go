@@ -2,6 +2,7 @@ package cli_test
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"io"
 	"net"
@@ -70,5 +71,53 @@ func TestPortInUse(t *testing.T) {
 	want := "modeldispatch: port " + port + " is in use: choose another port, or omit --port to get a free one\n"
 	if code != 1 || errs.String() != want {
 		t.Errorf("the exit code is %d and the error %q; want 1 and %q", code, errs.String(), want)
+	}
+}
+
+// fullDisk is a stream on which every write fails.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+// TestLostOutputIsAnError checks that a command whose output cannot be written fails.
+func TestLostOutputIsAnError(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"check"}, {"check", "--json"}, {"check", "--schema"}, {"next"}, {"next", "--json"}} {
+		var errs strings.Builder
+		args = append(args, "--project", "testdata/project")
+		code := cli.Main(t.Context(), args, cli.Streams{Out: fullDisk{}, Err: &errs})
+		if code != 1 || strings.Count(errs.String(), "no space left on device") != 1 {
+			t.Errorf("%v: the exit code is %d and the error %q; want 1 and the error of the stream", args, code, errs.String())
+		}
+	}
+}
+
+// TestWrongCommandLine checks the errors of the parser, which end a command with exit code 2.
+func TestWrongCommandLine(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ args, want string }{
+		{"run", "the argument <model> is missing; see modeldispatch run --help"},
+		{"explain", "the argument <event> is missing; see modeldispatch explain --help"},
+		{"cancel --reason x", "the argument <run> is missing; see modeldispatch cancel --help"},
+		{"local --port", "--port: a value is missing; see modeldispatch local --help"},
+		{"runs --state", "--state: a value is missing; see modeldispatch runs --help"},
+		{"local --faults", "--faults: a value is missing; see modeldispatch local --help"},
+		{"local --allow-host", "--allow-host: a value is missing; see modeldispatch local --help"},
+		{"--project", "--project: a value is missing; see modeldispatch --help"},
+		{"local --port --json", "--port: a value is missing before --json; if --json is the value, write --port=--json; " +
+			"see modeldispatch local --help"},
+		{"local --port -1", "--port: a value is missing before -1; if -1 is the value, write --port=-1; see modeldispatch local --help"},
+		{"local --port x", `--port: "x" is not a whole number; see modeldispatch local --help`},
+		{"runs -n 1.5", `--limit: "1.5" is not a whole number; see modeldispatch runs --help`},
+		{"runs --stat x", `unknown flag --stat, did you mean "--state"?; see modeldispatch runs --help`},
+		{"localx", `unexpected argument localx, did you mean "local"?; see modeldispatch --help`},
+		{"next a b", "unexpected argument b; see modeldispatch next --help"},
+	}
+	for _, test := range tests {
+		var out, errs strings.Builder
+		code := cli.Main(t.Context(), strings.Fields(test.args), cli.Streams{Out: &out, Err: &errs})
+		if want := "modeldispatch: " + test.want + "\n"; code != 2 || errs.String() != want || out.Len() > 0 {
+			t.Errorf("%s: the exit code is %d, the error %q and the output %q; want 2 and %q", test.args, code, errs.String(), out.String(), want)
+		}
 	}
 }

@@ -444,6 +444,9 @@ func TestLargeInputIsInStateBucket(t *testing.T) {
 		if err != nil || !strings.HasPrefix(uri, "s3://state/inputs/") || string(h.aws.Objects[uri]) != rows {
 			t.Errorf("input rows of the spec has %d bytes, %v; want the URI of an object that holds the value", len(uri), err)
 		}
+		if len(h.aws.Announcements) == 0 {
+			t.Error("there is no announcement, want some that are small")
+		}
 		for _, a := range h.aws.Announcements {
 			if len(a.Detail) > 10_000 {
 				t.Errorf("%s has %d bytes", a.DetailType, len(a.Detail))

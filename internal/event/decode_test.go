@@ -82,17 +82,21 @@ func TestInvalidTime(t *testing.T) {
 	}
 }
 
+// sampleFiles returns the files of the sample events. The test fails if there are none.
+func sampleFiles(t testing.TB) []string {
+	t.Helper()
+	const pattern = "../../events/*.json"
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s matches no sample event: %v", pattern, err)
+	}
+	return files
+}
+
 // Each sample event decodes. The payload of each event in it decodes to the same event again.
 func TestSamples(t *testing.T) {
 	t.Parallel()
-	samples, err := filepath.Glob("../../events/*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(samples) == 0 {
-		t.Skip("there are no sample events beside this package")
-	}
-	for _, sample := range samples {
+	for _, sample := range sampleFiles(t) {
 		t.Run(filepath.Base(sample), func(t *testing.T) {
 			t.Parallel()
 			payload, err := os.ReadFile(sample)

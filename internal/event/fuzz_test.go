@@ -2,7 +2,6 @@ package event_test
 
 import (
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -14,11 +13,7 @@ import (
 // seed adds the sample events, and every wrapping of an awkward key, to the corpus of a fuzz target.
 func seed(f *testing.F) {
 	f.Helper()
-	samples, err := filepath.Glob("../../events/*.json")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, sample := range samples {
+	for _, sample := range sampleFiles(f) {
 		payload, err := os.ReadFile(sample)
 		if err != nil {
 			f.Fatal(err)

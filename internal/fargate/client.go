@@ -142,13 +142,20 @@ func (c *Client) describe(ctx context.Context, arns []string, all map[string]Des
 }
 
 // ListTasks returns the ARNs of the tasks with this startedBy whose desired status is RUNNING. ECS omits
-// tasks that are stopping.
+// tasks that are stopping. ListTasks reads all pages of the answer.
 func (c *Client) ListTasks(ctx context.Context, cluster, startedBy string) ([]string, error) {
-	out, err := c.api.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &cluster, StartedBy: &startedBy})
-	if err != nil {
-		return nil, fmt.Errorf("listing the tasks started by %s: %w", startedBy, err)
+	in := &ecs.ListTasksInput{Cluster: &cluster, StartedBy: &startedBy}
+	var arns []string
+	for {
+		page, err := c.api.ListTasks(ctx, in)
+		if err != nil {
+			return nil, fmt.Errorf("listing the tasks started by %s: %w", startedBy, err)
+		}
+		arns = append(arns, page.TaskArns...)
+		if in.NextToken = page.NextToken; aws.ToString(in.NextToken) == "" {
+			return arns, nil
+		}
 	}
-	return out.TaskArns, nil
 }
 
 // Definition holds the facts about a task definition that a launch depends on.

@@ -1,9 +1,12 @@
 package fargate_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -70,6 +73,39 @@ func TestTasksOfAClusterAreDescribedTogether(t *testing.T) {
 		case got.Err != nil || got.Task.ARN != arn:
 			t.Errorf("%s: %+v, want the task", arn, got)
 		}
+	}
+}
+
+// lister is a fake ECS that lists tasks in pages. The token of a page is its number.
+type lister struct {
+	fargate.API
+	pages [][]string
+}
+
+func (l lister) ListTasks(_ context.Context, in *ecs.ListTasksInput, _ ...func(*ecs.Options)) (*ecs.ListTasksOutput, error) {
+	if *in.Cluster != "models" || *in.StartedBy != "md/run-1/1" {
+		return nil, fmt.Errorf("page %s has other filters: %s, %s", aws.ToString(in.NextToken), *in.Cluster, *in.StartedBy)
+	}
+	n, err := strconv.Atoi(cmp.Or(aws.ToString(in.NextToken), "0"))
+	if err != nil || n >= len(l.pages) {
+		return nil, &types.InvalidParameterException{Message: aws.String("Invalid token.")}
+	}
+	out := &ecs.ListTasksOutput{TaskArns: l.pages[n]}
+	if n+1 < len(l.pages) {
+		out.NextToken = aws.String(strconv.Itoa(n + 1))
+	}
+	return out, nil
+}
+
+func TestListTasksReadsAllPages(t *testing.T) {
+	t.Parallel()
+	client := fargate.NewClient(lister{pages: [][]string{{"a", "b"}, {}, {"c"}}})
+	got, err := client.ListTasks(t.Context(), "models", "md/run-1/1")
+	if err != nil || !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("the tasks are %v, %v; want a, b and c", got, err)
+	}
+	if _, err := client.ListTasks(t.Context(), "models", "other"); err == nil || !strings.Contains(err.Error(), "started by other") {
+		t.Errorf("the error is %v, want one that names startedBy", err)
 	}
 }
 

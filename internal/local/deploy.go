@@ -175,7 +175,7 @@ func triggerMatcher(rules route.RuleSet) (func(any) bool, error) {
 // publishTask publishes a task's state change on the bus. It only logs an error, because the sweep describes silent
 // tasks.
 func (s *Stack) publishTask(e json.RawMessage) {
-	if err := s.bus.Publish(context.Background(), e); err != nil {
+	if err := s.bus.Publish(s.withLog(context.Background()), e); err != nil {
 		s.options.Log.Error().Err(err).Msg("cannot publish a task state change; the sweep will describe the task")
 	}
 }
@@ -185,6 +185,7 @@ func (s *Stack) schedules() ([]scheduler.Entry, error) {
 	entries := []scheduler.Entry{{
 		Name: sweepEntry, Next: func(after time.Time) time.Time { return after.Add(sweepEvery) },
 		Payload: func(time.Time) json.RawMessage { return json.RawMessage(`{}`) },
+		NoRetry: true, // as in template.yaml
 	}}
 	if s.options.Catalog.Paused {
 		return entries, nil

@@ -199,7 +199,7 @@ func (s *Stack) open(ctx context.Context) error {
 	s.tasks, err = ecs.New(ctx, ecs.Options{
 		Region: Region, Account: Account, Clusters: []string{cluster}, Now: time.Now, File: file("ecs.db"),
 		Runner: process.Runner{Folder: s.modelFolder, Logs: logFolder(s.options.Data)}, Emit: s.publishTask, Secrets: s.secret,
-		Environment: environment(s.Address()), LogFile: logFile, Faults: s.options.Faults,
+		Environment: environment(s.Address()), LogFile: logFile, Faults: s.options.Faults, Log: s.options.Log,
 	})
 	return err
 }
@@ -227,16 +227,36 @@ func (s *Stack) wire(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	running, stop := context.WithCancel(s.withLog(context.WithoutCancel(ctx)))
 	s.stop = stop
-	s.server = &http.Server{Handler: s.guard, ReadHeaderTimeout: 10 * time.Second, DisableGeneralOptionsHandler: true}
-	s.background(func() { _ = s.server.Serve(s.listener) })
-	s.background(func() { _ = s.functions.Run(running) })
+	s.server = &http.Server{
+		Handler: s.guard, ReadHeaderTimeout: 10 * time.Second, DisableGeneralOptionsHandler: true,
+		BaseContext: func(net.Listener) context.Context { return s.withLog(context.Background()) },
+	}
+	s.background(s.serve)
+	s.background(func() { s.runFunctions(running) })
 	s.background(func() { s.schedule(running, entries) })
 	if err := s.tasks.Recover(running); err != nil {
 		return err
 	}
 	return writeEndpoint(s.options.Data, s.URL())
+}
+
+// withLog returns a context with the log of the stack. The local services take their log from the context of a call.
+func (s *Stack) withLog(ctx context.Context) context.Context { return s.options.Log.WithContext(ctx) }
+
+// serve answers requests until Close, and logs why the endpoint stopped if Close did not stop it.
+func (s *Stack) serve() {
+	if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+		s.options.Log.Error().Err(err).Msg("the endpoint stopped; restart the stack")
+	}
+}
+
+// runFunctions runs the functions until ctx ends, and logs why they stopped if they stopped before.
+func (s *Stack) runFunctions(ctx context.Context) {
+	if err := s.functions.Run(ctx); err != nil {
+		s.options.Log.Error().Err(err).Msg("the functions stopped; restart the stack")
+	}
 }
 
 // background runs f in a goroutine that Close waits for.

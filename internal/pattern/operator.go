@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"modeldispatch/internal/similar"
 )
 
 // operators returns the names of the operators of EventBridge.
@@ -247,37 +249,10 @@ func suggestion(name string) string {
 	case "ends-with", "endswith":
 		return `; did you mean "suffix"?`
 	}
-	best, distance := "", len(name)/3+2
-	for _, known := range operators() {
-		if d := editDistance(strings.ToLower(name), known); d < distance {
-			best, distance = known, d
-		}
+	if near := similar.Nearest(strings.ToLower(name), operators()); near != "" {
+		return fmt.Sprintf("; did you mean %q?", near)
 	}
-	if best == "" {
-		return "; the operators are " + strings.Join(operators(), ", ")
-	}
-	return fmt.Sprintf("; did you mean %q?", best)
-}
-
-// editDistance returns how many characters must be added, removed or changed to turn one word into the
-// other.
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return "; the operators are " + strings.Join(operators(), ", ")
 }
 
 // jsonText returns a part of the pattern as JSON, cut to 60 characters for messages.

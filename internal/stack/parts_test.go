@@ -120,6 +120,9 @@ func TestResourcesStayInTheirTemplate(t *testing.T) {
 		return byID
 	}
 	before := templatesByID(1)
+	if len(before) == 0 {
+		t.Error("the templates of one model have no resources")
+	}
 	for _, n := range []int{2, 20, 21, 200, 400} {
 		after := templatesByID(n)
 		for id, name := range before {

@@ -87,10 +87,15 @@ func (g generator) permissions() ([]resource, error) {
 	return all, nil
 }
 
-// policy returns the role policy of a permission. It returns an error when the policy is longer than maxPolicy.
+// policy returns the role policy of a permission. It returns an error when the policy is longer than maxPolicy or has
+// no JSON form.
 func (p permission) policy() (resource, error) {
 	document := fields{"Version": "2012-10-17", "Statement": []any{p.statement}}
-	if text, err := json.Marshal(document); err != nil || len(text) > maxPolicy {
+	text, err := json.Marshal(document)
+	if err != nil {
+		return resource{}, fmt.Errorf("encoding the policy %q of %s: %w", p.name, p.role, err)
+	}
+	if len(text) > maxPolicy {
 		return resource{}, fmt.Errorf("the policy %q of %s has %d resources in %d characters; at most %d characters fit: "+
 			"let models share queues, buckets and task definitions from outside the deployment",
 			p.name, p.role, p.resources, len(text), maxPolicy)

@@ -22,12 +22,15 @@
 //     one exception: if an answer of DynamoDB is lost and another commit then overwrites the document, the repeated
 //     request ends in a conflict although the first one succeeded (see package dynamodb).
 //   - The kind (Doc.Kind) names the type of a document's content. The caller chooses it.
+//   - A cursor is the text with which List continues after a page. It holds a [Position] and the filters of its query, and
+//     it is the same for all stores.
 //   - The due time (Doc.Due) of a document says when the sweep must process it.
 //   - A shard is one of [Shards] parts of the index of due documents. The hash of the partition key selects it.
 //     Shards keep the writes off a single partition of a DynamoDB index, and let the sweep read them in parallel.
 //
 // Entry points: [Store] is the interface. Its implementations are packages dynamodb (an AWS account), sqlite (a laptop)
-// and memory (simulations). The conformance suite in package storetest runs against all of them.
+// and memory (simulations). They check writes with [Check] and queries with [Query.Page]. The conformance suite in
+// package storetest runs against all of them.
 //
 // Rules for callers:
 //
@@ -140,7 +143,7 @@ type Query struct {
 	State  string // the exact state of a run, or decision about an event
 	Day    string // a day in UTC, as 2006-01-02
 	Limit  int    // the maximum number of documents in a page; 0 means 100
-	Cursor string // the cursor that the previous page returned; empty for the first page
+	Cursor string // the cursor that the previous page of the same query returned; empty for the first page
 }
 
 // Store reads and writes documents. All methods are safe for concurrent use, and return the context's error when the
@@ -158,8 +161,7 @@ type Store interface {
 	// lag behind commits. A shard outside 0 to Shards-1 is an error.
 	Due(ctx context.Context, shard int, before time.Time, limit int) ([]DueDoc, error)
 	// List returns a page of the documents that q selects, newest first, and the cursor of the next page, which is
-	// empty at the end. It may lag behind commits. A query without a kind, with a malformed day, or with a cursor that
-	// is not from this store is an error.
+	// empty at the end. It may lag behind commits. It returns the error of Query.Page if the query is not well-formed.
 	List(ctx context.Context, q Query) ([]Doc, string, error)
 	// Close releases the resources of the store.
 	Close() error

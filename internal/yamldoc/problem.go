@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"modeldispatch/internal/similar"
 )
 
 // Problem is one error or warning about a file.
@@ -64,22 +66,11 @@ func (r *Report) Split() (warnings []Problem, errors Problems) {
 	return warnings, errors
 }
 
-// Nearest returns the known word that is most similar to word, or "" if none is similar enough to be a typing error.
-func Nearest(word string, known []string) string {
-	best, distance := "", 1+len(word)/3
-	for _, k := range known {
-		if d := edits(word, k); d <= distance {
-			best, distance = k, d-1
-		}
-	}
-	return best
-}
-
 // Hint returns the end of an error about an unknown name: the most similar known name, or else all known names if they
 // are at most 12. kind names their kind in the plural, such as models.
 func Hint(kind, word string, known []string) string {
 	known = slices.Compact(slices.Sorted(slices.Values(known)))
-	best := Nearest(word, known)
+	best := similar.Nearest(word, known)
 	switch {
 	case best != "":
 		return fmt.Sprintf("did you mean %q?", best)
@@ -94,29 +85,8 @@ func Hint(kind, word string, known []string) string {
 // wordHint returns the end of an error about a value that is not one of a few words: the most similar word, or else
 // all.
 func wordHint(text string, words []string) string {
-	if best := Nearest(text, words); best != "" {
+	if best := similar.Nearest(text, words); best != "" {
 		return fmt.Sprintf("did you mean %q?", best)
 	}
 	return "expected one of " + strings.Join(words, ", ")
-}
-
-// edits returns the edit distance of two words: how many letters must be inserted, deleted or replaced.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replace := diagonal
-			if a[i] != b[j] {
-				replace++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replace, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -88,8 +88,9 @@ func (l oneLine) Format(to fmt.State, verb rune) {
 type Writer struct {
 	to io.Writer
 
-	mu   sync.Mutex
-	rest []byte // the beginning of a character, or a \r, until the next byte arrives
+	mu     sync.Mutex
+	rest   []byte // the beginning of a character, or a \r, until the next byte arrives
+	failed error  // the first error of the underlying writer
 }
 
 // NewWriter returns a Writer that writes to another writer.
@@ -103,18 +104,28 @@ func (w *Writer) Write(p []byte) (int, error) {
 	text := append(w.rest, p...)
 	whole := len(text) - unfinished(text)
 	w.rest = text[whole:]
-	if _, err := io.WriteString(w.to, Text(string(text[:whole]))); err != nil {
+	if err := w.write(text[:whole]); err != nil {
 		return 0, err
 	}
 	return len(p), nil
 }
 
-// Flush writes the bytes that Write holds back. Call it at the end of the text.
+// Flush writes the bytes that Write holds back. Call it at the end of the text. It returns the first error of the
+// underlying writer since NewWriter, because Printf returns no error.
 func (w *Writer) Flush() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	_, err := io.WriteString(w.to, Text(string(w.rest)))
+	_ = w.write(w.rest) // Flush returns it as w.failed
 	w.rest = nil
+	return w.failed
+}
+
+// write escapes and writes whole characters.
+func (w *Writer) write(text []byte) error {
+	_, err := io.WriteString(w.to, Text(string(text)))
+	if w.failed == nil {
+		w.failed = err
+	}
 	return err
 }
 

@@ -22,6 +22,8 @@
 //   - Package guard checks the caller before a request arrives here.
 //   - A request that is not a POST gets status 405, and a body over MaxBody gets 413.
 //   - An empty body counts as {}.
+//   - A body that is not UTF-8 gets a SerializationException. The JSON decoder would silently replace its bytes, and
+//     the receiver would get another text, such as another object key.
 //   - An operation that returns an *Error decides what the client sees. Any other error becomes
 //     InternalFailure with status 500, which SDKs retry.
 package awsjson
@@ -37,6 +39,7 @@ import (
 	"maps"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 )
@@ -99,6 +102,10 @@ func (s Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
 	}
+	if !utf8.Valid(body) {
+		s.fail(w, &Error{Type: "SerializationException", Message: "the request is not UTF-8"})
+		return
+	}
 	operation, known := s.Operations[name]
 	if !known {
 		message := fmt.Sprintf("the local stack does not support %s", r.Header.Get("X-Amz-Target"))
@@ -137,7 +144,8 @@ func write(w http.ResponseWriter, version string, status int, body any) {
 	text, err := json.Marshal(body)
 	if err != nil {
 		status = http.StatusInternalServerError
-		text = []byte(`{"__type":"InternalFailure","message":"the response cannot be encoded"}`)
+		failure := map[string]string{"__type": "InternalFailure", "message": "encoding the response: " + err.Error()}
+		text, _ = json.Marshal(failure) // cannot fail: it holds texts
 	}
 	w.Header().Set("Content-Type", "application/x-amz-json-"+version)
 	w.Header().Set("X-Amzn-RequestId", uuid.NewString())

@@ -122,15 +122,28 @@ func (s *Server) saveCall(c *call, started []*task) error {
 	return tx.Commit()
 }
 
-// saveTask writes the current state of a task. It ignores errors, because they matter only after a crash: the next
-// process then loads the older state, and Recover settles the task.
+// saveTask writes the current state of a task. It only logs an error, because the error matters after a crash only: the
+// next process then loads the older state, and Recover settles the task.
 func (s *Server) saveTask(t *task) {
-	_, _ = s.db.Exec(`UPDATE task SET body = ? WHERE arn = ?`, encode(t.taskState), t.ARN)
+	s.write("saving task "+t.ARN, `UPDATE task SET body = ? WHERE arn = ?`, encode(t.taskState), t.ARN)
 }
 
-func (s *Server) dropTask(arn string) { _, _ = s.db.Exec(`DELETE FROM task WHERE arn = ?`, arn) }
+// dropTask deletes a task. After an error the next process loads the task again, and forgets it.
+func (s *Server) dropTask(arn string) {
+	s.write("deleting task "+arn, `DELETE FROM task WHERE arn = ?`, arn)
+}
 
-func (s *Server) dropCall(key string) { _, _ = s.db.Exec(`DELETE FROM call WHERE key = ?`, key) }
+// dropCall deletes a call. After an error the next process loads the call again, and forgets it.
+func (s *Server) dropCall(key string) {
+	s.write("deleting call "+key, `DELETE FROM call WHERE key = ?`, key)
+}
+
+// write runs a statement whose failure changes nothing for this process, and logs an error.
+func (s *Server) write(what, statement string, args ...any) {
+	if _, err := s.db.Exec(statement, args...); err != nil {
+		s.Log.Error().Err(err).Str("file", s.File).Str("write", what).Msg("the local ECS cannot write its file")
+	}
+}
 
 func encode(v any) string {
 	body, err := json.Marshal(v)

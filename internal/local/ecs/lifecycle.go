@@ -245,17 +245,24 @@ func (s *Server) emit(t taskState) {
 	if s.Emit == nil {
 		return
 	}
+	event, err := s.changeEvent(t)
+	if err != nil {
+		s.Log.Error().Err(err).Str("task", t.ARN).Msg("a task state change has no event") // cannot happen: a task is plain data
+		return
+	}
+	s.Emit(event)
+}
+
+// changeEvent returns the ECS Task State Change event for the task.
+func (s *Server) changeEvent(t taskState) (json.RawMessage, error) {
 	detail, err := t.eventDetail()
 	if err != nil {
-		return // cannot happen: a task is plain data
+		return nil, err
 	}
 	detail["updatedAt"] = s.Now().UTC().Format("2006-01-02T15:04:05.999Z07:00")
-	text, err := json.Marshal(map[string]any{
+	return json.Marshal(map[string]any{
 		"version": "0", "id": uuid.NewString(), "detail-type": "ECS Task State Change", "source": "aws.ecs",
 		"account": s.Account, "time": s.Now().UTC().Format(time.RFC3339), "region": s.Region,
 		"resources": []string{t.ARN}, "detail": detail,
 	})
-	if err == nil {
-		s.Emit(text)
-	}
 }

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/rs/zerolog"
+
 	"modeldispatch/internal/local/awsjson"
 )
 
@@ -36,6 +38,8 @@ type Options struct {
 	Parallel int
 	// Faults makes calls and tasks fail. Its zero value injects no fault.
 	Faults Faults
+	// Log receives the errors that no caller gets. Its zero value discards them.
+	Log zerolog.Logger
 }
 
 // retention limits how long the server remembers a stopped task.

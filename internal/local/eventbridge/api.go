@@ -24,21 +24,10 @@ const (
 // operations returns the API operations by name.
 func (b *Bus) operations() map[string]awsjson.Operation {
 	return map[string]awsjson.Operation{
-		"PutEvents":        requireUTF8(awsjson.Handle(b.putEvents)),
+		"PutEvents":        awsjson.Handle(b.putEvents),
 		"ListRules":        awsjson.Handle(b.listRules),
 		"DescribeEventBus": awsjson.Handle(b.describeEventBus),
 		"ListEventBuses":   awsjson.Handle(b.listEventBuses),
-	}
-}
-
-// requireUTF8 rejects a request with bytes that are not UTF-8. The JSON decoder would silently replace
-// them.
-func requireUTF8(operation awsjson.Operation) awsjson.Operation {
-	return func(ctx context.Context, request json.RawMessage) (any, error) {
-		if !utf8.Valid(request) {
-			return nil, &awsjson.Error{Type: "SerializationException", Message: "the request is not UTF-8"}
-		}
-		return operation(ctx, request)
 	}
 }
 
@@ -84,8 +73,6 @@ func (b *Bus) putEvents(ctx context.Context, in putRequest) (putResponse, error)
 		return putResponse{}, invalid("Total size of the entries in the request is over the limit: "+
 			"it is %d bytes, and the limit is %d bytes.", total, maxTotalSize)
 	}
-	ctx, cancel := context.WithTimeout(ctx, b.options.DeliveryTimeout)
-	defer cancel()
 	out := putResponse{Entries: make([]result, len(in.Entries))}
 	var puts sync.WaitGroup
 	for i, e := range in.Entries {

@@ -35,8 +35,8 @@ type Options struct {
 	Account string           // the account in envelopes and ARNs; default 000000000000
 	Now     func() time.Time // the clock; default time.Now
 	Keep    int              // the number of past events that watchers can still see; default 1000
-	// DeliveryTimeout limits how long PutEvents tries to deliver before it reports an entry as
-	// failed; default 10 s. Publish tries until its context ends.
+	// DeliveryTimeout limits how long PutEvents and Publish try to deliver an event before they
+	// report it as failed; default 10 s.
 	DeliveryTimeout time.Duration
 }
 
@@ -146,9 +146,10 @@ func (e envelope) encode() (json.RawMessage, error) {
 
 // Publish puts an event of an AWS service on the bus. The event is a whole envelope; Publish sets
 // version, id, account, time, region and resources where they are missing. It returns nil once the
-// target of every matching rule has stored the event, and tries failing targets again until ctx
-// ends. It returns an error if the event is not JSON, has no source or detail-type, or has a detail
-// that is not an object, and if a target has not stored the event when ctx ends.
+// target of every matching rule has stored the event, and tries failing targets again until
+// Options.DeliveryTimeout is over. It returns an error if the event is not JSON, has no source or
+// detail-type, or has a detail that is not an object, and if a target has not stored the event when
+// the time is over or ctx ends.
 func (b *Bus) Publish(ctx context.Context, event json.RawMessage) error {
 	var e envelope
 	if err := json.Unmarshal(event, &e); err != nil {
@@ -172,8 +173,10 @@ func isObject(text json.RawMessage) bool {
 }
 
 // publish shows the event to watchers and delivers it to the targets of all matching rules in
-// parallel. The error joins those of all targets that failed.
+// parallel, for at most Options.DeliveryTimeout. The error joins those of all targets that failed.
 func (b *Bus) publish(ctx context.Context, e envelope) error {
+	ctx, cancel := context.WithTimeout(ctx, b.options.DeliveryTimeout)
+	defer cancel()
 	event, err := e.encode()
 	if err != nil {
 		return err
@@ -197,7 +200,8 @@ func (b *Bus) publish(ctx context.Context, e envelope) error {
 	return errors.Join(failures...)
 }
 
-// deliver calls the rule's target until it accepts the event or ctx ends.
+// deliver calls the rule's target until it accepts the event or ctx ends. In the second case it logs
+// the event, because no more tries follow.
 func deliver(ctx context.Context, rule Rule, event json.RawMessage) error {
 	const firstPause, longestPause = 10 * time.Millisecond, 2 * time.Second
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
@@ -211,6 +215,7 @@ func deliver(ctx context.Context, rule Rule, event json.RawMessage) error {
 		case <-timer.C:
 		case <-ctx.Done():
 			timer.Stop()
+			zerolog.Ctx(ctx).Error().Err(err).Str("rule", rule.Name).RawJSON("event", event).Msg("event not delivered; the bus gave up")
 			return fmt.Errorf("rule %s: %w", rule.Name, errors.Join(ctx.Err(), err))
 		}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	awseb "github.com/aws/aws-sdk-go-v2/service/eventbridge"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/rs/zerolog"
 
 	"modeldispatch/internal/local/eventbridge"
 )
@@ -220,7 +221,7 @@ func TestDelivery(t *testing.T) {
 	t.Run("is retried until the target accepts the event", func(t *testing.T) {
 		t.Parallel()
 		synctest.Test(t, func(t *testing.T) {
-			slow, quick := target{failures: 50}, target{}
+			slow, quick := target{failures: 5}, target{}
 			b := eventbridge.New(eventbridge.Options{},
 				eventbridge.Rule{Name: "slow", Match: from("s"), Target: slow.take},
 				eventbridge.Rule{Name: "quick", Match: from("s"), Target: quick.take})
@@ -237,12 +238,24 @@ func TestDelivery(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			never := target{failures: 1e9}
 			b := eventbridge.New(eventbridge.Options{}, eventbridge.Rule{Name: "never", Match: from("s"), Target: never.take})
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			var log strings.Builder
+			ctx, cancel := context.WithTimeout(zerolog.New(&log).WithContext(t.Context()), time.Hour)
 			defer cancel()
+			begin := time.Now()
 			err := b.Publish(ctx, event)
 			if !errors.Is(err, context.DeadlineExceeded) ||
 				!strings.Contains(err.Error(), "rule never") || !strings.Contains(err.Error(), "not now") {
 				t.Errorf("error %v", err)
+			}
+			if took := time.Since(begin); took != 10*time.Second {
+				t.Errorf("Publish tried for %s, want 10s", took)
+			}
+			lines := strings.Split(strings.TrimSpace(log.String()), "\n")
+			last := lines[len(lines)-1]
+			for _, part := range []string{`"level":"error"`, `"rule":"never"`, `"error":"not now"`, `"event":{`, `"source":"s"`, "gave up"} {
+				if !strings.Contains(last, part) {
+					t.Errorf("the last line of the log is %s, want %s in it", last, part)
+				}
 			}
 		})
 	})

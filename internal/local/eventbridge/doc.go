@@ -24,9 +24,10 @@
 // which rule gets an event. Bus.Subscribe adds a watcher.
 //
 // What happens to an event: the bus completes its envelope, shows it to the watchers, and hands it to
-// the target of every rule that matches. A target that fails is tried again, with growing pauses of
-// 10 ms to 2 s. PutEvents stops trying after Options.DeliveryTimeout, and Publish when the caller's
-// context ends.
+// the target of every rule that matches. The bus calls a failing target again, with growing pauses of
+// 10 ms to 2 s. After Options.DeliveryTimeout it gives up: it logs the event with the name of the
+// rule, and reports the failure to the sender. EventBridge tries for 24 hours. It can, because it
+// stores the event first and answers the sender at once.
 //
 // Rules for maintainers:
 //

@@ -18,6 +18,7 @@
 //   - A failed delivery is retried with growing, jittered pauses, up to 185 times as in AWS. The
 //     scheduler logs a firing whose retries are used up. Run returns an UndeliveredError for it, and
 //     for each firing that is still undelivered when Run ends.
+//   - A failed delivery of an entry with NoRetry is logged, and not retried or returned.
 //   - A receiver may get a firing twice, if Deliver fails after the payload was stored.
 //   - Each delivery has its own goroutine, so a slow one delays no other.
 //   - All state is in memory, so a crash loses the deliveries under way. Unlike AWS, the scheduler
@@ -54,10 +55,13 @@ type Entry struct {
 	Next func(after time.Time) time.Time
 	// Payload returns the payload that is delivered for a time.
 	Payload func(scheduled time.Time) json.RawMessage
+	// NoRetry gives a firing one try. The next firing takes the place of one that failed.
+	NoRetry bool
 }
 
 // Deliver hands a payload to its receiver. It returns nil only once the receiver has stored the
-// payload durably. After an error the scheduler calls it again with the same payload.
+// payload durably. After an error the scheduler calls it again with the same payload, unless the entry
+// has NoRetry.
 type Deliver func(ctx context.Context, entry Entry, scheduled time.Time, payload json.RawMessage) error
 
 // Options configure the clock and the retries of failed deliveries. The zero value is ready to use.
@@ -183,6 +187,10 @@ func (s *Scheduler) deliver(ctx context.Context, f firing, deliver Deliver) erro
 	for try := 0; ; try++ {
 		err := deliver(context.WithoutCancel(ctx), f.entry, f.scheduled, payload)
 		if err == nil {
+			return nil
+		}
+		if f.entry.NoRetry {
+			log.Warn().Err(err).Msg("schedule delivery failed; the next firing takes its place")
 			return nil
 		}
 		lost := &UndeliveredError{Entry: f.entry.Name, Scheduled: f.scheduled, Payload: payload, Err: err}

@@ -120,6 +120,21 @@ func TestFailedDeliveryIsRetried(t *testing.T) {
 	})
 }
 
+func TestFailedDeliveryWithoutRetry(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		in := inbox{failures: 2}
+		sweep := every("sweep", time.Minute)
+		sweep.NoRetry = true
+		_, stop := start(t, scheduler.Options{}, in.deliver, sweep)
+		time.Sleep(4 * time.Minute)
+		expect(t, &in, "sweep 00:03:00", "sweep 00:04:00")
+		if err := stop(); err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
 func TestSlowDeliveryDoesNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

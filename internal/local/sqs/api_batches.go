@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"regexp"
 
 	"modeldispatch/internal/local/awsjson"
 )
@@ -71,10 +70,9 @@ func checkBatch[Entry any](entries []Entry, id func(Entry) string) error {
 		return prefixedError("TooManyEntriesInBatchRequest", "Maximum number of entries per request are 10. You have sent %d.", len(entries))
 	}
 	seen := map[string]bool{}
-	valid := regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
 	for _, e := range entries {
 		switch {
-		case !valid.MatchString(id(e)):
+		case !plainName.MatchString(id(e)):
 			return prefixedError("InvalidBatchEntryId", "The batch entry id %q is invalid: "+
 				"use 1 to 80 letters, digits, hyphens and underscores.", id(e))
 		case seen[id(e)]:

@@ -3,10 +3,8 @@ package sqs
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"maps"
 	"strconv"
-	"unicode/utf8"
 
 	"modeldispatch/internal/local/awsjson"
 )
@@ -15,7 +13,7 @@ import (
 
 // operations returns the API operations by name.
 func (s *Server) operations() map[string]awsjson.Operation {
-	all := map[string]awsjson.Operation{
+	return map[string]awsjson.Operation{
 		"CreateQueue":                  awsjson.Handle(s.createQueue),
 		"GetQueueUrl":                  awsjson.Handle(s.getQueueURL),
 		"ListQueues":                   awsjson.Handle(s.listQueues),
@@ -30,21 +28,6 @@ func (s *Server) operations() map[string]awsjson.Operation {
 		"DeleteMessageBatch":           awsjson.Handle(s.deleteMessageBatch),
 		"ChangeMessageVisibility":      awsjson.Handle(s.changeMessageVisibility),
 		"ChangeMessageVisibilityBatch": awsjson.Handle(s.changeMessageVisibilityBatch),
-	}
-	for name, operation := range all {
-		all[name] = requireUTF8(operation)
-	}
-	return all
-}
-
-// requireUTF8 rejects a request with bytes that are not UTF-8. The JSON decoder would silently replace
-// them, and the receiver would get another text, such as another object key.
-func requireUTF8(operation awsjson.Operation) awsjson.Operation {
-	return func(ctx context.Context, request json.RawMessage) (any, error) {
-		if !utf8.Valid(request) {
-			return nil, &awsjson.Error{Type: "SerializationException", Message: "the request is not UTF-8"}
-		}
-		return operation(ctx, request)
 	}
 }
 

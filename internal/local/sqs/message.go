@@ -114,10 +114,15 @@ func (a Attribute) check(name string) error {
 	return nil
 }
 
+var (
+	numberForm    = regexp.MustCompile(`^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$`)
+	attributeName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,256}$`)
+)
+
 // isNumber reports whether SQS accepts text as a Number. SQS accepts up to 38 digits, from -10^128 to
 // 10^126; this check is a little wider.
 func isNumber(text string) bool {
-	if len(text) > 60 || !regexp.MustCompile(`^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$`).MatchString(text) {
+	if len(text) > 60 || !numberForm.MatchString(text) {
 		return false
 	}
 	f, err := strconv.ParseFloat(text, 64)
@@ -127,7 +132,7 @@ func isNumber(text string) bool {
 func checkAttributeName(name string) error {
 	lower := strings.ToLower(name)
 	switch {
-	case !regexp.MustCompile(`^[A-Za-z0-9_.-]{1,256}$`).MatchString(name),
+	case !attributeName.MatchString(name),
 		strings.HasPrefix(name, "."), strings.HasSuffix(name, "."), strings.Contains(name, ".."):
 		return invalidParameter("The message attribute name %q is invalid: use 1 to 256 letters, digits, hyphens, "+
 			"underscores and periods, without a period at the start, at the end, or after another period.", name)

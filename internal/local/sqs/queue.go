@@ -305,12 +305,15 @@ func (s *Server) count(ctx context.Context, tx *sql.Tx, q queue) (c Counts, err 
 	return c, err
 }
 
+// plainName matches the names of queues and the ids of batch entries.
+var plainName = regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`)
+
 // checkName returns SQS's error for an invalid queue name.
 func checkName(name string) error {
 	switch {
 	case strings.HasSuffix(name, ".fifo"):
 		return unsupported("The queue %q would be a FIFO queue; the local stack has standard queues only.", name)
-	case !regexp.MustCompile(`^[A-Za-z0-9_-]{1,80}$`).MatchString(name):
+	case !plainName.MatchString(name):
 		return invalidParameter("The queue name %q is invalid: use 1 to 80 letters, digits, hyphens and underscores.", name)
 	}
 	return nil

@@ -75,7 +75,7 @@ func itemOf(w store.Write, commit string) map[string]types.AttributeValue {
 		item["kind"] = stringOf(d.Kind)
 	}
 	if !d.Index.Time.IsZero() {
-		item["listPK"], item["listSK"] = stringOf(listPK(d.Kind, d.Shard())), stringOf(listSK(d))
+		item["listPK"], item["listSK"] = stringOf(listPK(d.Kind, d.Shard())), stringOf(listSK(d.Key, d.Index.Time))
 		if d.Index.Model != "" {
 			item["modelPK"] = stringOf(modelPK(d.Kind, d.Index.Model, d.Shard()))
 		}
@@ -94,18 +94,17 @@ func modelPK(kind, model string, shard int) string {
 
 // listSK returns the sort key of a listed document. It sorts by time. The hash of the document's key makes it unique
 // and keeps it short.
-func listSK(d store.Doc) string {
+func listSK(key store.Key, at time.Time) string {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(d.Key.String()))
-	return fmt.Sprintf("%s/%016x", millisecondsText(d.Index.Time), h.Sum64())
+	_, _ = h.Write([]byte(key.String()))
+	return fmt.Sprintf("%s/%016x", millisecondsText(at), h.Sum64())
 }
 
-// isListSK reports whether text has the form that listSK returns.
-func isListSK(text string) bool {
-	ms, hash, cut := strings.Cut(text, "/")
-	_, errMS := strconv.ParseUint(ms, 10, 64)
-	_, errHash := strconv.ParseUint(hash, 16, 64)
-	return cut && errMS == nil && errHash == nil && len(ms) == 15 && len(hash) == 16
+// positionOf returns the position of an item of the list or model index. Its listSK has the time.
+func positionOf(item map[string]types.AttributeValue) store.Position {
+	text, _, _ := strings.Cut(textOf(item["listSK"]), "/")
+	ms, _ := strconv.ParseInt(text, 10, 64) // listSK wrote it
+	return store.Position{Time: ms, Key: store.Key{PK: textOf(item["pk"]), SK: textOf(item["sk"])}}
 }
 
 // millisecondsText returns t in milliseconds with leading zeros, so that texts sort like times. Times before 1970

@@ -2,7 +2,6 @@ package dynamodb
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,10 +14,8 @@ import (
 	"modeldispatch/internal/store"
 )
 
-const (
-	pageSize  = 100 // the maximum number of documents in a page if the query sets no limit
-	batchSize = 100 // the maximum number of keys in a BatchGetItem
-)
+// batchSize is the maximum number of keys in a BatchGetItem.
+const batchSize = 100
 
 // Partition implements store.Store.
 func (s *Store) Partition(ctx context.Context, pk, skPrefix string, limit int) ([]store.Doc, error) {
@@ -44,8 +41,8 @@ func (s *Store) Partition(ctx context.Context, pk, skPrefix string, limit int) (
 
 // Due implements store.Store. It reads the due index, which lags behind the table.
 func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.DueDoc, error) {
-	if shard < 0 || shard >= store.Shards {
-		return nil, fmt.Errorf("there is no shard %d: shards are 0 to %d", shard, store.Shards-1)
+	if err := store.CheckShard(shard); err != nil {
+		return nil, err
 	}
 	items, err := s.query(ctx, &dynamodb.QueryInput{
 		TableName: &s.table, IndexName: aws.String(dueIndex), KeyConditionExpression: aws.String("duePK = :shard AND due <= :before"),
@@ -64,22 +61,19 @@ func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int)
 }
 
 // List implements store.Store. It reads keys from each shard of the list or model index, merges them, and reads the
-// documents from the table. The cursor is the listSK of the page's last document.
+// documents from the table.
 func (s *Store) List(ctx context.Context, q store.Query) ([]store.Doc, string, error) {
-	limit := q.Limit
-	if limit <= 0 {
-		limit = pageSize
-	}
-	from, to, err := bounds(q)
+	page, err := q.Page()
 	if err != nil {
 		return nil, "", err
 	}
+	from, to := bounds(page)
 	if from >= to {
 		return nil, "", nil
 	}
 	var items []map[string]types.AttributeValue
 	for shard := range store.Shards {
-		found, err := s.listShard(ctx, q, shard, from, to, limit+1)
+		found, err := s.listShard(ctx, q, shard, from, to, page.Limit+1)
 		if err != nil {
 			return nil, "", s.wrap(fmt.Sprintf("listing documents of kind %s", q.Kind), err)
 		}
@@ -89,9 +83,9 @@ func (s *Store) List(ctx context.Context, q store.Query) ([]store.Doc, string, e
 		return strings.Compare(textOf(b["listSK"]), textOf(a["listSK"]))
 	})
 	cursor := ""
-	if len(items) > limit {
-		items = items[:limit]
-		cursor = textOf(items[limit-1]["listSK"])
+	if len(items) > page.Limit {
+		items = items[:page.Limit]
+		cursor = page.Cursor(positionOf(items[page.Limit-1]))
 	}
 	docs, err := s.documents(ctx, keysOf(items))
 	return docs, cursor, err
@@ -147,26 +141,16 @@ func (s *Store) readBatch(ctx context.Context, batch []store.Key, found map[stor
 	return nil
 }
 
-// bounds returns the range of listSK for a query: from is included, to is not.
-func bounds(q store.Query) (from, to string, err error) {
-	if q.Kind == "" {
-		return "", "", errors.New("a query needs a kind of document to list")
-	}
+// bounds returns the range of listSK for a page: from is included, to is not.
+func bounds(p store.Page) (from, to string) {
 	from, to = "0", "9"
-	if q.Day != "" {
-		day, err := time.Parse(time.DateOnly, q.Day)
-		if err != nil {
-			return "", "", fmt.Errorf("the day of a query must have the form 2006-01-02, not %q", q.Day)
-		}
-		from, to = millisecondsText(day), millisecondsText(day.AddDate(0, 0, 1))
+	if !p.To.IsZero() {
+		from, to = millisecondsText(p.From), millisecondsText(p.To)
 	}
-	if q.Cursor != "" {
-		if !isListSK(q.Cursor) {
-			return "", "", fmt.Errorf("%q is not a cursor of this store", q.Cursor)
-		}
-		to = min(to, q.Cursor)
+	if p.After != nil {
+		to = min(to, listSK(p.After.Key, time.UnixMilli(p.After.Time)))
 	}
-	return from, to, nil
+	return from, to
 }
 
 // listShard returns the newest index entries of one shard between from and to, at most limit+1.

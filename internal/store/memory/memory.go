@@ -104,8 +104,8 @@ func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int)
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("reading the due documents of shard %d: %w", shard, err)
 	}
-	if shard < 0 || shard >= store.Shards {
-		return nil, fmt.Errorf("there is no shard %d: shards are 0 to %d", shard, store.Shards-1)
+	if err := store.CheckShard(shard); err != nil {
+		return nil, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -3,8 +3,6 @@ package sqlite
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,9 +12,6 @@ import (
 )
 
 const columns = `SELECT pk, sk, version, body, due, expires, kind, model, state, time FROM document `
-
-// pageSize is the maximum number of documents in a page if the query sets no limit.
-const pageSize = 100
 
 // Get implements store.Store.
 func (s *Store) Get(ctx context.Context, key store.Key) (store.Doc, error) {
@@ -43,8 +38,8 @@ func (s *Store) Partition(ctx context.Context, pk, skPrefix string, limit int) (
 
 // Due implements store.Store.
 func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int) ([]store.DueDoc, error) {
-	if shard < 0 || shard >= store.Shards {
-		return nil, fmt.Errorf("there is no shard %d: shards are 0 to %d", shard, store.Shards-1)
+	if err := store.CheckShard(shard); err != nil {
+		return nil, err
 	}
 	due, err := query(ctx, s.read, func(r row) (d store.DueDoc, err error) { return d, r.Scan(&d.PK, &d.SK, &d.Kind) },
 		`SELECT pk, sk, kind FROM document WHERE shard = ? AND due <= ? ORDER BY due, pk, sk LIMIT ?`, shard, before.UnixMilli(), sqlLimit(limit))
@@ -56,30 +51,24 @@ func (s *Store) Due(ctx context.Context, shard int, before time.Time, limit int)
 
 // List implements store.Store.
 func (s *Store) List(ctx context.Context, q store.Query) ([]store.Doc, string, error) {
-	where, args, err := conditions(q)
+	page, err := q.Page()
 	if err != nil {
 		return nil, "", err
 	}
-	limit := q.Limit
-	if limit <= 0 {
-		limit = pageSize
-	}
-	docs, err := s.docs(ctx, columns+where+` ORDER BY time DESC, pk DESC, sk DESC LIMIT ?`, append(args, limit+1)...)
+	where, args := conditions(q, page)
+	docs, err := s.docs(ctx, columns+where+` ORDER BY time DESC, pk DESC, sk DESC LIMIT ?`, append(args, page.Limit+1)...)
 	if err != nil {
 		return nil, "", fmt.Errorf("listing %s: %w", q.Kind, err)
 	}
-	if len(docs) <= limit {
+	if len(docs) <= page.Limit {
 		return docs, "", nil
 	}
-	last := docs[limit-1]
-	return docs[:limit], position{last.Index.Time.UnixMilli(), last.Key}.cursor(), nil
+	last := docs[page.Limit-1]
+	return docs[:page.Limit], page.Cursor(store.Position{Time: last.Index.Time.UnixMilli(), Key: last.Key}), nil
 }
 
 // conditions returns the WHERE clause that selects the rows of a query, and its arguments.
-func conditions(q store.Query) (where string, args []any, err error) {
-	if q.Kind == "" {
-		return "", nil, errors.New("a query needs a kind of document to list")
-	}
+func conditions(q store.Query, page store.Page) (where string, args []any) {
 	terms, args := []string{"kind = ?", "time IS NOT NULL"}, []any{q.Kind}
 	add := func(term string, values ...any) { terms, args = append(terms, term), append(args, values...) }
 	if q.Model != "" {
@@ -89,44 +78,12 @@ func conditions(q store.Query) (where string, args []any, err error) {
 		add("state = ?", q.State)
 	}
 	if q.Day != "" {
-		day, err := time.Parse(time.DateOnly, q.Day)
-		if err != nil {
-			return "", nil, fmt.Errorf("the day of a query must have the form 2006-01-02, not %q", q.Day)
-		}
-		add("time >= ? AND time < ?", day.UnixMilli(), day.AddDate(0, 0, 1).UnixMilli())
+		add("time >= ? AND time < ?", page.From.UnixMilli(), page.To.UnixMilli())
 	}
-	if q.Cursor != "" {
-		p, err := parseCursor(q.Cursor)
-		if err != nil {
-			return "", nil, err
-		}
+	if p := page.After; p != nil {
 		add("(time, pk, sk) < (?, ?, ?)", p.Time, p.PK, p.SK)
 	}
-	return "WHERE " + strings.Join(terms, " AND "), args, nil
-}
-
-// position is the place of a document in the order of a list. The next page starts after it. It stays valid when
-// documents are written or removed between two pages, even if its own document is removed.
-type position struct {
-	Time int64 // milliseconds since 1970
-	store.Key
-}
-
-func (p position) cursor() string {
-	text, _ := json.Marshal(p) // cannot fail: p holds strings and a number
-	return base64.RawURLEncoding.EncodeToString(text)
-}
-
-func parseCursor(cursor string) (position, error) {
-	var p position
-	text, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err == nil {
-		err = json.Unmarshal(text, &p)
-	}
-	if err != nil {
-		return p, fmt.Errorf("%q is not a cursor of this store: %w", cursor, err)
-	}
-	return p, nil
+	return "WHERE " + strings.Join(terms, " AND "), args
 }
 
 // sqlLimit returns the value of a LIMIT clause. No limit is -1 in SQLite.

@@ -92,17 +92,21 @@ func TestFileNamesWithSpecialCharacters(t *testing.T) {
 
 func TestUnusableFiles(t *testing.T) {
 	t.Parallel()
-	newer := filepath.Join(t.TempDir(), "newer.db")
-	open(t, newer)
-	if _, err := raw(t, newer).ExecContext(t.Context(), `PRAGMA user_version = 99`); err != nil {
-		t.Fatal(err)
+	withSchema := func(number int) string {
+		file := filepath.Join(t.TempDir(), "other.db")
+		open(t, file)
+		if _, err := raw(t, file).ExecContext(t.Context(), fmt.Sprintf(`PRAGMA user_version = %d`, number)); err != nil {
+			t.Fatal(err)
+		}
+		return file
 	}
 	text := filepath.Join(t.TempDir(), "text")
 	if err := os.WriteFile(text, []byte(strings.Repeat("no database ", 100)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	tests := map[string]struct{ file, want string }{
-		"newer schema":   {newer, "it has schema 99, and this program knows up to 1: use the newer modeldispatch that wrote it"},
+		"development":    {withSchema(1), "a development version of modeldispatch wrote it, and this version cannot read it: remove its folder"},
+		"newer schema":   {withSchema(99), "it has schema 99, and this program knows up to 2: use the newer modeldispatch that wrote it"},
 		"no folder":      {filepath.Join(t.TempDir(), "missing", "store.db"), "store.db: open "},
 		"a folder":       {t.TempDir(), "unable to open database file"},
 		"not a database": {text, "file is not a database"},

@@ -1,8 +1,10 @@
 package storetest
 
 import (
+	"encoding/base64"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -201,14 +203,42 @@ func listWhileWriting(t *testing.T, s store.Store) {
 
 func invalidQueries(t *testing.T, s store.Store) {
 	commitMany(t, s, 3)
+	encode := base64.RawURLEncoding.EncodeToString
 	tests := map[string]store.Query{
-		"no kind":            {Model: "0"},
-		"a malformed day":    {Kind: "run", Day: "14.03.2026"},
-		"a malformed cursor": {Kind: "run", Cursor: "not a cursor!"},
+		"no kind":                   {Model: "0"},
+		"a malformed day":           {Kind: "run", Day: "14.03.2026"},
+		"a malformed cursor":        {Kind: "run", Cursor: "not a cursor!"},
+		"a cursor without JSON":     {Kind: "run", Cursor: encode([]byte("a cursor"))},
+		"a cursor without position": {Kind: "run", Cursor: encode([]byte(`{"Query":{"Kind":"run"}}`))},
+		"a cursor of another type":  {Kind: "run", Cursor: encode([]byte(`["run"]`))},
 	}
 	for name, q := range tests {
 		if docs, _, err := s.List(t.Context(), q); err == nil {
 			t.Errorf("%s: List returned %d documents, want an error", name, len(docs))
+		}
+	}
+}
+
+// foreignCursors passes the cursor of one query to others. Only the limit may change from page to page.
+func foreignCursors(t *testing.T, s store.Store) {
+	names := commitMany(t, s, 9)
+	first := store.Query{Kind: "run", Limit: 2}
+	docs, cursor, err := s.List(t.Context(), first)
+	if err != nil || len(docs) != 2 || cursor == "" {
+		t.Fatalf("the first page has %d documents and the cursor %q, %v; want 2 and a cursor", len(docs), cursor, err)
+	}
+	if rest := list(t, s, store.Query{Kind: "run", Limit: 3, Cursor: cursor}); len(rest) != len(names)-2 {
+		t.Errorf("with another limit List returned %d further documents, want %d", len(rest), len(names)-2)
+	}
+	for name, q := range map[string]store.Query{
+		"another kind":  {Kind: "event"},
+		"another model": {Kind: "run", Model: "0"},
+		"another state": {Kind: "run", State: "failed"},
+		"another day":   {Kind: "run", Day: "2026-03-14"},
+	} {
+		q.Cursor = cursor
+		if _, _, err := s.List(t.Context(), q); err == nil || !strings.Contains(err.Error(), "another query") {
+			t.Errorf("%s: the error is %v, want one about the cursor of another query", name, err)
 		}
 	}
 }

@@ -53,6 +53,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Store) {
 		{"each page starts after the one before", listPages},
 		{"writes do not disturb paging", listWhileWriting},
 		{"an invalid query is an error", invalidQueries},
+		{"a cursor is of one query", foreignCursors},
 		{"concurrent increments are not lost", increments},
 		{"concurrent transfers keep the sum", transfers},
 		{"one of many concurrent creates succeeds", concurrentCreates},
