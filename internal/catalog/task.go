@@ -102,7 +102,7 @@ func (d *draft) readDefinition(name string) taskdef.Definition {
 		return taskdef.Definition{}
 	}
 	use := taskdef.Use{
-		At: d.definition.Value, Family: d.project.deployment + "-" + d.model.Name, Fargate: d.usesFargate(),
+		At: d.definition.Value, Family: model.NameIn(d.project.deployment, d.model.Name), Fargate: d.usesFargate(),
 		Container: d.model.Task.Container, Command: d.localCommand(),
 	}
 	if d.image != nil {

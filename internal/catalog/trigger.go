@@ -186,10 +186,10 @@ func (t *triggerDraft) readQueue(m yamldoc.Member) {
 	if !ok {
 		return
 	}
-	queue := route.ParseQueue(text)
+	queue := model.ParseQueue(text)
 	whole := queue.Name
 	if queue.ARN == "" {
-		whole = t.project.deployment + "-" + queue.Name
+		whole = queue.In(t.project.deployment).Name
 	}
 	switch {
 	case !queueForm.MatchString(text):

@@ -175,7 +175,7 @@ func (r *report) cells(row reportRow) []string {
 		}
 	}
 	state := string(ended.State)
-	if why := outcome(ended); why != "-" {
+	if why := outcome(ended); why != "" {
 		state += " (" + why + ")"
 	}
 	inputs := inputText(r.givenInputs(d.Model, row.spec))

@@ -47,7 +47,7 @@ func (c runsCommand) Run(s *session) error {
 	for _, r := range all {
 		rows = append(rows, []string{
 			r.Run, state(r), fmt.Sprint(r.Attempt), r.Accepted.Local().Format(time.DateTime), duration(r),
-			inputText(r.Inputs), outcome(r),
+			inputText(r.Inputs), dash(outcome(r)),
 		})
 	}
 	return s.table(rows...)
@@ -69,14 +69,14 @@ func duration(r operate.Run) string {
 	return short(r.Ended.Sub(r.Accepted))
 }
 
-// outcome returns the outcome of a run's last attempt, or "-" if there is none or if the attempt succeeded. It leaves
-// out a class that only repeats the state, as in "cancelled".
+// outcome returns the outcome of a run's last attempt. It is empty if there is none, or if the attempt succeeded. outcome
+// leaves out a class that only repeats the state, as in "cancelled".
 func outcome(r operate.Run) string {
 	switch {
 	case r.Outcome == nil || r.Outcome.Class == run.ClassSucceeded:
-		return "-"
+		return ""
 	case string(r.Outcome.Class) == string(r.State):
-		return dash(r.Outcome.Detail)
+		return r.Outcome.Detail
 	}
 	return r.Outcome.String()
 }
@@ -122,7 +122,7 @@ func (c showCommand) Run(s *session) error {
 // runRows returns the rows that show prints: a label and a value each.
 func runRows(r operate.Run) [][]string {
 	rows := [][]string{
-		{"run", r.Run}, {"state", state(r)}, {"outcome", outcome(r)},
+		{"run", r.Run}, {"state", state(r)}, {"outcome", dash(outcome(r))},
 		{"event", r.Event}, {"trigger", r.Trigger},
 		{"accepted", r.Accepted.Local().Format(time.DateTime)}, {"duration", duration(r)},
 	}

@@ -100,11 +100,11 @@ func announcementLine(a dispatch.Announcement) string {
 		return ""
 	}
 	switch a.DetailType {
-	case dispatch.AnnounceOverdue:
+	case dispatch.DetailOverdue:
 		return fmt.Sprintf("%-11s  %s  no run has succeeded by %s", "overdue", strings.TrimSpace(detail.Model+" "+detail.Value), detail.By)
-	case dispatch.AnnouncePaused:
+	case dispatch.DetailPaused:
 		return fmt.Sprintf("%-11s  %s  %s", "paused", detail.Model, detail.Reason)
-	case dispatch.AnnounceResumed:
+	case dispatch.DetailResumed:
 		return fmt.Sprintf("%-11s  %s", "resumed", detail.Model)
 	}
 	return ""
@@ -141,11 +141,8 @@ func transitionLine(t run.Transition) string {
 func transitionText(t run.Transition) string {
 	r := t.Run
 	why := outcome(operate.NewRun(r))
-	switch {
-	case t.Ended && why == "-":
-		return fmt.Sprintf("%s after %s", r.State, short(r.Ended.Sub(r.Accepted)))
-	case t.Ended:
-		return fmt.Sprintf("%s after %s  %s", r.State, short(r.Ended.Sub(r.Accepted)), why)
+	if t.Ended {
+		return strings.TrimSpace(fmt.Sprintf("%s after %s  %s", r.State, short(r.Ended.Sub(r.Accepted)), why))
 	}
 	switch t.Kind {
 	case run.Accepted:

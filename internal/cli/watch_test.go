@@ -35,11 +35,11 @@ func TestOutcomeDoesNotRepeatState(t *testing.T) {
 		want    string
 	}{
 		{run.Cancelled, &run.Outcome{Class: run.ClassCancelled, Detail: "wrong date"}, "wrong date"},
-		{run.Cancelled, &run.Outcome{Class: run.ClassCancelled}, "-"},
+		{run.Cancelled, &run.Outcome{Class: run.ClassCancelled}, ""},
 		{run.Cancelled, &run.Outcome{Class: run.ClassModelError, Detail: "exit code 1"}, "model-error: exit code 1"},
 		{run.Failed, &run.Outcome{Class: run.ClassLost}, "lost"},
-		{run.Succeeded, &run.Outcome{Class: run.ClassSucceeded}, "-"},
-		{run.Waiting, nil, "-"},
+		{run.Succeeded, &run.Outcome{Class: run.ClassSucceeded}, ""},
+		{run.Waiting, nil, ""},
 	} {
 		if got := outcome(operate.NewRun(run.Run{State: test.state, Outcome: test.outcome})); got != test.want {
 			t.Errorf("outcome of a %s run with %v is %q, want %q", test.state, test.outcome, got, test.want)

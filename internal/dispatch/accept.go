@@ -232,7 +232,7 @@ func (d *Dispatcher) awaitingRuns(ctx context.Context, e event.Event) ([]string,
 	if e.Object == nil {
 		return nil, nil
 	}
-	docs, err := d.o.Store.Partition(ctx, records.ObjectKey(e.Object.String(), "").PK, "", 0)
+	docs, err := d.o.Store.Partition(ctx, records.ObjectPartition(e.Object.String()), "", 0)
 	if err != nil {
 		return nil, err
 	}

@@ -14,10 +14,10 @@ import (
 
 // The detail types of the announcements that are not about a run. Package run has the others.
 const (
-	AnnounceRejected = "Event Rejected"    // an event was rejected
-	AnnouncePaused   = "Model Paused"      // a model was paused
-	AnnounceResumed  = "Model Resumed"     // a model was resumed
-	AnnounceOverdue  = "Model Run Overdue" // no run of a model has succeeded in time
+	DetailRejected = "Event Rejected"    // an event was rejected
+	DetailPaused   = "Model Paused"      // a model was paused
+	DetailResumed  = "Model Resumed"     // a model was resumed
+	DetailOverdue  = "Model Run Overdue" // no run of a model has succeeded in time
 )
 
 // Announcement is an EventBridge event about a run, an event or a model. An announcement may be emitted more than once,
@@ -86,26 +86,37 @@ type OverdueDetail struct {
 // announcer builds and emits announcements. Each describes the document of its effect as it is stored now.
 type announcer struct{ *Options }
 
-// announceRun emits an announcement about a run. It emits none if there is nothing to announce any more: the run does
-// not wait for what the effect says.
+// announceRun emits an announcement about a run.
 func (a announcer) announceRun(ctx context.Context, key store.Key, e run.AnnounceRun) error {
 	r, _, err := records.Read[run.Run](ctx, a.Store, key)
-	if err != nil || e.DetailType == run.AnnounceWaiting && (r.State != run.Waiting || r.WaitingFor != e.WaitingFor) {
+	if err != nil {
 		return err
 	}
+	return a.emitRun(ctx, e.DetailType, RunDetail{ID: a.id(key, e), Sequence: e.Sequence, Attempt: e.Attempt}, r)
+}
+
+// announceWait emits the announcement that a run waits. It emits none if the run does not wait any more.
+func (a announcer) announceWait(ctx context.Context, key store.Key, e run.AnnounceWait) error {
+	r, _, err := records.Read[run.Run](ctx, a.Store, key)
+	if err != nil || r.State != run.Waiting || r.WaitingFor != e.WaitingFor {
+		return err
+	}
+	return a.emitRun(ctx, run.DetailWaiting, RunDetail{ID: a.id(key, e), Sequence: e.Sequence, Attempt: e.Attempt}, r)
+}
+
+// emitRun emits an announcement about a run. The given detail has the fields of the effect.
+func (a announcer) emitRun(ctx context.Context, detailType string, detail RunDetail, r run.Run) error {
 	spec, _, err := records.Read[run.Spec](ctx, a.Store, records.SpecKey(r.ID))
 	if err != nil {
 		return err
 	}
-	detail := RunDetail{
-		ID: a.id(key, e), Sequence: e.Sequence, Deployment: a.Deployment, Model: r.Model, Run: r.ID,
-		State: r.State, WaitingFor: r.WaitingFor, Trigger: r.Trigger, Event: spec.Event, Attempt: e.Attempt, Outcome: r.Outcome,
-		Inputs: spec.Inputs, Outputs: spec.Task.Outputs, Task: r.Task.ARN, Accepted: r.Accepted, Ended: r.Ended,
-	}
+	detail.Deployment, detail.Model, detail.Run, detail.Trigger, detail.Event = a.Deployment, r.Model, r.ID, r.Trigger, spec.Event
+	detail.State, detail.WaitingFor, detail.Outcome, detail.Task = r.State, r.WaitingFor, r.Outcome, r.Task.ARN
+	detail.Inputs, detail.Outputs, detail.Accepted, detail.Ended = spec.Inputs, spec.Task.Outputs, r.Accepted, r.Ended
 	if r.Task.ARN != "" && a.LogLink != nil {
 		detail.Log = a.LogLink(r, spec.Task.Container)
 	}
-	return a.emit(ctx, e.DetailType, detail)
+	return a.emit(ctx, detailType, detail)
 }
 
 // announceRejection emits the announcement that an event was rejected.
@@ -114,7 +125,7 @@ func (a announcer) announceRejection(ctx context.Context, key store.Key, e run.A
 	if err != nil {
 		return err
 	}
-	return a.emit(ctx, AnnounceRejected, EventDetail{
+	return a.emit(ctx, DetailRejected, EventDetail{
 		ID: a.id(key, e), Sequence: e.Sequence, Deployment: a.Deployment,
 		Event: r.Identity, Kind: r.EventKind, Model: r.Model, Reason: r.Reason, Received: r.Received,
 	})
@@ -126,9 +137,9 @@ func (a announcer) announcePause(ctx context.Context, key store.Key, e run.Annou
 	if err != nil {
 		return err
 	}
-	detailType := AnnounceResumed
+	detailType := DetailResumed
 	if e.Paused {
-		detailType = AnnouncePaused
+		detailType = DetailPaused
 	}
 	return a.emit(ctx, detailType, ControlDetail{
 		ID: a.id(key, e), Sequence: e.Sequence, Deployment: a.Deployment,
@@ -142,7 +153,7 @@ func (a announcer) announceOverdue(ctx context.Context, key store.Key, e run.Ann
 	if err != nil {
 		return err
 	}
-	return a.emit(ctx, AnnounceOverdue, OverdueDetail{
+	return a.emit(ctx, DetailOverdue, OverdueDetail{
 		ID: a.id(key, e), Sequence: e.Sequence, Deployment: a.Deployment,
 		Model: x.Model, Value: x.Value, By: e.ExpectedBy, LastSuccess: x.Success,
 	})
@@ -152,7 +163,7 @@ func (a announcer) announceOverdue(ctx context.Context, key store.Key, e run.Ann
 func (a announcer) emit(ctx context.Context, detailType string, detail any) error {
 	announcement := Announcement{detailType, records.Encode(detail)}
 	if err := a.Bus.Announce(ctx, announcement); err != nil {
-		return fmt.Errorf("announcing %s: %w", detailType, err)
+		return err
 	}
 	if a.Hooks.Announced != nil {
 		a.Hooks.Announced(announcement)

@@ -528,9 +528,9 @@ func TestAnnouncementsAreDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := []string{
-		run.AnnounceStarted, run.AnnounceWaiting, run.AnnounceRetrying, run.AnnounceSucceeded, run.AnnounceFailed,
-		run.AnnounceCancelled, run.AnnounceSkipped,
-		dispatch.AnnounceRejected, dispatch.AnnouncePaused, dispatch.AnnounceResumed, dispatch.AnnounceOverdue,
+		run.DetailStarted, run.DetailWaiting, run.DetailRetrying, run.DetailSucceeded, run.DetailFailed,
+		run.DetailCancelled, run.DetailSkipped,
+		dispatch.DetailRejected, dispatch.DetailPaused, dispatch.DetailResumed, dispatch.DetailOverdue,
 	}
 	details := []any{
 		dispatch.RunDetail{}, dispatch.EventDetail{}, dispatch.ControlDetail{}, dispatch.OverdueDetail{}, run.Outcome{}, model.Object{},

@@ -38,6 +38,9 @@
 //	pauses        pause.go         keeps which models are paused
 //	expectations  expectation.go   checks the `expect` of each model
 //
+// Package limiter has the launch rate limiter and the breakers, and package groups the concurrency groups. Both change
+// runs through the part runs.
+//
 // window.go has debounce windows, objects.go the objects that a run waits for, and advance.go the timers of a run.
 //
 // # The rule: store first, message second, the sweep repairs
@@ -90,7 +93,7 @@
 // # Terms
 //
 //   - An effect ([run.Effect]) is something to do outside the document: send a message, stop a task, announce, admit
-//     waiters, start downstream models. The outbox of a document holds its effects until they are done.
+//     waiters, release runs at a breaker, start downstream models. The outbox of a document holds its effects until they are done.
 //   - The sweep is the pass that runs every minute over all documents that are due. A wake message advances one run at
 //     a given time, at most 15 minutes ahead, without waiting for the sweep. Both run in the sweep function.
 //   - A launcher is an instance of the launch function. The launch queue and the wake queue hold ids of runs to launch

@@ -108,6 +108,8 @@ func (d *Dispatcher) perform(ctx context.Context, of owner, e run.Effect) error 
 		return d.startDownstream(ctx, of.run)
 	case run.AnnounceRun:
 		return d.announcer.announceRun(ctx, of.key, e)
+	case run.AnnounceWait:
+		return d.announcer.announceWait(ctx, of.key, e)
 	case run.AnnounceRejection:
 		return d.announcer.announceRejection(ctx, of.key, e)
 	case run.AnnouncePause:

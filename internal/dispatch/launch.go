@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"modeldispatch/internal/event"
 	"modeldispatch/internal/fargate"
 	"modeldispatch/internal/limiter"
 	"modeldispatch/internal/model"
@@ -185,10 +186,10 @@ func (l launcher) call(ctx context.Context, r run.Run, request json.RawMessage) 
 	}
 	log(ctx).Info().Str("run", r.ID).Int("attempt", attempt).Str("task", answer.Task.ARN).Msg("task launched")
 	seen := run.TaskObservation{ARN: answer.Task.ARN, Call: call}
-	if s := answer.Task.LastStatus; s != stopped {
+	if s := answer.Task.LastStatus; s != event.TaskStopped {
 		// The answer to a repeated client token shows only the statuses of a stopped task, and not how it ended. The
 		// outcome follows from its event, or from its description.
-		seen.Status, seen.Version, seen.Started = s, answer.Task.Version, answer.Task.StartedAt
+		seen.Status, seen.Running, seen.Version, seen.Started = s, s == event.TaskRunning, answer.Task.Version, answer.Task.StartedAt
 	}
 	return l.tasks.apply(ctx, r.ID, attempt, seen)
 }

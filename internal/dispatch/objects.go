@@ -16,7 +16,7 @@ import (
 func awaitWrites(spec run.Spec, remove bool) []store.Write {
 	var writes []store.Write
 	for _, uri := range spec.Objects {
-		doc := records.WaiterDoc(records.ObjectKey(uri, spec.Run), spec.Run)
+		doc := records.ObjectDoc(uri, spec.Run)
 		if remove {
 			writes = append(writes, store.Remove(doc))
 		} else {

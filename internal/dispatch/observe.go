@@ -123,14 +123,14 @@ func (k tasks) applyTaskLookup(ctx context.Context, watched run.Run, arn string,
 	return k.apply(ctx, watched.ID, watched.Attempt, seen)
 }
 
-// stopped is the lastStatus of a task that has ended.
-const stopped = "STOPPED"
-
 // observation turns a task, as ECS shows it, into a task observation. For a stopped task it adds the outcome. If the
 // container exited with 0, it looks for the declared outputs; a missing one changes the class to output-missing.
 func (k tasks) observation(ctx context.Context, t event.Task, spec run.Spec) (run.TaskObservation, error) {
-	seen := run.TaskObservation{ARN: t.ARN, Status: t.LastStatus, Version: t.Version, Started: t.StartedAt, Size: fargate.SizeOf(t)}
-	if t.LastStatus != stopped {
+	seen := run.TaskObservation{
+		ARN: t.ARN, Status: t.LastStatus, Running: t.LastStatus == event.TaskRunning, Version: t.Version, Started: t.StartedAt,
+		Size: fargate.SizeOf(t),
+	}
+	if t.LastStatus != event.TaskStopped {
 		return seen, nil
 	}
 	o := fargate.Outcome(t, spec.Task.Container)

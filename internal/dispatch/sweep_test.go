@@ -172,8 +172,8 @@ func TestRunWithoutCapacityForADayFails(t *testing.T) {
 		h.sweepAfter(t, time.Minute)
 	}
 	h.wantRun(t, id, run.Failed, run.ClassQuota)
-	if n := h.aws.Announced()[run.AnnounceWaiting]; n != 1 {
-		t.Errorf("%s was announced %d times, want once", run.AnnounceWaiting, n)
+	if n := h.aws.Announced()[run.DetailWaiting]; n != 1 {
+		t.Errorf("%s was announced %d times, want once", run.DetailWaiting, n)
 	}
 }
 
@@ -372,7 +372,7 @@ func TestPermanentErrorDropsEffect(t *testing.T) {
 	h.launch(t)
 	h.observe(t, h.aws.ECS.Start(h.newestTask()))
 	r := h.run(t, id)
-	const reason = "announcing Model Run Started: MalformedDetail"
+	const reason = "announce-run: MalformedDetail"
 	if len(dropped) != 1 || len(r.Outbox.Dropped) != 1 || !strings.Contains(r.Outbox.Dropped[0], reason) {
 		t.Errorf("the hook was called for %v, and the outbox notes %q; want one effect with %q", dropped, r.Outbox.Dropped, reason)
 	}

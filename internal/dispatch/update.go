@@ -97,10 +97,10 @@ func waiterWrites(before, after run.Run) []store.Write {
 		return nil
 	}
 	if isWaiter(before) {
-		writes = append(writes, store.Remove(records.WaiterDoc(records.WaiterKey(before), before.ID)))
+		writes = append(writes, store.Remove(records.WaiterDoc(before)))
 	}
 	if isWaiter(after) {
-		writes = append(writes, store.Create(records.WaiterDoc(records.WaiterKey(after), after.ID)))
+		writes = append(writes, store.Create(records.WaiterDoc(after)))
 	}
 	return writes
 }

@@ -71,7 +71,7 @@ func TestSlotsAreGrantedInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.wantStatuses(t, ids, "running", "succeeded", "cancelled", "launch")
-	if n := h.aws.Announced()[run.AnnounceWaiting]; n != 2 {
+	if n := h.aws.Announced()[run.DetailWaiting]; n != 2 {
 		t.Errorf("%d runs were announced as waiting, want the 2 runs that found no free slot", n)
 	}
 }
@@ -164,7 +164,7 @@ func TestResumeAdmitsRunsInOrder(t *testing.T) {
 		if changed, err := h.Resume(t.Context(), "sales", "ann"); err != nil || changed {
 			t.Errorf("%s: second Resume = %t, %v, want false", name, changed, err)
 		}
-		if a := h.aws.Announced(); a[dispatch.AnnouncePaused] != 1 || a[dispatch.AnnounceResumed] != 1 {
+		if a := h.aws.Announced(); a[dispatch.DetailPaused] != 1 || a[dispatch.DetailResumed] != 1 {
 			t.Errorf("%s: announcements: %v, want one pause and one resume", name, a)
 		}
 	}
@@ -329,11 +329,11 @@ func TestOverdueTimeIsInUTC(t *testing.T) {
 		if err := json.Unmarshal(a.Detail, &detail); err != nil {
 			t.Fatal(err)
 		}
-		if a.DetailType == dispatch.AnnounceOverdue && !strings.HasSuffix(detail.By, "T10:00:00Z") {
+		if a.DetailType == dispatch.DetailOverdue && !strings.HasSuffix(detail.By, "T10:00:00Z") {
 			t.Errorf("a run is overdue since %s, want 10:00 in UTC", detail.By)
 		}
 	}
-	if n := h.aws.Announced()[dispatch.AnnounceOverdue]; n == 0 {
+	if n := h.aws.Announced()[dispatch.DetailOverdue]; n == 0 {
 		t.Error("no overdue announcement")
 	}
 }
@@ -351,16 +351,16 @@ func TestExpectation(t *testing.T) {
 	h.launch(t)
 	h.exitTask(t, id, 0)
 	h.sweepAfter(t, 59*time.Minute)
-	if n := h.aws.Announced()[dispatch.AnnounceOverdue]; n != 0 {
+	if n := h.aws.Announced()[dispatch.DetailOverdue]; n != 0 {
 		t.Fatalf("%d overdue announcements before ten o'clock, want 0", n)
 	}
 	h.sweepAfter(t, time.Minute)
 	h.sweepAfter(t, time.Minute)
-	if n := h.aws.Announced()[dispatch.AnnounceOverdue]; n != 1 {
+	if n := h.aws.Announced()[dispatch.DetailOverdue]; n != 1 {
 		t.Errorf("%d overdue announcements, want 1 for b, which never ran", n)
 	}
 	h.sweepAfter(t, 3*24*time.Hour) // three days without a sweep
-	if n := h.aws.Announced()[dispatch.AnnounceOverdue]; n != 3 {
+	if n := h.aws.Announced()[dispatch.DetailOverdue]; n != 3 {
 		t.Errorf("%d overdue announcements, want 3: one more for a and for b", n)
 	}
 }

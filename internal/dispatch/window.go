@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"modeldispatch/internal/event"
-	"modeldispatch/internal/model"
 	"modeldispatch/internal/records"
 	"modeldispatch/internal/route"
 	"modeldispatch/internal/run"
@@ -44,9 +43,7 @@ func (d *Dispatcher) readWindow(ctx context.Context, b route.Binding) (windowSta
 
 // opening returns the write after which later events of a debounce window join a new run.
 func (w windowState) opening(r run.Run, keep records.Retention) store.Write {
-	body := records.Encode(records.Window{Schema: model.Schema, Run: r.ID})
-	doc := store.Doc{Key: w.key, Kind: records.KindWindow, Body: body, Expires: keep.Since(r.Accepted)}
-	return store.Write{Doc: doc, IfVersion: w.version}
+	return store.Write{Doc: records.WindowDoc(w.key, r, keep), IfVersion: w.version}
 }
 
 // joinWindow commits that an event joins the run of an open debounce window, together with the event's own writes. The

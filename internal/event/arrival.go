@@ -69,10 +69,10 @@ func arrivalFromBridge(payload []byte) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
-	if envelope.Source != "aws.s3" {
+	if envelope.Source != SourceS3 {
 		return nil, fmt.Errorf("it is a %q event of source %q, not of aws.s3", envelope.DetailType, envelope.Source)
 	}
-	if envelope.DetailType != "Object Created" {
+	if envelope.DetailType != ObjectCreated {
 		return nil, nil
 	}
 	var detail objectCreated

@@ -15,6 +15,14 @@ import (
 // ScheduleSource is the source in the payload of every schedule that modeldispatch deploys.
 const ScheduleSource = "modeldispatch.schedule"
 
+// The source and the detail-type of the EventBridge events that S3 and ECS send.
+const (
+	SourceS3        = "aws.s3"
+	ObjectCreated   = "Object Created"
+	SourceECS       = "aws.ecs"
+	TaskStateChange = "ECS Task State Change"
+)
+
 // envelope holds the fields that all EventBridge events have. Detail is an object. A schedule in EventBridge Scheduler
 // that has no Input sends it as a string.
 type envelope struct {

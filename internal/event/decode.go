@@ -125,10 +125,10 @@ func decodeBridge(payload []byte) (Decoded, error) {
 		return Decoded{}, err
 	}
 	switch {
-	case e.Source == "aws.s3" && e.DetailType == "Object Created":
+	case e.Source == SourceS3 && e.DetailType == ObjectCreated:
 		all, err := DecodeArrival(payload)
 		return Decoded{Function: "arrival", ViaEventBridge: true, Events: all}, err
-	case e.Source == "aws.ecs" && e.DetailType == "ECS Task State Change":
+	case e.Source == SourceECS && e.DetailType == TaskStateChange:
 		t, err := DecodeTask(payload)
 		return Decoded{Function: "completion", ViaEventBridge: true, Task: &t}, err
 	default:

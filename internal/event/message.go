@@ -61,7 +61,7 @@ func arrivalsIn(body []byte) (all []Event, isArrival bool, err error) {
 		all, err = arrivalsFromNotification(body)
 		return all, true, err
 	case bridgeShape:
-		if e, _, err := readEnvelope(body); err == nil && e.Source == "aws.s3" {
+		if e, _, err := readEnvelope(body); err == nil && e.Source == SourceS3 {
 			all, err = arrivalFromBridge(body)
 			return all, true, err
 		}

@@ -30,6 +30,12 @@ type Task struct {
 	Containers []Container `json:"containers"`
 }
 
+// The values of LastStatus that the program knows.
+const (
+	TaskRunning = "RUNNING"
+	TaskStopped = "STOPPED"
+)
+
 // Container describes a container in the words of ECS. ExitCode is nil if ECS reported none, which differs from 0.
 type Container struct {
 	Name       string `json:"name"`
@@ -45,7 +51,7 @@ func DecodeTask(payload []byte) (Task, error) {
 	if err != nil {
 		return Task{}, err
 	}
-	if e.Source != "aws.ecs" || e.DetailType != "ECS Task State Change" {
+	if e.Source != SourceECS || e.DetailType != TaskStateChange {
 		return Task{}, fmt.Errorf("it is a %q event of source %q, not an ECS Task State Change", e.DetailType, e.Source)
 	}
 	var t Task

@@ -132,7 +132,7 @@ func arrivalMatcher(rules route.RuleSet) func(any) bool {
 	for _, r := range rules.Arrivals {
 		watched[r.Bucket] = true
 	}
-	created := isEvent("aws.s3", "Object Created")
+	created := isEvent(event.SourceS3, event.ObjectCreated)
 	return func(e any) bool {
 		if !created(e) {
 			return false
@@ -146,14 +146,14 @@ func arrivalMatcher(rules route.RuleSet) func(any) bool {
 // isCompletion reports whether an event matches the completion rule: a task of this deployment has become RUNNING or
 // STOPPED.
 func isCompletion(e any) bool {
-	if !isEvent("aws.ecs", "ECS Task State Change")(e) {
+	if !isEvent(event.SourceECS, event.TaskStateChange)(e) {
 		return false
 	}
 	detail, _ := e.(map[string]any)["detail"].(map[string]any)
 	startedBy, _ := detail["startedBy"].(string)
 	status := detail["lastStatus"]
 	_, _, ours := fargate.ParseStartedBy(Deployment, startedBy)
-	return ours && (status == "RUNNING" || status == "STOPPED")
+	return ours && (status == event.TaskRunning || status == event.TaskStopped)
 }
 
 // triggerMatcher returns a predicate for events that match a rule of the event triggers. A deployment has each rule on
@@ -318,7 +318,7 @@ func (s *Stack) send(ctx context.Context, payload []byte) error {
 				attributes[name] = sqs.Attribute{DataType: a.DataType, StringValue: a.StringValue}
 			}
 		}
-		if _, err := s.queues.Send(ctx, route.ParseQueue(m.EventSourceARN).Name, m.Body, attributes, 0); err != nil {
+		if _, err := s.queues.Send(ctx, model.ParseQueue(m.EventSourceARN).Name, m.Body, attributes, 0); err != nil {
 			return fmt.Errorf("sending message %s: %w", m.MessageId, err)
 		}
 	}

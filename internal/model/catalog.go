@@ -142,8 +142,8 @@ func (c Catalog) ForDeployment(deployment string) (Catalog, error) {
 // have in a deployment.
 func (e *Entry) setDeployment(line []byte, deployment string) {
 	for i := range e.Triggers {
-		if t := &e.Triggers[i]; t.Kind == Message && !strings.HasPrefix(t.Queue, "arn:") {
-			t.Queue = deployment + "-" + t.Queue
+		if t := &e.Triggers[i]; t.Kind == Message {
+			t.Queue = ParseQueue(t.Queue).In(deployment).String()
 		}
 	}
 	triggers := e.Triggers
@@ -153,7 +153,7 @@ func (e *Entry) setDeployment(line []byte, deployment string) {
 			panic(fmt.Sprintf("decoding a model of the compiled catalog: %v", err)) // Encode wrote it, so this is a bug
 		}
 		if m.Task.Family == "" {
-			m.Task.Family = deployment + "-" + m.Name
+			m.Task.Family = NameIn(deployment, m.Name)
 		}
 		m.Triggers = triggers
 		return m

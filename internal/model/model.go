@@ -10,7 +10,7 @@ import (
 
 // Schema is the version of the JSON form of these types. Readers refuse a document with a greater version, because
 // newer code wrote it.
-const Schema = 1
+const Schema = 2
 
 // Model is a batch job in a container, declared as a function with typed inputs and named outputs.
 type Model struct {

@@ -1,5 +1,5 @@
 // Package operate reads runs and events from the store of a deployment, and gives them the form in which users see
-// them. Commands print its types with --json, and make their tables from them.
+// them. Commands print its types with --json, and make the tables of runs and events from them.
 //
 // The stored documents (run.Run, run.Spec, run.Attempt, records.EventRecord, records.Control) belong to the protocol:
 // they hold leases, outboxes and keys, and change with it. The types of this package are a contract with users.

@@ -10,15 +10,22 @@ import (
 // text names the first field of the pattern that does not match. With $or, it describes the
 // combination with the fewest fields that do not match.
 func (p Pattern) Mismatch(event any) string {
+	_, why := p.MismatchedField(event)
+	return why
+}
+
+// MismatchedField returns the text of Mismatch, and before it the path of the field that the text is
+// about. The path is "" if the text is about several fields, or about none.
+func (p Pattern) MismatchedField(event any) (path, why string) {
 	root, ok := event.(map[string]any)
 	if !ok {
-		return "the event is not a JSON object"
+		return "", "the event is not a JSON object"
 	}
 	e := p.evaluate(root)
 	var nearest, together []int // failing fields; a combination whose fields match only separately
 	for _, combination := range p.combinations {
 		if e.satisfies(combination) {
-			return ""
+			return "", ""
 		}
 		failing := e.failing(combination)
 		switch {
@@ -28,17 +35,18 @@ func (p Pattern) Mismatch(event any) string {
 			nearest = failing
 		}
 	}
-	why := "the pattern is empty"
+	why = "the pattern is empty"
 	switch {
 	case together != nil:
 		why = e.explainSeparate(together)
 	case nearest != nil:
-		why = e.explainField(slices.Min(nearest))
+		field := slices.Min(nearest)
+		path, why = p.fields[field].path, e.explainField(field)
 	}
 	if n := len(p.combinations); n > 1 {
 		why += fmt.Sprintf(" (closest of %d $or combinations)", n)
 	}
-	return why
+	return path, why
 }
 
 // failing returns the fields of a combination that cannot match even without the other fields.

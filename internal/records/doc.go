@@ -15,14 +15,14 @@
 //	group/<model>/-                 w/...                       waiter       runs of a paused model without a concurrency limit
 //	breaker/<capacity>              w/...                       waiter       runs that wait for capacity in ECS (WaiterKey)
 //	window/<model>/<hash of per>    -                           window       Window: the run that joins debounced events (WindowKey)
-//	object/<hash of URI>            <run id>                    waiter       Waiter: a run that waits for this object (ObjectKey)
+//	object/<hash of URI>            <run id>                    object-…     Waiter: a run that waits for this object (ObjectDoc)
 //	control/<model>                 -                           control      Control: whether the model is paused, and why
 //	control/-                       rate-limiter                limiter      Limiter: launch rate, open breakers, launches this hour
 //	expect/<model>                  -<value of per>             expectation  Expectation: the last success, the last one overdue
 //
 // # Rules
 //
-//   - The kind of a document ([Kind]) stands in the store beside its key. No code reads a meaning from a part of a key.
+//   - The kind of a document (KindRun and so on, store.Doc.Kind) stands beside its key. No code reads it from the key.
 //   - Each document has a schema. A document with a newer schema than this code knows is an error ([Read]), so that SQS
 //     delivers the message again, by then to a newer function. A change that older code cannot read needs a new
 //     model.Schema.

@@ -27,6 +27,7 @@ const (
 	KindEvent       = "event"
 	KindHolders     = "holders"
 	KindWaiter      = "waiter"
+	KindObject      = "object-waiter"
 	KindWindow      = "window"
 	KindControl     = "control"
 	KindLimiter     = "limiter"
@@ -83,9 +84,20 @@ func HoldersDoc(g run.Group, h Holders, version int64) store.Doc {
 	return store.Doc{Key: HoldersKey(g), Kind: KindHolders, Version: version, Body: Encode(h)}
 }
 
-// WaiterDoc returns the document of a run that waits under a key.
-func WaiterDoc(key store.Key, id string) store.Doc {
-	return store.Doc{Key: key, Kind: KindWaiter, Version: 1, Body: Encode(Waiter{model.Schema, id})}
+// WaiterDoc returns the document of a run that waits for a slot or for capacity.
+func WaiterDoc(r run.Run) store.Doc {
+	return store.Doc{Key: WaiterKey(r), Kind: KindWaiter, Version: 1, Body: Encode(Waiter{model.Schema, r.ID})}
+}
+
+// ObjectDoc returns the document of a run that waits for an object.
+func ObjectDoc(uri, id string) store.Doc {
+	key := store.Key{PK: ObjectPartition(uri), SK: id}
+	return store.Doc{Key: key, Kind: KindObject, Version: 1, Body: Encode(Waiter{model.Schema, id})}
+}
+
+// WindowDoc returns the document of a debounce window whose run has just been accepted.
+func WindowDoc(key store.Key, r run.Run, keep Retention) store.Doc {
+	return store.Doc{Key: key, Kind: KindWindow, Body: Encode(Window{model.Schema, r.ID}), Expires: keep.Since(r.Accepted)}
 }
 
 // ReadControl returns the control document of a model and its version. A model that was never paused has none;
@@ -196,7 +208,7 @@ func Decode[T any](doc store.Doc) (T, error) {
 	return v, nil
 }
 
-// Encode returns the body of a document.
+// Encode returns the JSON form of a value, such as the content of a document. The value must be plain data.
 func Encode(v any) json.RawMessage {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -274,8 +286,8 @@ func WindowKey(m model.Model, inputs model.Inputs) store.Key {
 	return store.Key{PK: "window/" + m.Name + "/" + Hash(text), SK: "-"}
 }
 
-// ObjectKey returns the key of the document that notes that a run waits for an object.
-func ObjectKey(uri, id string) store.Key { return store.Key{PK: "object/" + Hash(uri), SK: id} }
+// ObjectPartition returns the partition key of the runs that wait for an object.
+func ObjectPartition(uri string) string { return "object/" + Hash(uri) }
 
 // ControlKey returns the key of a model's control document.
 func ControlKey(name string) store.Key { return store.Key{PK: "control/" + name, SK: "-"} }

@@ -53,7 +53,8 @@ type Holders struct {
 	Holders []string `json:"holders"` // run ids, in the order in which they got their slots
 }
 
-// Waiter is the document of a run that waits: for a slot, for capacity or for an object, as its key says.
+// Waiter is the document of a run that waits. Its partition is that of the concurrency group, the breaker or the object
+// that the run waits for.
 type Waiter struct {
 	Schema int    `json:"schema"`
 	Run    string `json:"run"`

@@ -3,7 +3,7 @@
 //
 // It is the second step of the flow event -> binding -> run -> launch -> task -> outcome -> announcement. Package
 // dispatch takes an event (package event) and asks [Table.Route] for its bindings and rejections. It accepts the
-// bindings. It stores each rejection as an event record with the reason and the payload (dispatch.Dispatcher.Reject).
+// bindings. It stores each rejection as an event record with the reason and the payload (dispatch.Dispatcher.Accept).
 // [Table.Explain] also returns a reason for each model that takes no part. The command line shows these reasons, and
 // package dispatch gives the nearest one when no model matches an event. [Table.Bind] binds inputs that are given by
 // hand, without an event. [Rules] and [Queues] return the EventBridge rules and the queues that a catalog needs: a

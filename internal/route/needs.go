@@ -1,13 +1,12 @@
 package route
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
+	"modeldispatch/internal/event"
 	"modeldispatch/internal/model"
 )
 
@@ -31,7 +30,7 @@ const MaxEventPattern = 2048
 // match, and when the pattern would exceed MaxEventPattern.
 func (r ArrivalRule) Pattern() map[string]any {
 	detail := map[string]any{"bucket": map[string]any{"name": []any{r.Bucket}}}
-	pattern := map[string]any{"source": []any{"aws.s3"}, "detail-type": []any{"Object Created"}, "detail": detail}
+	pattern := map[string]any{"source": []any{event.SourceS3}, "detail-type": []any{event.ObjectCreated}, "detail": detail}
 	var keys []any
 	for _, prefix := range r.Prefixes {
 		keys = append(keys, map[string]any{"prefix": prefix})
@@ -97,25 +96,8 @@ func awaitedPrefixes(m model.Model) []model.ObjectURI {
 	return all
 }
 
-// Queue is an SQS queue that message triggers read.
-type Queue struct {
-	Name string // for a queue of the deployment as the trigger has it, which may be without the name of the deployment
-	ARN  string // "" for a queue of the deployment
-}
-
-// ParseQueue reads the queue of a message trigger: the name of a queue of the deployment, or the ARN of any other queue.
-func ParseQueue(text string) Queue {
-	if !strings.HasPrefix(text, "arn:") {
-		return Queue{Name: text}
-	}
-	return Queue{Name: text[strings.LastIndexByte(text, ':')+1:], ARN: text}
-}
-
-// String returns the queue as a trigger has it.
-func (q Queue) String() string { return cmp.Or(q.ARN, q.Name) }
-
 // Queues returns the queues that the message triggers of a catalog read, sorted and each once.
-func Queues(c model.Catalog) []Queue {
+func Queues(c model.Catalog) []model.Queue {
 	var texts []string
 	for _, e := range c.Index() {
 		for _, t := range e.Triggers {
@@ -125,9 +107,9 @@ func Queues(c model.Catalog) []Queue {
 		}
 	}
 	slices.Sort(texts)
-	var all []Queue
+	var all []model.Queue
 	for _, text := range slices.Compact(texts) {
-		all = append(all, ParseQueue(text))
+		all = append(all, model.ParseQueue(text))
 	}
 	return all
 }

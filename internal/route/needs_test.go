@@ -124,7 +124,7 @@ func TestQueues(t *testing.T) {
 		withTriggers("a", model.Trigger{Kind: model.Message, Queue: "requests"}, model.Trigger{Kind: model.Message, Queue: arn}),
 		withTriggers("b", model.Trigger{Kind: model.Message, Queue: "requests"}, model.Trigger{Kind: model.Schedule}),
 	))
-	if want := []route.Queue{{Name: "theirs", ARN: arn}, {Name: "requests"}}; !slices.Equal(got, want) {
+	if want := []model.Queue{{Name: "theirs", ARN: arn}, {Name: "requests"}}; !slices.Equal(got, want) {
 		t.Errorf("the queues are %+v, want %+v", got, want)
 	}
 	if got[0].String() != arn || got[1].String() != "requests" {

@@ -127,7 +127,7 @@ func (t *Table) add(name string, c candidate) {
 			names = append(names, a.Bucket())
 		}
 	case model.Message:
-		names = []string{ParseQueue(c.trigger.Queue).Name}
+		names = []string{model.ParseQueue(c.trigger.Queue).Name}
 	case model.After:
 		names = c.trigger.After
 	case model.Event:
@@ -235,8 +235,8 @@ func (c candidate) match(e event.Event, name string) (map[string]string, Miss) {
 		return nil, miss
 	}
 	if c.where != nil {
-		if why := c.where.Mismatch(whereFields(e, captures)); why != "" {
-			if e.NoFieldsReason != "" && strings.HasPrefix(why, event.BodyField+".") {
+		if path, why := c.where.MismatchedField(whereFields(e, captures)); why != "" {
+			if e.NoFieldsReason != "" && strings.HasPrefix(path, event.BodyField+".") {
 				why = e.NoFieldsReason
 			}
 			return nil, Miss{Reason: "where: " + why, Closeness: closenessWhere}
@@ -281,7 +281,7 @@ func (c candidate) matchSource(e event.Event, name string) (map[string]string, M
 	case model.Arrival:
 		return c.matchObject(*e.Object)
 	case model.Message:
-		if queue := ParseQueue(c.trigger.Queue).Name; e.Source != queue {
+		if queue := model.ParseQueue(c.trigger.Queue).Name; e.Source != queue {
 			reason := fmt.Sprintf("it reads queue %q, and this message is from queue %q", queue, e.Source)
 			return nil, Miss{Reason: reason, Closeness: closenessSource}
 		}

@@ -13,7 +13,7 @@
 // an Outcome.
 //
 // The state is in three kinds of documents: one Run, which changes with every input; one Spec, which holds the
-// bound inputs and the rendered task; and one Attempt for each launch. Package dispatch owns their keys.
+// bound inputs and the rendered task; and one Attempt for each launch. Package records has their keys.
 //
 // # Terms
 //
@@ -34,7 +34,7 @@
 //     launched again before it has stopped.
 //   - A concurrency group limits how many runs hold a slot in it at the same time.
 //   - A capacity breaker keeps runs from calling RunTask after ECS has refused a task for lack of capacity or quota.
-//     Package dispatch opens and closes breakers; its comment has the table of their states.
+//     Package limiter opens and closes breakers; its comment has the table of their states.
 //   - A reservation is the time that the launch rate limiter gives a run for its RunTask call. If it is later than now,
 //     the run is sent to the launch queue again, with a delay until then (Reserve).
 //   - An effect (Effect) is work outside the store, with a type for each kind of work. It stays in the outbox of the
@@ -118,8 +118,8 @@
 //	                                                                            retry uses the infrastructure budget
 //	final             all others                                                no retry
 //
-// RetryInputs.backoff computes delays, tryNextCapacity chooses the capacity after a refusal, and Advance handles every
-// timer.
+// RetryInputs.backoff computes delays, tryNextCapacity chooses the capacity after a refusal, and Advance and ObjectsChecked handle
+// the timers.
 //
 // # Rules
 //
@@ -132,7 +132,7 @@
 //   - A new attempt, and with it a new token, starts only when the old attempt is closed, the lease of its last call
 //     has ended, and no orphan task is left.
 //   - After a claim, Due is the end of the lease. If the launcher crashes, the sweep calls Advance, which sends the run
-//     to the launch queue again; the next Claim repeats the call or lists the tasks.
+//     to the launch queue again. The next Claim repeats the call, or MustList asks for the tasks of the attempt.
 //   - The JSON form is stored. A change that older code cannot read needs a new model.Schema.
 //   - A new Class needs a row in budgets and a heading in docs/runbook.md. A new TransitionKind needs a row in the
 //     table above. A new effect needs a kind, a decoder (decoders), and a case where package dispatch carries it out.

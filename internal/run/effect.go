@@ -32,6 +32,7 @@ const (
 	KindConfirmProbe      EffectKind = "confirm-probe"
 	KindStartDownstream   EffectKind = "start-downstream"
 	KindAnnounceRun       EffectKind = "announce-run"
+	KindAnnounceWait      EffectKind = "announce-wait"
 	KindAnnounceRejection EffectKind = "announce-rejection"
 	KindAnnouncePause     EffectKind = "announce-pause"
 	KindAnnounceOverdue   EffectKind = "announce-overdue"
@@ -48,6 +49,7 @@ var decoders = map[EffectKind]func(json.RawMessage) (Effect, error){
 	KindConfirmProbe:      decodeEffect[ConfirmProbe],
 	KindStartDownstream:   decodeEffect[StartDownstream],
 	KindAnnounceRun:       decodeEffect[AnnounceRun],
+	KindAnnounceWait:      decodeEffect[AnnounceWait],
 	KindAnnounceRejection: decodeEffect[AnnounceRejection],
 	KindAnnouncePause:     decodeEffect[AnnouncePause],
 	KindAnnounceOverdue:   decodeEffect[AnnounceOverdue],
@@ -124,12 +126,19 @@ type ConfirmProbe struct {
 // StartDownstream starts the models that run after this one. A run asks for it when it has succeeded.
 type StartDownstream struct{}
 
-// AnnounceRun emits an EventBridge event about the run. A run asks for it when it starts, waits, retries and ends.
+// AnnounceRun emits an EventBridge event about the run. A run asks for it when it starts, retries and ends.
 type AnnounceRun struct {
 	DetailType string `json:"detailType"`
-	Attempt    int    `json:"attempt,omitempty"`    // number of the attempt that the announcement is about
-	WaitingFor Wait   `json:"waitingFor,omitempty"` // in AnnounceWaiting: the wait that is announced
-	Sequence   int    `json:"sequence"`             // number of the announcement in its document, from 1
+	Attempt    int    `json:"attempt,omitempty"` // number of the attempt that the announcement is about
+	Sequence   int    `json:"sequence"`          // number of the announcement in its document, from 1
+}
+
+// AnnounceWait emits the EventBridge event DetailWaiting, unless the run does not wait any more. A run asks for it when
+// it begins to wait.
+type AnnounceWait struct {
+	WaitingFor Wait `json:"waitingFor"`        // the wait that is announced
+	Attempt    int  `json:"attempt,omitempty"` // number of the last attempt
+	Sequence   int  `json:"sequence"`          // number of the announcement in its document, from 1
 }
 
 // AnnounceRejection emits an EventBridge event that an event was rejected. The record of the event asks for it.
@@ -153,18 +162,18 @@ type AnnounceOverdue struct {
 
 // The detail types of announcements about a run.
 const (
-	AnnounceStarted   = "Model Run Started"
-	AnnounceWaiting   = "Model Run Waiting"
-	AnnounceRetrying  = "Model Run Retrying"
-	AnnounceSucceeded = "Model Run Succeeded"
-	AnnounceFailed    = "Model Run Failed"
-	AnnounceCancelled = "Model Run Cancelled"
-	AnnounceSkipped   = "Model Run Skipped"
+	DetailStarted   = "Model Run Started"
+	DetailWaiting   = "Model Run Waiting"
+	DetailRetrying  = "Model Run Retrying"
+	DetailSucceeded = "Model Run Succeeded"
+	DetailFailed    = "Model Run Failed"
+	DetailCancelled = "Model Run Cancelled"
+	DetailSkipped   = "Model Run Skipped"
 )
 
 // endAnnouncements maps each end state to the detail type of its announcement.
 var endAnnouncements = map[State]string{
-	Succeeded: AnnounceSucceeded, Failed: AnnounceFailed, Cancelled: AnnounceCancelled, Skipped: AnnounceSkipped,
+	Succeeded: DetailSucceeded, Failed: DetailFailed, Cancelled: DetailCancelled, Skipped: DetailSkipped,
 }
 
 // Kind implements Effect, here and below.
@@ -177,6 +186,7 @@ func (ReplaceTask) Kind() EffectKind       { return KindReplaceTask }
 func (ConfirmProbe) Kind() EffectKind      { return KindConfirmProbe }
 func (StartDownstream) Kind() EffectKind   { return KindStartDownstream }
 func (AnnounceRun) Kind() EffectKind       { return KindAnnounceRun }
+func (AnnounceWait) Kind() EffectKind      { return KindAnnounceWait }
 func (AnnounceRejection) Kind() EffectKind { return KindAnnounceRejection }
 func (AnnouncePause) Kind() EffectKind     { return KindAnnouncePause }
 func (AnnounceOverdue) Kind() EffectKind   { return KindAnnounceOverdue }
@@ -190,7 +200,12 @@ type Unknown struct {
 }
 
 // MarshalJSON returns the stored form of the effect.
-func (e Unknown) MarshalJSON() ([]byte, error) { return e.text, nil }
+func (e Unknown) MarshalJSON() ([]byte, error) {
+	if len(e.text) == 0 {
+		return []byte("null"), nil
+	}
+	return e.text, nil
+}
 
 // replaces reports whether an older effect of the same document need not be carried out, because the newer one is more
 // up to date.
@@ -222,7 +237,7 @@ type Pending struct {
 type pendingJSON struct {
 	ID     int             `json:"id"`
 	Kind   EffectKind      `json:"kind"`
-	Effect json.RawMessage `json:"effect"`
+	Effect json.RawMessage `json:"effect,omitempty"`
 	Next   time.Time       `json:"next"`
 	Tries  int             `json:"tries,omitempty"`
 }

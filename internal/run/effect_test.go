@@ -20,14 +20,15 @@ var effects = []run.Effect{
 	run.Enqueue{At: t0}, run.Wake{At: t0}, run.StopTask{Task: arn, Cause: run.StopOrphan, Reason: "why", At: t0},
 	run.Admit{Group: run.Group{Model: "m", Pool: "p", Value: "v", Paused: true}}, run.CheckBreaker{Capacity: model.Spot},
 	run.ReplaceTask{Capacity: model.Spot, Task: arn}, run.ConfirmProbe{Capacity: model.Spot, Task: arn}, run.StartDownstream{},
-	run.AnnounceRun{DetailType: run.AnnounceWaiting, Attempt: 2, WaitingFor: run.ForSlot, Sequence: 3},
+	run.AnnounceRun{DetailType: run.DetailStarted, Attempt: 2, Sequence: 3},
+	run.AnnounceWait{WaitingFor: run.ForSlot, Attempt: 2, Sequence: 3},
 	run.AnnounceRejection{Sequence: 1}, run.AnnouncePause{Paused: true, Sequence: 1}, run.AnnounceOverdue{ExpectedBy: t0, Sequence: 1},
 }
 
 func TestOutbox(t *testing.T) {
 	t.Parallel()
 	var o run.Outbox
-	started := run.AnnounceRun{DetailType: run.AnnounceStarted}
+	started := run.AnnounceRun{DetailType: run.DetailStarted}
 	for _, e := range []run.Effect{run.Enqueue{}, started, started, run.Enqueue{At: t0}} {
 		o = o.Add(e, t0)
 	}
@@ -90,6 +91,14 @@ func TestEffectsKeepTheirStoredForm(t *testing.T) {
 	slices.Sort(kinds)
 	if !slices.Equal(kinds, run.EffectKinds()) {
 		t.Errorf("this test has effects of the kinds %v, want all of %v", kinds, run.EffectKinds())
+	}
+	bare := `{"effects":[{"id":1,"kind":"dance","next":"2026-01-05T06:00:00Z"}]}`
+	var without run.Outbox
+	if err := json.Unmarshal([]byte(bare), &without); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := json.Marshal(without); err != nil {
+		t.Errorf("an effect of newer code without fields cannot be stored again: %v", err)
 	}
 	newer := `{"effects":[{"id":1,"kind":"dance","effect":{"tempo":120},"next":"2026-01-05T06:00:00Z","tries":2}],"last":1}`
 	var o run.Outbox

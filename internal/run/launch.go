@@ -152,7 +152,7 @@ func (r Run) closeAttempt(o Outcome, retry RetryInputs, now time.Time) Run {
 			r.ContainerMemoryMiB += larger.Memory - r.Task.Size.Memory
 		}
 		r.Size, r.ReadySince = larger, now
-		return r.announce(AnnounceRetrying, now).retryAfter(0, now)
+		return r.announce(DetailRetrying, now).retryAfter(0, now)
 	}
 	if end, ended := r.endState(o, now); ended {
 		return r.end(end, o, now)
@@ -170,7 +170,7 @@ func (r Run) closeAttempt(o Outcome, retry RetryInputs, now time.Time) Run {
 		wait = r.modelBackoff(retry)
 	}
 	r.ReadySince = now.Add(wait) // model.MaxWait starts again with each attempt that used a budget
-	return r.announce(AnnounceRetrying, now).retryAfter(wait, now)
+	return r.announce(DetailRetrying, now).retryAfter(wait, now)
 }
 
 // replaceTask asks for a replacement of the attempt's task, if it had one: the task ran, so ECS has room for another one.
@@ -188,13 +188,13 @@ func (r Run) tryNextCapacity(released bool, now time.Time) Run {
 	r.RetriesUsed.Refusals++
 	last := r.Capacities[r.CapacityIndex]
 	if r.CapacityIndex++; r.CapacityIndex < len(r.Capacities) {
-		return r.announce(AnnounceRetrying, now).retryAfter(0, now)
+		return r.announce(DetailRetrying, now).retryAfter(0, now)
 	}
 	r.CapacityIndex = 0
 	if released {
 		return r.waitAtBreaker(last, now)
 	}
-	return r.announce(AnnounceRetrying, now).waitAtBreaker(last, now).announceWaiting(now)
+	return r.announce(DetailRetrying, now).waitAtBreaker(last, now).announceWaiting(now)
 }
 
 // endState returns the end state of a run that ends with this outcome, which is not a success. It reports false if

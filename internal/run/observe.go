@@ -12,6 +12,7 @@ import (
 type TaskObservation struct {
 	ARN     string
 	Status  string     // lastStatus; "" if only the ARN is known
+	Running bool       // the status is RUNNING
 	Version int64      // 0 if not known
 	Started time.Time  // zero if not known
 	Size    model.Size // size of the task; zero if not known
@@ -41,7 +42,7 @@ func (r Run) Observed(attempt int, seen TaskObservation, retry RetryInputs, now 
 		return r.ignored()
 	}
 	next := r.recordObservation(seen, now)
-	if next.Released == ReleasedAsProbe && seen.Status == "RUNNING" { // only now it is certain that ECS had capacity
+	if next.Released == ReleasedAsProbe && seen.Running { // only now it is certain that ECS had capacity
 		next.Released = ""
 		next = next.effect(ConfirmProbe{next.Breaker, seen.ARN}, now)
 	}
@@ -50,7 +51,7 @@ func (r Run) Observed(attempt int, seen TaskObservation, retry RetryInputs, now 
 		return r.to(next, TaskObserved)
 	}
 	next.RetriesUsed.Refusals = 0
-	next = next.announce(AnnounceStarted, now)
+	next = next.announce(DetailStarted, now)
 	if next.StopRequest != nil {
 		next = next.stop(*next.StopRequest, now)
 	}

@@ -156,8 +156,8 @@ func TestARefusalForCapacityTriesTheNextCapacityAtOnce(t *testing.T) {
 
 // announced maps each state that an outcome leads to onto the announcement after "Model Run Started".
 var announced = map[run.State]string{
-	run.Waiting: run.AnnounceRetrying, run.Succeeded: run.AnnounceSucceeded, run.Failed: run.AnnounceFailed,
-	run.Cancelled: run.AnnounceCancelled, run.Skipped: run.AnnounceSkipped,
+	run.Waiting: run.DetailRetrying, run.Succeeded: run.DetailSucceeded, run.Failed: run.DetailFailed,
+	run.Cancelled: run.DetailCancelled, run.Skipped: run.DetailSkipped,
 }
 
 // announces reports whether the outbox holds an announcement of this detail type.

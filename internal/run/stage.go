@@ -19,9 +19,7 @@ const DefaultObjectsTimeout = model.MaxWait
 // continue at once, the dispatcher leaves the outdated announcement out.
 func (r Run) announceWaiting(now time.Time) Run {
 	r.Sequence++
-	return r.effect(AnnounceRun{
-		DetailType: AnnounceWaiting, Attempt: r.Attempt, WaitingFor: r.WaitingFor, Sequence: r.Sequence,
-	}, now)
+	return r.effect(AnnounceWait{WaitingFor: r.WaitingFor, Attempt: r.Attempt, Sequence: r.Sequence}, now)
 }
 
 // extendWindow sets when the debounce window closes: after Quiet without an event, and at the latest MaxDelay after the

@@ -11,7 +11,8 @@ type Transition struct {
 	Kind  TransitionKind
 	Class Class // class of the outcome or refusal; empty unless the kind has one, or the run ended
 	Ended bool  // the transition has ended the run; Run.State holds the end state
-	// Effects holds the new effects of the run's outbox. The caller carries them out after it has stored the run.
+	// Effects holds the new effects of the run's outbox that the caller may carry out after it has stored the run. StopTask
+	// is not among them: only the sweep stops tasks.
 	Effects []Pending
 }
 
@@ -70,8 +71,8 @@ const (
 	TaskObserved TransitionKind = "task-observed"
 	// TaskMissing means that ECS does not know the task, but it does not count as lost yet.
 	TaskMissing TransitionKind = "task-missing"
-	// AttemptEnded means that the task has stopped or is lost, which closes the attempt. Another attempt follows, or the
-	// run has ended.
+	// AttemptEnded means that the task has stopped or is lost, or that a cancelled attempt has none, which closes the
+	// attempt. Another attempt follows, or the run has ended.
 	AttemptEnded TransitionKind = "attempt-ended"
 	// OrphanFound means that ECS has a live task that belongs to no open attempt. It is told to stop.
 	OrphanFound TransitionKind = "orphan-found"

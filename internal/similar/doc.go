@@ -7,5 +7,5 @@
 //   - A name is near a word if their distance is at most 1, plus 1 for each three letters of the word. So "sals" is
 //     near "sales", and "rates" is not.
 //
-// Entry point: Nearest. Packages catalog and pattern write the sentence around the name.
+// Entry point: Nearest. Packages yamldoc, catalog and pattern write the sentence around the name.
 package similar

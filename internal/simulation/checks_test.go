@@ -260,7 +260,7 @@ func (w *world) checkEvents(announced map[string]map[string]bool) {
 			w.fail("event %s has run %s, which does not exist", r.Identity, r.Run)
 		case rejected && (r.Reason == "" || len(r.Payload) == 0):
 			w.fail("event %s was rejected with the reason %q, and its record keeps %d bytes of payload", r.Identity, r.Reason, len(r.Payload))
-		case rejected && announced[fmt.Sprint(r.Identity, " ", dispatch.AnnounceRejected, " ", 0)] == nil:
+		case rejected && announced[fmt.Sprint(r.Identity, " ", dispatch.DetailRejected, " ", 0)] == nil:
 			w.fail("the rejection of event %s was not announced", r.Identity)
 		case len(r.Outbox.Effects) > 0:
 			w.fail("event %s has effects left: %+v", r.Identity, r.Outbox.Effects)
@@ -324,7 +324,7 @@ func (w *world) checkEnd() {
 			w.fail("announcement %s: %v", a.Detail, err)
 		}
 		key := fmt.Sprint(cmp.Or(detail.Run, detail.Event), " ", a.DetailType, " ", detail.Attempt)
-		if a.DetailType == run.AnnounceWaiting {
+		if a.DetailType == run.DetailWaiting {
 			key += " for " + string(detail.WaitingFor)
 		}
 		if ids[key] == nil {

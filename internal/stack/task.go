@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"modeldispatch/internal/jsonread"
 	"modeldispatch/internal/model"
 	"modeldispatch/internal/taskdef"
 )
@@ -55,21 +56,14 @@ func setLogOptions(name string, container fields) {
 // decode decodes a JSON object. Whole numbers become int64: a float64 would be written to the template as 512.0. decode
 // returns an error with the line when the text is not JSON, and when it is not an object.
 func decode(text []byte) (fields, error) {
-	var syntax *json.SyntaxError
-	if err := json.Unmarshal(text, new(any)); errors.As(err, &syntax) {
-		return nil, fmt.Errorf("line %d is not valid JSON: %w", 1+bytes.Count(text[:syntax.Offset], []byte("\n")), err)
+	object, err := jsonread.Object(text)
+	if wrong := (*jsonread.Error)(nil); errors.As(err, &wrong) {
+		return nil, fmt.Errorf("line %d is not valid JSON: %w", wrong.Line, wrong.Cause)
 	}
-	in := json.NewDecoder(bytes.NewReader(text))
-	in.UseNumber()
-	var v any
-	if err := in.Decode(&v); err != nil {
-		return nil, err
-	}
-	object, isObject := numbers(v).(fields)
-	if !isObject {
+	if err != nil {
 		return nil, fmt.Errorf("expected a JSON object such as {\"name\": \"value\"}, not %.20s", bytes.TrimSpace(text))
 	}
-	return object, nil
+	return numbers(object).(fields), nil
 }
 
 // numbers replaces each json.Number in a value with an int64, or with a float64 when it is not a whole number.

@@ -1,11 +1,11 @@
 // Package store defines the durable storage of a deployment: everything that must survive a process, such as runs,
 // their attempts, event records and the members of concurrency groups.
 //
-// In the flow event -> binding -> run -> launch -> task -> outcome -> announcement, package dispatch writes to the
-// store and packages cli and local read from it. Dispatch commits a change here first and calls other services
+// In the flow event -> binding -> run -> launch -> task -> outcome -> announcement, packages dispatch, limiter and groups
+// write to the store, and packages operate, cli and local read from it. Dispatch commits a change here first and calls other services
 // afterwards. If such a call is lost, the sweep finds the document through Due and repeats the call. The exception is
 // an object in the state bucket, such as a large payload: dispatch writes it before it commits the document that refers
-// to it. This package does not know the content of a document: package dispatch chooses the keys and encodes the
+// to it. This package does not know the content of a document: package records has the keys and encodes the
 // bodies.
 //
 // Terms:

@@ -7,10 +7,9 @@
 //
 //  1. fromEnvironment reads and checks all environment variables and the compiled catalog.
 //  2. configuration makes the AWS configuration.
-//  3. [Wire] makes the clients and the dispatcher. The store is a DynamoDB table.
-//  4. The dispatcher gets hooks that write metrics.
-//  5. Start does the work that the function asks for at a cold start, such as Dispatcher.Publish of the sweep.
-//  6. Lambda invokes the handler, once for each payload.
+//  3. [Wire] makes the clients and the dispatcher, with hooks that write metrics. The store is a DynamoDB table.
+//  4. Start does the work that the function asks for at a cold start, such as Dispatcher.Publish of the sweep.
+//  5. Lambda invokes the handler, once for each payload.
 //
 // The local stack and the command line call Wire themselves, with a store of their choice. [Endpoint] returns the AWS
 // configuration for the local stack. [LogGroup] and [LogStream] tell the command line where the log of a task is.
@@ -83,7 +82,7 @@ type Options struct {
 // Wire returns a dispatcher with a store that calls AWS with a configuration: the configuration of an account, or the
 // one of the local stack (see [Endpoint]). It returns an error if the triggers of the catalog cannot be indexed. The
 // dispatcher adds log links to announcements unless all services have one endpoint, because the console shows only the
-// logs of an account.
+// logs of an account. The functions of change adjust the options of the dispatcher, for example its hooks.
 func Wire(
 	cfg aws.Config, o Options, c model.Catalog, s store.Store, change ...func(*dispatch.Options),
 ) (*dispatch.Dispatcher, error) {

@@ -7,7 +7,7 @@
 //	                      └-> Report -> problems, sorted: `modeldispatch check`
 //
 // Package catalog reads modeldispatch.yaml and model.yaml with it, and package taskdef reads task definitions. Those two
-// know the fields of the files. This package knows YAML, numbers and units, and imports no other package of this module.
+// know the fields of the files. This package knows YAML, numbers and units, and of this module it imports only package similar.
 //
 // # Terms
 //

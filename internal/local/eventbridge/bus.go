@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 
+	"modeldispatch/internal/jsonread"
 	"modeldispatch/internal/local/awsjson"
 )
 
@@ -181,10 +182,8 @@ func (b *Bus) publish(ctx context.Context, e envelope) error {
 	if err != nil {
 		return err
 	}
-	decoder := json.NewDecoder(bytes.NewReader(event))
-	decoder.UseNumber()
-	var decoded any
-	if err := decoder.Decode(&decoded); err != nil {
+	decoded, err := jsonread.Value(event)
+	if err != nil {
 		return err
 	}
 	b.watch.add(event) // before the targets get it, so that a watcher sees a cause before its effects
