@@ -38,15 +38,6 @@ func (m Model) Input(name string) (Input, bool) {
 	return m.Inputs[i], true
 }
 
-// Trigger returns the trigger with this name. It reports false if there is none.
-func (m Model) Trigger(name string) (Trigger, bool) {
-	i := slices.IndexFunc(m.Triggers, func(t Trigger) bool { return t.Name == name })
-	if i < 0 {
-		return Trigger{}, false
-	}
-	return m.Triggers[i], true
-}
-
 // Task describes the ECS task of a model.
 type Task struct {
 	// Family names the task definition: a family (its latest active revision), family:revision, or an ARN.

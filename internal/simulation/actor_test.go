@@ -170,7 +170,7 @@ func (s actorStore) withoutCheck(ctx context.Context, writes []store.Write) []st
 	}
 	var all []store.Write
 	for _, one := range writes {
-		if doc, err := s.Store.Get(ctx, one.Doc.Key); err == nil && s.broken.unchecked(s.actor, one.Doc.Key) && !one.Delete {
+		if doc, err := s.Store.Get(ctx, one.Doc.Key); err == nil && s.broken.unchecked(s.actor, one.Doc) && !one.Delete {
 			one.Doc.Version = doc.Version
 			one = store.Update(one.Doc)
 		}

@@ -70,17 +70,17 @@ func (w *world) checkCommit(a *actor, writes []store.Write) {
 	for _, one := range writes {
 		key := one.Doc.Key
 		switch {
-		case key.SK == "run":
+		case one.Doc.Kind == records.KindRun:
 			after := decoded[run.Run](one.Doc)
 			w.checkUpdate(a, c.runs[after.ID], after)
 			c.runs[after.ID] = after
-		case key.SK == "holders" && !one.Delete:
-			after := decoded[holders](one.Doc).Holders
+		case one.Doc.Kind == records.KindHolders && !one.Delete:
+			after := decoded[records.Holders](one.Doc).Holders
 			w.checkSlots(a, c.holders[key.PK], after, key.PK)
 			c.holders[key.PK] = after
-		case strings.HasPrefix(key.SK, "w/") && !one.Delete:
+		case one.Doc.Kind == records.KindWaiter && !one.Delete:
 			c.joined[key] = c.commits
-		case strings.HasPrefix(key.PK, "control/") && key.SK == "-":
+		case one.Doc.Kind == records.KindControl:
 			w.noteControl(decoded[records.Control](one.Doc))
 		}
 	}
@@ -170,10 +170,11 @@ func (w *world) checkPrompt(r run.Run) {
 func (w *world) checkSlotOrder(a *actor, r run.Run) {
 	c := &w.checks
 	w.checkPaused(a, r.Model, r.ID)
-	own, group := waiterSortKey(r), "group/"+r.Group.String()
+	own := records.WaiterKey(r)
+	group := own.PK
 	byName := func(a, b store.Key) int { return strings.Compare(a.String(), b.String()) }
 	for _, key := range slices.SortedFunc(maps.Keys(c.joined), byName) {
-		ahead := key.PK == group && key.SK < own && c.joined[key] <= a.listed[group]
+		ahead := key.PK == group && key.SK < own.SK && c.joined[key] <= a.listed[group]
 		if !ahead {
 			continue
 		}
@@ -185,13 +186,6 @@ func (w *world) checkSlotOrder(a *actor, r run.Run) {
 	}
 }
 
-// waiterSortKey returns the sort key of a waiter in its concurrency group. Waiters are sorted by their time of
-// acceptance.
-func waiterSortKey(r run.Run) string { return fmt.Sprintf("w/%015d/%s", r.Accepted.UnixMilli(), r.ID) }
-
-// holders is the content of a concurrency group's document: the ids of the runs that hold a slot.
-type holders struct{ Holders []string }
-
 // checkSlots checks that no slot is granted at or over the limit in force: the limit in the catalog of the actor that
 // grants it.
 func (w *world) checkSlots(a *actor, before, after []string, name string) {
@@ -202,7 +196,7 @@ func (w *world) checkSlots(a *actor, before, after []string, name string) {
 	}
 	holding := 0
 	for _, r := range w.runs() {
-		if "group/"+r.Group.String() == name && holdsSlot(r) {
+		if records.GroupPartition(r.Group) == name && holdsSlot(r) {
 			holding++
 		}
 	}

@@ -33,7 +33,7 @@ type variant struct {
 	write     func(*actor, *run.Run)       // changes a run when an actor writes it
 	record    func(*records.EventRecord)   // changes an event record when an actor writes it
 	omit      func(store.Write) bool       // removes the writes for which it returns true from commits
-	unchecked func(*actor, store.Key) bool // removes the version check of the documents for which it returns true
+	unchecked func(*actor, store.Doc) bool // removes the version check of the documents for which it returns true
 	torn      bool                         // splits each commit into one commit for each write
 
 	answer          func(fargate.Answer) (fargate.Answer, error) // changes the answer of RunTask
@@ -46,13 +46,13 @@ type variant struct {
 // changeRead returns a document as the variant lets an actor read it.
 func (v variant) changeRead(a *actor, doc store.Doc) store.Doc {
 	switch {
-	case v.read != nil && doc.SK == "run":
+	case v.read != nil && doc.Kind == records.KindRun:
 		return change(doc, func(r *run.Run) { v.read(a, r) })
-	case v.attempt != nil && strings.HasPrefix(doc.SK, "attempt/"):
+	case v.attempt != nil && doc.Kind == records.KindAttempt:
 		return change(doc, func(r *run.Attempt) { v.attempt(a, r) })
-	case v.control != nil && strings.HasPrefix(doc.PK, "control/") && doc.SK == "-":
+	case v.control != nil && doc.Kind == records.KindControl:
 		return change(doc, v.control)
-	case v.limiter != nil && doc.SK == "rate-limiter":
+	case v.limiter != nil && doc.Kind == records.KindLimiter:
 		return change(doc, func(limiter *map[string]any) { v.limiter(*limiter) })
 	}
 	return doc
@@ -86,10 +86,10 @@ func (v variant) changeCommit(a *actor, writes []store.Write) []store.Write {
 
 // changeWrite returns a write as the variant changes it.
 func (v variant) changeWrite(a *actor, w store.Write) store.Write {
-	if v.record != nil && strings.HasPrefix(w.Doc.PK, "event/") {
+	if v.record != nil && w.Doc.Kind == records.KindEvent {
 		w.Doc = change(w.Doc, v.record)
 	}
-	if w.Doc.SK != "run" || v.write == nil && v.read == nil {
+	if w.Doc.Kind != records.KindRun || v.write == nil && v.read == nil {
 		return w
 	}
 	w.Doc = change(w.Doc, func(r *run.Run) {
@@ -156,7 +156,7 @@ var breakRules = flag.Bool("break", false, "break each rule of the protocol in T
 // unconditional lets each write overwrite what other actors have written since it was read.
 var unconditional = variant{
 	rule:      "an update requires the version that was read",
-	unchecked: func(*actor, store.Key) bool { return true },
+	unchecked: func(*actor, store.Doc) bool { return true },
 }
 
 // variants holds one variant for each rule, in the order of the table in docs/simulation.md.
@@ -396,8 +396,8 @@ var variants = []variant{
 	{
 		rule:  "an event gets one decision, however often it is delivered",
 		harsh: func(f *faults) { f.duplicate = 0.9 },
-		unchecked: func(_ *actor, key store.Key) bool {
-			return strings.HasPrefix(key.PK, "event/") || key.SK == "run" || key.SK == "spec"
+		unchecked: func(_ *actor, doc store.Doc) bool {
+			return doc.Kind == records.KindEvent || doc.Kind == records.KindRun || doc.Kind == records.KindSpec
 		},
 	},
 	{rule: "the record of a rejected event keeps its payload", record: func(r *records.EventRecord) { r.Payload = nil }},
@@ -407,7 +407,9 @@ var variants = []variant{
 		harsh: func(f *faults) {
 			f.zombie, f.late = 0.2, 0
 		},
-		unchecked: func(a *actor, key store.Key) bool { return key.SK == "run" && strings.Contains(a.name, "grouped") },
+		unchecked: func(a *actor, doc store.Doc) bool {
+			return doc.Kind == records.KindRun && strings.Contains(a.name, "grouped")
+		},
 	},
 	{
 		rule:   "a slot is granted only if the concurrency group has not changed since it was read",
@@ -415,7 +417,7 @@ var variants = []variant{
 		harsh: func(f *faults) {
 			f.zombie, f.pause, f.refuse, f.late, f.cancel = 0.1, 0, 0, 0, 0
 		},
-		unchecked: func(_ *actor, key store.Key) bool { return key.SK == "holders" },
+		unchecked: func(_ *actor, doc store.Doc) bool { return doc.Kind == records.KindHolders },
 	},
 	{
 		rule:    "a run of a paused model gets no slot",
@@ -431,10 +433,10 @@ var variants = []variant{
 		rule:   "a run gives up its slot in the commit that ends it, or the group finds that its holder has ended",
 		models: []string{"narrow"},
 		omit: func(one store.Write) bool {
-			return one.Doc.SK == "holders" && len(decoded[holders](one.Doc).Holders) == 0
+			return one.Doc.Kind == records.KindHolders && len(decoded[records.Holders](one.Doc).Holders) == 0
 		},
 		read: func(a *actor, r *run.Run) {
-			if a.read.SK == "holders" && a.read.PK == "group/"+r.Group.String() && r.State.Ended() { // an actor that looks for live holders
+			if a.read == records.HoldersKey(r.Group) && r.State.Ended() { // an actor that looks for live holders
 				r.State = run.Running
 			}
 		},
@@ -453,7 +455,7 @@ var variants = []variant{
 		models: []string{"patient"},
 		harsh:  gentle,
 		omit: func(one store.Write) bool {
-			return strings.HasPrefix(one.Doc.PK, "object/")
+			return one.Doc.Kind == records.KindObject
 		},
 	},
 	{

@@ -134,7 +134,9 @@ func Create(d Doc) Write { return Write{Doc: d} }
 func Update(d Doc) Write { return Write{Doc: d, IfVersion: d.Version} }
 
 // Remove returns a write that deletes the document if it still has version d.Version.
-func Remove(d Doc) Write { return Write{Doc: Doc{Key: d.Key}, Delete: true, IfVersion: d.Version} }
+func Remove(d Doc) Write {
+	return Write{Doc: Doc{Key: d.Key, Kind: d.Kind}, Delete: true, IfVersion: d.Version}
+}
 
 // Query selects documents to list. Kind is required; any other empty field selects everything.
 type Query struct {

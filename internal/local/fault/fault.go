@@ -55,43 +55,40 @@ type Kind string
 
 // kinds holds how ECS reports each kind: as a refused RunTask call, or as the end of a task.
 var kinds = map[Kind]struct {
-	description string
-	refusal     *ecs.Refusal
-	end         *ecs.TaskEnd
+	refusal *ecs.Refusal
+	end     *ecs.TaskEnd
 }{
-	"capacity": {description: "RunTask starts no task: Fargate has no capacity", refusal: &ecs.Refusal{
+	// RunTask starts no task: Fargate has no capacity.
+	"capacity": {refusal: &ecs.Refusal{
 		Failure: "Capacity is unavailable at this time. Please try again later or in a different availability zone",
 	}},
-	"quota": {description: "RunTask starts no task: a quota of the account is used up", refusal: &ecs.Refusal{
+	// RunTask starts no task: a quota of the account is used up.
+	"quota": {refusal: &ecs.Refusal{
 		Failure: "You've reached the limit on the number of vCPUs you can run concurrently",
 	}},
-	"throttled": {description: "RunTask returns ThrottlingException", refusal: &ecs.Refusal{
+	// RunTask returns ThrottlingException.
+	"throttled": {refusal: &ecs.Refusal{
 		Type: "ThrottlingException", Message: "Rate exceeded",
 	}},
-	"server-error": {description: "RunTask returns status 500, but has started the task", refusal: &ecs.Refusal{
+	// RunTask returns status 500, but has started the task.
+	"server-error": {refusal: &ecs.Refusal{
 		Type: "ServerException", Message: "Service Unavailable.", Status: http.StatusInternalServerError, Started: true,
 	}},
-	"start-failure": {description: "the task stops before its containers start", end: &ecs.TaskEnd{
+	// The task stops before its containers start.
+	"start-failure": {end: &ecs.TaskEnd{
 		Code: "TaskFailedToStart",
 		Reason: "ResourceInitializationError: unable to pull secrets or registry auth: " +
 			"execution resource retrieval failed",
 		NotStarted: true,
 	}},
-	"interruption": {description: "Fargate Spot interrupts the task", end: &ecs.TaskEnd{
+	// Fargate Spot interrupts the task.
+	"interruption": {end: &ecs.TaskEnd{
 		Code: "SpotInterruption", Reason: "Your Spot Task was interrupted.",
 	}},
-	"out-of-memory": {description: "the container is killed because it is out of memory", end: &ecs.TaskEnd{
+	// The container is killed because it is out of memory.
+	"out-of-memory": {end: &ecs.TaskEnd{
 		Code: "EssentialContainerExited", Reason: "Essential container in task exited", OutOfMemory: true,
 	}},
-}
-
-// Kinds returns all kinds, each with a one-line description.
-func Kinds() map[Kind]string {
-	all := map[Kind]string{}
-	for kind, k := range kinds {
-		all[kind] = k.description
-	}
-	return all
 }
 
 // Fault is one failure to inject, and the conditions under which it happens. All conditions must
