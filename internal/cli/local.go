@@ -27,7 +27,7 @@ type localCommand struct {
 	Play string `help:"Play the sample events of the folder DIR, wait for the end of each run, and stop." placeholder:"DIR"`
 	// docs/faults.md and package fault document the fields and kinds of faults.
 	Faults string `help:"Inject the failures of FILE. Default: faults.yaml in the folder of --play." type:"existingfile" placeholder:"FILE"`
-	Logs   bool   `help:"Print the logs of the functions to standard error, as JSON."`
+	Logs   bool   `help:"Print the logs of the functions and of the local services to standard error, as JSON."`
 
 	NewCredentials bool `help:"Replace the project's credentials in .modeldispatch/credentials."`
 	AnyCredentials bool `help:"Accept requests with any credentials, or none. Requests of web pages are still rejected."`
@@ -91,12 +91,16 @@ func (s *session) localOptions(folder string, c model.Catalog) (local.Options, e
 	if err != nil {
 		return local.Options{}, err
 	}
-	log := zerolog.Nop()
+	// Errors of the services are printed in any case: an event may be lost.
+	services := zerolog.New(zerolog.ConsoleWriter{Out: s.Err, NoColor: true, TimeFormat: time.TimeOnly}).Level(zerolog.ErrorLevel)
+	functions := zerolog.Nop()
 	if flags.Logs {
-		log = zerolog.New(s.Err).With().Timestamp().Logger()
+		services = zerolog.New(s.Err)
+		functions = services.With().Timestamp().Logger()
 	}
 	o := local.Options{
-		Catalog: c, Data: dataFolder(folder), Port: flags.Port, Log: log, Secrets: secrets,
+		Catalog: c, Data: dataFolder(folder), Port: flags.Port, Secrets: secrets,
+		Log: services.With().Timestamp().Logger(), FunctionLog: functions,
 		NewCredentials: flags.NewCredentials, AnyCredentials: flags.AnyCredentials,
 		AllowHosts: flags.AllowHost, AllowOrigins: flags.AllowOrigin,
 	}

@@ -52,9 +52,9 @@ func (v liveView) flush() {
 	}
 }
 
-// show prints the text, or the line with --json. It prints neither if the text is empty.
+// show prints the text if it is not empty, or the line with --json.
 func (v liveView) show(text string, line operate.Line) {
-	if text == "" {
+	if text == "" && !v.JSON {
 		return
 	}
 	now := time.Now()
@@ -80,10 +80,14 @@ func (v liveView) watch(stack *local.Stack) {
 			v.show(decisionLine(e, d), operate.Line{Decided: new(operate.NewDecision(e.Identity, e.Kind, d))})
 		},
 		Transitioned: func(t run.Transition) {
-			v.show(transitionLine(t), operate.Line{Updated: new(operate.NewRun(t.Run))})
+			if text := transitionLine(t); text != "" || changesWait(t.Kind) {
+				v.show(text, operate.Line{Updated: new(operate.NewRun(t.Run))})
+			}
 		},
 		Announced: func(a dispatch.Announcement) {
-			v.show(announcementLine(a), operate.Line{Announced: &operate.Announcement{DetailType: a.DetailType, Detail: a.Detail}})
+			if text := announcementLine(a); text != "" {
+				v.show(text, operate.Line{Announced: &operate.Announcement{DetailType: a.DetailType, Detail: a.Detail}})
+			}
 		},
 	})
 }
@@ -135,6 +139,12 @@ func transitionLine(t run.Transition) string {
 		return ""
 	}
 	return fmt.Sprintf("%-11s  %s  %s", "run", t.Run.ID, text)
+}
+
+// changesWait reports whether a transition without a text changes the state or the wait of a run. Such a transition has a
+// line with --json only.
+func changesWait(kind run.TransitionKind) bool {
+	return kind == run.Accepted || kind == run.AttemptStarted || kind == run.BackoffEnded
 }
 
 // transitionText returns what happened to a run, and "" for a transition that needs no line.

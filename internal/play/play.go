@@ -111,8 +111,11 @@ func ReadSteps(folder string) ([]Step, error) {
 		return nil, fmt.Errorf("%w; a folder of events needs a %s that lists them", err, File)
 	}
 	steps, err := parseSteps(text)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", file, err)
+	case len(steps) == 0:
+		return nil, fmt.Errorf("%s lists no step; expected a list such as [{event: arrival.json, want: {sales: {succeeded: 1}}}]", file)
 	}
 	return steps, nil
 }
@@ -190,7 +193,7 @@ func (p Player) play(ctx context.Context, w *watcher, step Step) (StepResult, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
-	w.expect(step.total())
+	w.begin(step)
 	if err := p.deliver(ctx, step); err != nil {
 		return StepResult{}, err
 	}
@@ -269,11 +272,16 @@ func (c Counts) runs() int {
 	return runs
 }
 
+// ignores reports whether a decision is not compared: no model matches the event, and the step wants no result for "-".
+func (s Step) ignores(d records.Decision) bool {
+	return s.Want["-"] == nil && (d.Kind == records.Unmatched || d.Kind == records.Awaited)
+}
+
 // compare returns the difference between the wanted results and these, and "" if there is none.
 func (s Step) compare(results []EventResult) string {
 	got := map[string]Counts{}
 	for _, r := range results {
-		if kind := r.Decision.Kind; s.Want["-"] == nil && (kind == records.Unmatched || kind == records.Awaited) {
+		if s.ignores(r.Decision) {
 			continue
 		}
 		name := cmp.Or(r.Decision.Model, "-")
@@ -304,7 +312,7 @@ func describe(all map[string]Counts) string {
 // watcher collects the decisions of one step, and the ended runs of all steps.
 type watcher struct {
 	mu      sync.Mutex
-	want    int                // number of decisions that the step wants
+	step    Step               // the step that plays
 	results []EventResult      // decisions of the step so far, without their runs
 	ended   map[string]run.Run // ended runs by id
 	changed chan struct{}      // holds a token after a change
@@ -314,11 +322,11 @@ func newWatcher() *watcher {
 	return &watcher{ended: map[string]run.Run{}, changed: make(chan struct{}, 1)}
 }
 
-// expect starts a step that wants n decisions.
-func (w *watcher) expect(n int) {
+// begin starts a step.
+func (w *watcher) begin(step Step) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.want, w.results = n, nil
+	w.step, w.results = step, nil
 }
 
 func (w *watcher) decided(e event.Event, d records.Decision) {
@@ -361,9 +369,12 @@ func (w *watcher) wait(ctx context.Context) ([]EventResult, error) {
 func (w *watcher) current() ([]EventResult, bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	complete := len(w.results) >= w.want
+	counted, complete := 0, true
 	results := slices.Clone(w.results)
 	for i, r := range results {
+		if !w.step.ignores(r.Decision) {
+			counted++
+		}
 		if r.Decision.Kind != records.Started {
 			continue
 		}
@@ -371,5 +382,5 @@ func (w *watcher) current() ([]EventResult, bool) {
 		complete = complete && has
 		results[i].Run = ended
 	}
-	return results, complete
+	return results, complete && counted >= w.step.total()
 }

@@ -535,6 +535,25 @@ func (s *testServer) sendFirst(t *testing.T, target, header string) string {
 	return first + string(answer)
 }
 
+// TestEmptyBodyIsAskedFor puts an object without content as boto3 does: it waits for status 100 also if there is no body.
+func TestEmptyBodyIsAskedFor(t *testing.T) {
+	t.Parallel()
+	s := start(t, t.TempDir())
+	connection, err := new(net.Dialer).DialContext(t.Context(), "tcp", strings.TrimPrefix(s.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = connection.Close() }()
+	const request = "PUT /%s/k HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\nExpect: 100-continue\r\n\r\n"
+	if _, err := fmt.Fprintf(connection, request, bucket); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := io.ReadAll(connection)
+	if text := string(answer); err != nil || !strings.HasPrefix(text, "HTTP/1.1 100") || !strings.Contains(text, "HTTP/1.1 200") {
+		t.Errorf("the answer is %q, %v; want status 100 and then 200", text, err)
+	}
+}
+
 // TestFormsLeaveNoFiles uploads forms that net/http spools to files, with and without a handler in front of the server
 // that parses them first.
 func TestFormsLeaveNoFiles(t *testing.T) {

@@ -103,6 +103,9 @@ func New(o Options) (*Server, error) {
 
 // ServeHTTP serves one request to S3's API.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength == 0 && strings.EqualFold(r.Header.Get("Expect"), "100-continue") {
+		w.WriteHeader(http.StatusContinue) // net/http sends it only before a body, and boto3 waits for it before an empty one
+	}
 	c := &call{responseHeader: w.Header()}
 	response := &responseWriter{ResponseWriter: w}
 	defer response.finish()
