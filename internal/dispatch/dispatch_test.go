@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -518,32 +516,4 @@ func TestOutOfMemoryTaskIsFollowedByLargerOne(t *testing.T) {
 		h.observe(t, h.aws.ECS.StopWith(h.newestTask(), outOfMemory))
 	}
 	h.wantRun(t, id, run.Failed, run.ClassOutOfMemory)
-}
-
-// TestAnnouncementsAreDocumented checks that docs/announcements.md names every detail type and every field of a detail.
-func TestAnnouncementsAreDocumented(t *testing.T) {
-	t.Parallel()
-	text, err := os.ReadFile("../../docs/announcements.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	words := []string{
-		run.DetailStarted, run.DetailWaiting, run.DetailRetrying, run.DetailSucceeded, run.DetailFailed,
-		run.DetailCancelled, run.DetailSkipped,
-		dispatch.DetailRejected, dispatch.DetailPaused, dispatch.DetailResumed, dispatch.DetailOverdue,
-	}
-	details := []any{
-		dispatch.RunDetail{}, dispatch.EventDetail{}, dispatch.ControlDetail{}, dispatch.OverdueDetail{}, run.Outcome{}, model.Object{},
-	}
-	for _, detail := range details {
-		for typ, i := reflect.TypeOf(detail), 0; i < typ.NumField(); i++ {
-			name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
-			words = append(words, name)
-		}
-	}
-	for _, word := range words {
-		if !strings.Contains(string(text), "`"+word+"`") {
-			t.Errorf("docs/announcements.md does not document `%s`", word)
-		}
-	}
 }

@@ -117,3 +117,65 @@ func TestFieldHas(t *testing.T) {
 		}
 	}
 }
+
+// TestValueOfEachField reads each field of an event whose values all differ, so that no field can have the value of
+// another one.
+func TestValueOfEachField(t *testing.T) {
+	t.Parallel()
+	written := s3Write{bucket: "landing", key: "a.csv", version: "v1", sequencer: "1A", etag: "2cf38e86", size: 12}
+	fromS3, err := event.DecodeArrival(notification(t, written))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromBridge, err := event.DecodeArrival(bridge(t, written))
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrival := map[string]string{
+		"object.uri": `string "s3://landing/a.csv"`, "object.bucket": `string "landing"`, "object.key": `string "a.csv"`,
+		"object.size": `number "12"`, "object.etag": `string "2cf38e86"`, "object.version": `string "v1"`,
+	}
+	wantValues(t, fromS3[0], arrival)
+	wantValues(t, fromBridge[0], arrival)
+	again, err := event.DecodeArrival(fromS3[0].Payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantValues(t, again[0], arrival) // the recorded payload has them too
+
+	for _, e := range sampleEvents(t) {
+		switch {
+		case e.Schedule != nil:
+			wantValues(t, e, map[string]string{"event.id": `string "` + e.ID + `"`, "scheduled.month": `string "2026-01"`})
+		case e.Upstream != nil:
+			wantValues(t, e, map[string]string{"upstream.run": `string "clean-sales-5kq2m7x4ab3c"`, "event.id": `string "` + e.ID + `"`})
+			if got := e.Field("upstream.model"); got != "clean-sales" {
+				t.Errorf("upstream.model is %v, want clean-sales", got)
+			}
+		case e.ID == "m-1":
+			wantValues(t, e, map[string]string{"message.id": `string "m-1"`, "message.queue": `string "` + e.Source + `"`})
+		}
+	}
+	glueEvent, err := event.DecodeEventBridge([]byte(glue))
+	if err != nil {
+		t.Fatal(err)
+	}
+	berlin := time.FixedZone("", 3600)
+	for name, want := range map[string]string{
+		"event.id": `string "e-1"`, "event.time": `datetime "2026-01-06T00:30:00+01:00"`, "event.date": `date "2026-01-06"`,
+	} {
+		if got := valueOf(glueEvent, name, berlin); got != want {
+			t.Errorf("{%s} is %s, want %s", name, got, want)
+		}
+	}
+}
+
+// wantValues checks the values of placeholders of an event.
+func wantValues(t *testing.T, e event.Event, want map[string]string) {
+	t.Helper()
+	for name, text := range want {
+		if got := valueOf(e, name, time.UTC); got != text {
+			t.Errorf("%s event: {%s} is %s, want %s", e.Kind, name, got, text)
+		}
+	}
+}

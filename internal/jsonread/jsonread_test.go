@@ -76,9 +76,10 @@ func TestObject(t *testing.T) {
 // Ordered keeps the order of members, and members of the same name.
 func TestOrdered(t *testing.T) {
 	t.Parallel()
-	got, err := jsonread.Ordered([]byte(`{"b": 1.0, "a": [{"c": null}, {}, []], "b": "x"}`))
+	got, err := jsonread.Ordered([]byte(`{"b": 1.0, "b": 2, "a": [{"c": null}, {}, []], "b": "x"}`))
 	want := jsonread.Members{
 		{Name: "b", Value: json.Number("1.0")},
+		{Name: "b", Value: json.Number("2")},
 		{Name: "a", Value: []any{jsonread.Members{{Name: "c"}}, jsonread.Members{}, []any{}}},
 		{Name: "b", Value: "x"},
 	}

@@ -49,14 +49,14 @@ const (
 // Options configures a local stack. Data is required.
 type Options struct {
 	Catalog model.Catalog
-	Data    string      // the data folder; Start creates it if it does not exist
-	Store   store.Store // nil selects SQLite in the data folder; the caller closes any other store, after the stack
-	Port    int         // 0 selects 4566, or a free port if 4566 is taken; -1 selects a free port
+	Data    string         // the data folder; Start creates it if it does not exist
+	Store   store.Store    // nil selects SQLite in the data folder; the caller closes any other store, after the stack
+	Port    int            // 0 selects 4566, or a free port if 4566 is taken; -1 selects a free port
 	Log     zerolog.Logger // of the local services
 	// FunctionLog is the log of the functions.
 	FunctionLog zerolog.Logger
 	Secrets     map[string]string // the values of containers' secrets, by name
-	Faults  ecs.Faults        // failures to simulate; the zero value simulates none
+	Faults      ecs.Faults        // failures to simulate; the zero value simulates none
 
 	// Credentials is the file of the credential that requests must carry; "" selects the file in Data. Start creates
 	// the file if it does not exist.

@@ -3,8 +3,8 @@
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 //
 // Package dispatch calls the hooks (dispatch.Hooks) that [Hooks] returns: after each decision about an event, after each
-// transition of a run (run.Transition), after reservations, sweeps and dropped effects. Each call of a hook writes at most one line of JSON, which holds all of its
-// metrics.
+// transition of a run (run.Transition), after reservations, sweeps and dropped effects. Each call of a hook writes at most
+// one line of JSON, which holds all of its metrics.
 //
 // # Terms
 //

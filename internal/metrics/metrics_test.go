@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -134,6 +135,62 @@ func TestHooks(t *testing.T) {
 		}
 		if lines := strings.Count(out.String(), "\n"); lines > 1 {
 			t.Errorf("%s: %d lines, want one for all metrics", name, lines)
+		}
+	}
+}
+
+// TestFieldsOfLines checks the fields of a line that are no metric: queries of CloudWatch Logs Insights and the runbook's
+// filter patterns select lines by them. It also checks the unit of each metric, and that each count has its plain
+// dimension: the alarms of template.yaml watch metrics by the deployment alone.
+func TestFieldsOfLines(t *testing.T) {
+	t.Parallel()
+	failed := run.Run{ID: "m-1", Model: "m", State: run.Failed, Accepted: noon.Add(-time.Minute), Ended: noon}
+	for name, c := range map[string]struct {
+		happens func(dispatch.Hooks)
+		fields  map[string]any
+		units   map[string]string
+	}{
+		"joined": {
+			func(h dispatch.Hooks) {
+				h.Decided(event.Event{Kind: model.Arrival}, records.Decision{Model: "m", Kind: records.Joined})
+			},
+			map[string]any{"deployment": "team", "model": "m", "kind": "arrival", "decision": "joined"},
+			map[string]string{"Events": "Count", "Bindings": "Count"},
+		},
+		"an end": {
+			func(h dispatch.Hooks) {
+				h.Transitioned(run.Transition{Run: failed, Kind: run.AttemptEnded, Class: run.ClassLost, Ended: true})
+			},
+			map[string]any{"deployment": "team", "model": "m", "run": "m-1", "state": "failed", "class": "lost"},
+			map[string]string{"Outcomes": "Count", "Runs": "Count", "RunDuration": "Milliseconds", "RunsFailed": "Count"},
+		},
+		"a dropped effect": {
+			func(h dispatch.Hooks) { h.EffectDropped(run.Wake{}) },
+			map[string]any{"deployment": "team", "effect": "wake"},
+			map[string]string{"EffectsDropped": "Count"},
+		},
+	} {
+		var out bytes.Buffer
+		c.happens(Hooks(&out, "team", func() time.Time { return noon }))
+		var meta emf
+		var fields map[string]any
+		if err := json.Unmarshal(out.Bytes(), &meta); err != nil {
+			t.Fatal(err)
+		}
+		if err := json.Unmarshal(out.Bytes(), &fields); err != nil {
+			t.Fatal(err)
+		}
+		units := map[string]string{}
+		for _, d := range meta.AWS.CloudWatchMetrics {
+			units[d.Metrics[0].Name] = d.Metrics[0].Unit
+			delete(fields, d.Metrics[0].Name)
+			if len(d.Dimensions[0]) != 1 || d.Dimensions[0][0] != "deployment" {
+				t.Errorf("%s: the first dimensions of %s are %q, want the deployment alone", name, d.Metrics[0].Name, d.Dimensions[0])
+			}
+		}
+		delete(fields, "_aws")
+		if !maps.Equal(fields, c.fields) || !maps.Equal(units, c.units) {
+			t.Errorf("%s: the fields are %v and the units %v, want %v and %v", name, fields, units, c.fields, c.units)
 		}
 	}
 }

@@ -110,11 +110,12 @@ func TestReadCatalogRefusesOtherFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, bad := range map[string]string{
-		"decoding its index":                             "{",
-		`the line of model "own" is incomplete`:          string(whole), // a catalog without an index, in one line
-		`the line of model "shared" is incomplete`:       string(text[:len(text)-1]),
-		"1 bytes follow the line of the last model":      string(text) + "\n",
-		"it has schema 99, and this program knows up to": strings.Replace(string(text), fmt.Sprintf(`"schema":%d`, model.Schema), `"schema":99`, 1),
+		"decoding its index":                        "{",
+		`the line of model "own" is incomplete`:     string(whole), // a catalog without an index, in one line
+		`the line of model "shared" is incomplete`:  string(text[:len(text)-1]),
+		"1 bytes follow the line of the last model": string(text) + "\n",
+		"it has schema 99, and this program knows up to": strings.Replace(
+			string(text), fmt.Sprintf(`"schema":%d`, model.Schema), `"schema":99`, 1),
 	} {
 		if _, err := model.ReadCatalog([]byte(bad), "team"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("ReadCatalog returns %v, want an error with %q", err, want)

@@ -55,6 +55,32 @@ func TestPageDescribesTheTypes(t *testing.T) {
 	}
 }
 
+// TestPageNamesWhatEachCommandPrints checks the types in the table of commands of docs/json.md.
+func TestPageNamesWhatEachCommandPrints(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/json.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	table, _, _ := strings.Cut(string(text), "## Rules")
+	var got []string
+	for row := range strings.Lines(table) {
+		cells := strings.Split(row, "|")
+		if len(cells) == 4 && strings.Contains(cells[2], "](#") {
+			types := regexp.MustCompile(`\]\(#(\w+)\)`).FindAllStringSubmatch(cells[2], -1)
+			for _, m := range types {
+				got = append(got, strings.TrimSpace(cells[1])+" "+m[1])
+			}
+		}
+	}
+	want := []string{
+		"`runs` run", "`show` run", "`run` decision", "`events` event", "`pause`, `resume` pause", "`local` line", "`local` report",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the commands print %q, want %q", got, want)
+	}
+}
+
 // TestPageNamesEachValue checks that the row of a field with a fixed set of values names all constants of the Go type.
 func TestPageNamesEachValue(t *testing.T) {
 	t.Parallel()

@@ -87,3 +87,31 @@ func TestRetention(t *testing.T) {
 		t.Errorf("without a retention, a document expires at %s, want %s", got, want)
 	}
 }
+
+// TestKindOfEachDocument pins the kind of each document as it is stored. The sweep, the lists and the readers of a
+// partition tell documents apart by it.
+func TestKindOfEachDocument(t *testing.T) {
+	t.Parallel()
+	waits := run.Run{ID: "m-1", WaitingFor: run.ForSlot, Group: run.Group{Model: "m"}}
+	limiter := records.Limiter{Breakers: map[model.Capacity]time.Time{model.Spot: noon.Add(time.Hour), model.OnDemand: noon}}.Write(0).Doc
+	for kind, doc := range map[string]store.Doc{
+		"run":           records.RunDoc(run.Run{ID: "m-1"}, 0, 0),
+		"spec":          records.SpecDoc(run.Spec{Run: "m-1"}, 0),
+		"attempt":       records.AttemptDoc("m-1", run.Attempt{Number: 1}, 0, 0),
+		"event":         records.EventDoc(records.EventRecord{Identity: "event/1"}, 0, 0),
+		"holders":       records.HoldersDoc(waits.Group, records.Holders{}, 0),
+		"waiter":        records.WaiterDoc(waits),
+		"object-waiter": records.ObjectDoc("s3://b/k", "m-1"),
+		"window":        records.WindowDoc(store.Key{PK: "window/m", SK: "-"}, waits, 0),
+		"control":       records.Control{Model: "m"}.Write(0).Doc,
+		"expectation":   records.Expectation{Model: "m"}.Write(0).Doc,
+		"limiter":       limiter,
+	} {
+		if doc.Kind != kind {
+			t.Errorf("%s has the kind %q, want %q", doc.Key, doc.Kind, kind)
+		}
+	}
+	if !limiter.Due.Equal(noon) {
+		t.Errorf("the limiter is due at %s, want the earliest probe, %s", limiter.Due, noon)
+	}
+}

@@ -317,6 +317,7 @@ func TestExplain(t *testing.T) {
 		"a removed trigger":      {due("sales-forecast", "nightly"), `trigger "nightly", which the model no longer has`},
 		"another queue":          {sent("orders", `{}`), `it reads queue "requests", and this message is from queue "orders"`},
 		"a message for another":  {sent("requests", `{"model": "prices"}`), `where: body.model: "prices"`},
+		"a message without JSON": {sent("requests", "sales, please"), "where: the body is not JSON"},
 		"another event source":   {emitted("acme.app", `{}`), `source: "acme.app"`},
 		"another upstream model": {finished("prices", nil), `it runs after clean-sales, and this is a success of "prices"`},
 	} {

@@ -144,3 +144,58 @@ func TestEachKindOfEffectIsDecoded(t *testing.T) {
 		t.Errorf("effect.go declares the kinds %v, and decodes %v", declared, decoded)
 	}
 }
+
+// TestStoredFormOfEffects pins the stored form of each kind of effect. Documents of older code have it: a change needs a
+// new model.Schema.
+func TestStoredFormOfEffects(t *testing.T) {
+	t.Parallel()
+	const at = `"2026-01-05T06:00:00Z"`
+	want := []string{
+		`"kind":"enqueue","effect":{"at":` + at + `}`, `"kind":"wake","effect":{"at":` + at + `}`,
+		`"kind":"stop-task","effect":{"task":"` + arn + `","cause":"orphan","reason":"why","at":` + at + `}`,
+		`"kind":"admit","effect":{"group":{"model":"m","pool":"p","value":"v","paused":true}}`,
+		`"kind":"check-breaker","effect":{"capacity":"spot"}`, `"kind":"replace-task","effect":{"capacity":"spot","task":"` + arn + `"}`,
+		`"kind":"confirm-probe","effect":{"capacity":"spot","task":"` + arn + `"}`, `"kind":"start-downstream","effect":{}`,
+		`"kind":"announce-run","effect":{"detailType":"Model Run Started","attempt":2,"sequence":3}`,
+		`"kind":"announce-wait","effect":{"waitingFor":"slot","attempt":2,"sequence":3}`,
+		`"kind":"announce-rejection","effect":{"sequence":1}`, `"kind":"announce-pause","effect":{"paused":true,"sequence":1}`,
+		`"kind":"announce-overdue","effect":{"expectedBy":` + at + `,"sequence":1}`,
+	}
+	for i, e := range effects {
+		text, err := json.Marshal(run.Outbox{}.Add(e, t0))
+		if err != nil || i >= len(want) || !strings.Contains(string(text), want[i]) {
+			t.Errorf("%T is stored as %s, %v; want %s in it", e, text, err, want[min(i, len(want)-1)])
+		}
+	}
+}
+
+// TestStopTaskReplacesOlderStopOfTheSameTask checks that a task is stopped once, for the newest cause.
+func TestStopTaskReplacesOlderStopOfTheSameTask(t *testing.T) {
+	t.Parallel()
+	o := run.Outbox{}.Add(run.StopTask{Task: arn, Cause: run.StopTimedOut, Reason: "over its timeout", At: t0}, t0)
+	newer := run.StopTask{Task: arn, Cause: run.StopCancelled, Reason: "not needed", At: t0.Add(time.Minute)}
+	if o = o.Add(newer, t0); len(o.Effects) != 1 || o.Effects[0].Effect != newer {
+		t.Errorf("the effects are %+v, want only the newer stop", o.Effects)
+	}
+}
+
+// TestCauseOfEachStop checks the cause with which each input asks for the stop of a task.
+func TestCauseOfEachStop(t *testing.T) {
+	t.Parallel()
+	live := running(t, model.Policy{Timeout: time.Hour})
+	orphan := run.TaskObservation{ARN: "arn:orphan", Status: "RUNNING"}
+	for cause, got := range map[run.StopCause]run.Transition{
+		run.StopTimedOut:  live.Advance(run.Group{}, t0.Add(time.Hour)),
+		run.StopCancelled: live.Stop(run.StopRequest{Class: run.ClassCancelled, At: t0}),
+		run.StopOrphan:    live.Observed(1, orphan, retryInputs, t0),
+	} {
+		for _, p := range got.Run.Outbox.Effects {
+			if stop, isStop := p.Effect.(run.StopTask); isStop && stop.Cause != cause {
+				t.Errorf("%s asks for a stop with the cause %q, want %q", got.Kind, stop.Cause, cause)
+			}
+		}
+		if kinds(got.Run)[run.KindStopTask] != 1 {
+			t.Errorf("%s asks for %v, want one StopTask", got.Kind, kinds(got.Run))
+		}
+	}
+}

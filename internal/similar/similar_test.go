@@ -30,3 +30,11 @@ func TestNearest(t *testing.T) {
 		t.Errorf("of no names, %q is the nearest", got)
 	}
 }
+
+// TestLimitCountsLetters: a word of four letters has a limit of 2, also if the letters take six bytes.
+func TestLimitCountsLetters(t *testing.T) {
+	t.Parallel()
+	if got := similar.Nearest("ößen", []string{"größe"}); got != "" {
+		t.Errorf("the name nearest to ößen is %q, want none: three letters differ", got)
+	}
+}

@@ -205,12 +205,14 @@ func invalidQueries(t *testing.T, s store.Store) {
 	commitMany(t, s, 3)
 	encode := base64.RawURLEncoding.EncodeToString
 	tests := map[string]store.Query{
-		"no kind":                   {Model: "0"},
-		"a malformed day":           {Kind: "run", Day: "14.03.2026"},
-		"a malformed cursor":        {Kind: "run", Cursor: "not a cursor!"},
-		"a cursor without JSON":     {Kind: "run", Cursor: encode([]byte("a cursor"))},
-		"a cursor without position": {Kind: "run", Cursor: encode([]byte(`{"Query":{"Kind":"run"}}`))},
-		"a cursor of another type":  {Kind: "run", Cursor: encode([]byte(`["run"]`))},
+		"no kind":                    {Model: "0"},
+		"a malformed day":            {Kind: "run", Day: "14.03.2026"},
+		"a malformed cursor":         {Kind: "run", Cursor: "not a cursor!"},
+		"a cursor without JSON":      {Kind: "run", Cursor: encode([]byte("a cursor"))},
+		"a cursor without position":  {Kind: "run", Cursor: encode([]byte(`{"Query":{"Kind":"run"}}`))},
+		"a cursor without sort key":  {Kind: "run", Cursor: encode([]byte(`{"Query":{"Kind":"run"},"Position":{"PK":"a"}}`))},
+		"a cursor without partition": {Kind: "run", Cursor: encode([]byte(`{"Query":{"Kind":"run"},"Position":{"SK":"a"}}`))},
+		"a cursor of another type":   {Kind: "run", Cursor: encode([]byte(`["run"]`))},
 	}
 	for name, q := range tests {
 		if docs, _, err := s.List(t.Context(), q); err == nil {
