@@ -31,7 +31,7 @@ func (b binder) bind() (model.Inputs, map[string]string, error) {
 		v, source, found := b.find(in, inputs)
 		if !found {
 			if !in.Optional {
-				failed = append(failed, fmt.Sprintf("%s: %s", in.Name, b.unbound(in)))
+				failed = append(failed, fmt.Sprintf("%s: %s", in.Name, b.unbound(in, inputs)))
 			}
 			continue
 		}
@@ -79,6 +79,15 @@ func defaultOf(m model.Model, in model.Input, bound model.Inputs) (model.Value, 
 	return v, FromDefault, absent == ""
 }
 
+// lacksDefault returns why defaultOf finds no value, as the end of a sentence about the input.
+func lacksDefault(m model.Model, in model.Input, bound model.Inputs) string {
+	if in.Default == nil {
+		return "has no default"
+	}
+	_, absent := in.Default.Expand(m.Lookup(bound))
+	return fmt.Sprintf("has a default that uses {%s}, which has no value", absent)
+}
+
 // assigned returns the value that the trigger's `inputs` map assigns to an input.
 func (b binder) assigned(name string) (model.Value, string, bool) {
 	i := slices.IndexFunc(b.trigger.Inputs, func(a model.Assignment) bool { return a.Input == name })
@@ -102,7 +111,8 @@ func (b binder) lookup(p model.Placeholder) (model.Value, bool) {
 }
 
 // unbound returns why an input has no value.
-func (b binder) unbound(in model.Input) string {
+func (b binder) unbound(in model.Input, bound model.Inputs) string {
+	lacks := lacksDefault(b.model, in, bound)
 	i := slices.IndexFunc(b.trigger.Inputs, func(a model.Assignment) bool { return a.Input == in.Name })
 	var absent string
 	switch {
@@ -111,12 +121,12 @@ func (b binder) unbound(in model.Input) string {
 	case b.trigger.Fields != "":
 		absent = b.trigger.Fields + "." + in.Name
 	default:
-		return fmt.Sprintf("trigger %q does not bind it, and it has no default", b.trigger.Name)
+		return fmt.Sprintf("trigger %q does not bind it, and it %s", b.trigger.Name, lacks)
 	}
 	if b.event.NoFieldsReason != "" && strings.HasPrefix(absent, event.BodyField+".") {
-		return b.event.NoFieldsReason + ", and the input has no default"
+		return b.event.NoFieldsReason + ", and the input " + lacks
 	}
-	return fmt.Sprintf("the event has no %s, and the input has no default", absent)
+	return fmt.Sprintf("the event has no %s, and the input %s", absent, lacks)
 }
 
 // Bind binds the inputs of a manual run. It returns the canonical text of each input and the origin of its value.
@@ -135,7 +145,7 @@ func (t *Table) Bind(m model.Model, given map[string]string) (model.Inputs, map[
 		if !set {
 			if v, source, set = defaultOf(m, in, inputs); !set {
 				if !in.Optional {
-					failed = append(failed, fmt.Sprintf("%s: it is not given, and has no default", in.Name))
+					failed = append(failed, fmt.Sprintf("%s: it is not given, and %s", in.Name, lacksDefault(m, in, inputs)))
 				}
 				continue
 			}

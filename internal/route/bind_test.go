@@ -40,7 +40,7 @@ func TestBindErrorNamesAllMistakes(t *testing.T) {
 	}
 	for _, says := range []string{
 		`region: "xx" is not one of us, eu, apac`, `no input "regoin"`, "the inputs are region, date, file, rows",
-		"date: it is not given", "rows: ",
+		"date: it is not given, and has no default", "file: it is not given, and has a default that uses {region}, which has no value", "rows: ",
 	} {
 		if !strings.Contains(err.Error(), says) {
 			t.Errorf("error %v does not contain %q", err, says)

@@ -237,6 +237,34 @@ func TestRejectionNamesAll(t *testing.T) {
 	})
 }
 
+// A default has no value if an input that it uses has none.
+func TestRejectionNamesInputOfDefault(t *testing.T) {
+	t.Parallel()
+	region := model.Input{Name: "region", Type: model.String, Enum: []string{"us", "eu"}}
+	file := withDefault(model.Input{Name: "file", Type: model.S3URI}, "s3://landing/sales/{region}.csv")
+	for _, c := range []struct {
+		trigger model.Trigger
+		want    string
+	}{
+		{model.Trigger{}, `trigger "message" does not bind it, and it has a default that uses {region}, which has no value`},
+		{
+			model.Trigger{Fields: "body"},
+			`the event has no body.file, and the input has a default that uses {region}, which has no value`,
+		},
+		{
+			model.Trigger{Inputs: assign("region", "{body.region}", "file", "{body.path}")},
+			`the event has no body.path, and the input has a default that uses {region}, which has no value`,
+		},
+	} {
+		c.trigger.Name, c.trigger.Kind, c.trigger.Queue = "message", model.Message, "arn:aws:sqs:eu-central-1:111122223333:requests"
+		m := model.Model{Name: "m", Inputs: []model.Input{region, file}, Triggers: []model.Trigger{c.trigger}}
+		got := rejections(table(t, m).Route(sent("requests", `{"region": "xx"}`)))
+		if len(got) != 1 || !strings.HasSuffix(got[0], "file: "+c.want) {
+			t.Errorf("rejections %q, want one that ends with %q", got, c.want)
+		}
+	}
+}
+
 // The S3 console creates an empty object with a slash at its end for a folder. No trigger matches it.
 func TestFolderMarker(t *testing.T) {
 	t.Parallel()
