@@ -50,7 +50,7 @@ func (r Retention) Since(at time.Time) time.Time {
 	return at.Add(time.Duration(cmp.Or(r, DefaultRetention)))
 }
 
-// RunDoc returns the document of a run. The version is the one that was read, and 0 for a new run.
+// RunDoc returns the document of a run. Pass the version that you read, or 0 for a new run.
 func RunDoc(r run.Run, version int64, keep Retention) store.Doc {
 	return store.Doc{
 		Key: RunKey(r.ID), Kind: KindRun, Version: version, Body: Encode(r), Due: r.Outbox.Next(r.Due), Expires: keep.Since(r.Ended),
@@ -70,7 +70,7 @@ func AttemptDoc(id string, a run.Attempt, version int64, keep Retention) store.D
 	}
 }
 
-// EventDoc returns the document of an event record. The version is the one that was read, and 0 for a new record.
+// EventDoc returns the document of an event record. Pass the version that you read, or 0 for a new record.
 func EventDoc(r EventRecord, version int64, keep Retention) store.Doc {
 	return store.Doc{
 		Key: EventKey(r.Identity, r.Model, r.Combination), Kind: KindEvent, Version: version, Body: Encode(r),
@@ -79,7 +79,7 @@ func EventDoc(r EventRecord, version int64, keep Retention) store.Doc {
 	}
 }
 
-// HoldersDoc returns the document of a concurrency group. The version is the one that was read, and 0 for a new group.
+// HoldersDoc returns the document of a concurrency group. Pass the version that you read, or 0 for a new group.
 func HoldersDoc(g run.Group, h Holders, version int64) store.Doc {
 	return store.Doc{Key: HoldersKey(g), Kind: KindHolders, Version: version, Body: Encode(h)}
 }

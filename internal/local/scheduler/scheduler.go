@@ -55,7 +55,7 @@ type Entry struct {
 	Next func(after time.Time) time.Time
 	// Payload returns the payload that is delivered for a time.
 	Payload func(scheduled time.Time) json.RawMessage
-	// NoRetry gives a firing one try. The next firing takes the place of one that failed.
+	// NoRetry makes the scheduler deliver each payload once, also if the delivery fails.
 	NoRetry bool
 }
 
